@@ -1,0 +1,1 @@
+//! An embedded EVM chain: revm, redb and the standard eth_* JSON-RPC.

@@ -1,0 +1,1 @@
+//! The Consilium contracts as typed calls and events over an alloy provider.

@@ -1,0 +1,1 @@
+//! The committee node as a service.

@@ -1,0 +1,1 @@
+//! Data sets, patient-wise partitions and federated averaging for the demo.
