@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {INodeRegistry} from "./INodeRegistry.sol";
+
+/// @title Studies, their committees and their rounds
+/// @notice The chain decides which round is open, which set of contributions counts and which result is final. It
+/// sees no update and no list of contributions: only roots, and the signatures of Q = 3t+1 committee nodes.
+/// @dev Round: Open -> Void | Certified -> Settled | Abandoned; Settled -> Fraudulent is reserved for proofs of fraud.
+/// Times are block times in seconds. EIP-712 domain: name "Consilium", version "1", chain id, this contract.
+interface IConsilium {
+    /// @notice The states of a round, in the order in which they can be reached.
+    enum State {
+        None,
+        Open,
+        Void,
+        Certified,
+        Settled,
+        Abandoned,
+        Fraudulent
+    }
+
+    /// @notice What a sponsor publishes about a study.
+    struct StudyTerms {
+        /// What the committee does each round. 1: a private sum.
+        uint8 kind;
+        /// What is proved about each input, for example "weighted-mean" or "one-hot"; 1 to 32 bytes.
+        string program;
+        /// The exact bytes that the off-chain program hash covers; opaque here, 1 to 256 bytes.
+        bytes parameters;
+        /// t: this many nodes may be dishonest. 3t+1 <= n <= 5t+1, n <= 32.
+        uint8 threshold;
+        /// A set smaller than this is never certified; at least 2.
+        uint32 minimumCohort;
+        /// When nodes may take a certificate as final: "instant", "depth:12", "safe", "finalized"; 1 to 32 bytes.
+        string finality;
+        /// Root of the admitted sites. Nodes refuse a published list that does not match it.
+        bytes32 sitesRoot;
+    }
+
+    /// @notice What is stored about a study. Program, parameters and sites are in its events.
+    struct Study {
+        address sponsor;
+        uint8 kind;
+        /// Current committee epoch, from 1.
+        uint64 epoch;
+        /// Number of rounds opened so far, which is also the newest round's number.
+        uint64 rounds;
+        /// The newest round that was certified; 0 if none was.
+        uint64 lastCertifiedRound;
+        /// Its subject, which no later round may have; 0 if there is none.
+        bytes32 lastCertifiedSubject;
+        uint32 minimumCohort;
+        string finality;
+        bytes32 sitesRoot;
+        /// keccak256(abi.encode(uint8 kind, string program, bytes parameters)): the terms that never change.
+        bytes32 termsHash;
+    }
+
+    /// @notice A committee: node j of the protocol is `nodes[j - 1]`.
+    struct Committee {
+        uint8 threshold;
+        address[] nodes;
+    }
+
+    /// @notice What is stored about a round.
+    struct Round {
+        /// As recorded; `stateOf` also knows of deadlines that passed unrecorded.
+        State state;
+        /// Committee epoch whose nodes certify and settle this round.
+        uint64 epoch;
+        uint32 minimumCohort;
+        /// Certification is possible while block time < deadline.
+        uint64 deadline;
+        /// Settlement is possible while block time < settleBy.
+        uint64 settleBy;
+        bytes32 subject;
+        /// keccak256(abi.encode(uint64 study, uint64 round, bytes32 subject, uint64 epoch, uint32 minimumCohort,
+        /// bytes32 sitesRoot, string finality, uint64 deadline, uint64 settleBy)): all that opening froze.
+        bytes32 frozen;
+        /// Root of the certified set; 0 before.
+        bytes32 setRoot;
+        /// Size of the certified set.
+        uint32 size;
+        /// Nodes whose votes certified: bit j-1 is node j.
+        uint256 voters;
+        /// Nodes who signed the settlement: bit j-1 is node j.
+        uint256 signers;
+        /// EIP-712 struct hash of the Settlement; 0 before. Binds setRoot, share roots, aggregate and reward root.
+        bytes32 settlement;
+    }
+
+    // ------------------------------------------------------------------------------------------------ events
+
+    /// @notice A study exists. Its committee and sites follow in the same transaction.
+    event StudyCreated(uint64 indexed study, address indexed sponsor, StudyTerms terms);
+    /// @notice The committee of an epoch, with the KEM key hashes that hold for the whole epoch.
+    event CommitteeFormed(
+        uint64 indexed study, uint64 indexed epoch, uint8 threshold, address[] nodes, bytes32[] kemKeyHashes
+    );
+    /// @notice The sites admitted from the next opened round on.
+    event SitesAdmitted(uint64 indexed study, bytes32 sitesRoot, address[] sites);
+    /// @notice The policy from the next opened round on.
+    event PolicySet(uint64 indexed study, uint32 minimumCohort, string finality);
+    /// @notice An account may, or may no longer, read the study's vectors for audit.
+    event AuditorSet(uint64 indexed study, address indexed auditor, bool allowed);
+    /// @notice A round is open; everything it needs is frozen and hashed.
+    event RoundOpened(
+        uint64 indexed study,
+        uint64 indexed round,
+        bytes32 indexed subject,
+        uint64 epoch,
+        uint32 minimumCohort,
+        bytes32 sitesRoot,
+        string finality,
+        uint64 deadline,
+        uint64 settleBy,
+        uint64 openedAt,
+        bytes32 frozen
+    );
+    /// @notice The set of contributions that counts.
+    event RoundCertified(uint64 indexed study, uint64 indexed round, bytes32 setRoot, uint32 size, uint256 voters);
+    /// @notice The result that counts.
+    event RoundSettled(
+        uint64 indexed study,
+        uint64 indexed round,
+        bytes32 setRoot,
+        bytes32[] shareRoots,
+        bytes32 aggregateRoot,
+        bytes32 rewardRoot,
+        uint256 signers
+    );
+    /// @notice No set was certified before the deadline; nothing was released and the subject is free again.
+    event RoundVoided(uint64 indexed study, uint64 indexed round);
+    /// @notice The certified set was not settled in time; its subject stays used.
+    event RoundAbandoned(uint64 indexed study, uint64 indexed round);
+
+    // ------------------------------------------------------------------------------------------------ errors
+
+    /// @notice Chain ids above 2^64 - 1 do not fit the protocol.
+    error ChainIdTooLarge(uint256 chainId);
+    /// @notice The registry names another contract as its court.
+    error NotCourtOf(address registry);
+    /// @notice There is no study of this number.
+    error UnknownStudy(uint64 study);
+    /// @notice There is no round of this number.
+    error UnknownRound(uint64 study, uint64 round);
+    /// @notice Only the study's sponsor may do this.
+    error NotSponsor(uint64 study, address caller);
+    /// @notice This contract does sums (kind 1) only.
+    error UnknownKind(uint8 kind);
+    /// @notice The program's name has 1 to 32 bytes.
+    error InvalidProgram();
+    /// @notice The parameters have 1 to 256 bytes.
+    error InvalidParameters();
+    /// @notice The minimum cohort is at least 2: a sum over one site is its update.
+    error InvalidCohort(uint32 minimumCohort);
+    /// @notice The finality rule has 1 to 32 bytes.
+    error InvalidFinality();
+    /// @notice The root of the admitted sites must not be zero.
+    error InvalidSitesRoot();
+    /// @notice t >= 1, 3t+1 <= n <= 5t+1 and n <= 32 must hold.
+    error InvalidCommittee(uint256 nodes, uint8 threshold);
+    /// @notice A node can sit in a committee only once.
+    error DuplicateNode(address node);
+    /// @notice The subject must not be zero.
+    error InvalidSubject();
+    /// @notice This subject has had its sum: no two sums over one subject.
+    error SubjectCertified(uint64 study, bytes32 subject);
+    /// @notice now < deadline < settleBy < 2^40 must hold.
+    error InvalidDeadlines(uint64 deadline, uint64 settleBy);
+    /// @notice The study's newest round is open or waits for its settlement.
+    error RoundInProgress(uint64 study, uint64 round);
+    /// @notice The round is not in the state that this step starts from; a deadline that passed counts.
+    error WrongState(uint64 study, uint64 round, State actual);
+    /// @notice The set is smaller than the frozen minimum cohort.
+    error CohortTooSmall(uint32 size, uint32 minimumCohort);
+    /// @notice The root of a certified set must not be zero.
+    error InvalidSetRoot();
+    /// @notice The bitmap names nodes that the committee does not have.
+    error UnknownSigner(uint256 signers, uint256 nodes);
+    /// @notice Q = 3t+1 signatures are needed.
+    error QuorumMissing(uint256 signatures, uint256 quorum);
+    /// @notice There must be 65 bytes for each set bit of the bitmap.
+    error SignaturesLength(uint256 length, uint256 expected);
+    /// @notice The signature at node `index` (from 1) is not this node's over this statement.
+    error InvalidSignature(uint256 index, address node);
+    /// @notice A settlement has one share root for each committee node.
+    error ShareRootCount(uint256 shareRoots, uint256 nodes);
+
+    // ------------------------------------------------------------------------------------------------ studies
+
+    /// @notice Creates a study sponsored by the caller, with its first committee (epoch 1) and admitted sites.
+    /// @param nodes Distinct active nodes; the order gives the node indices 1..n.
+    /// @param sites Published in the event only.
+    /// @return study Its number, from 1.
+    function createStudy(StudyTerms calldata terms, address[] calldata nodes, address[] calldata sites)
+        external
+        returns (uint64 study);
+
+    /// @notice Sponsor: forms the committee of the next epoch, picking up rotated keys. Not while a round is in progress.
+    function setCommittee(uint64 study, uint8 threshold, address[] calldata nodes) external;
+
+    /// @notice Sponsor: the sites admitted from the next opened round on.
+    function setSites(uint64 study, bytes32 sitesRoot, address[] calldata sites) external;
+
+    /// @notice Sponsor: minimum cohort and finality rule from the next opened round on.
+    function setPolicy(uint64 study, uint32 minimumCohort, string calldata finality) external;
+
+    /// @notice Sponsor: lets an account read the study's vectors for audit, or stops it.
+    function setAuditor(uint64 study, address auditor, bool allowed) external;
+
+    // ------------------------------------------------------------------------------------------------ rounds
+
+    /// @notice Sponsor: opens the next round. Records the previous one as void or abandoned if it lapsed unrecorded.
+    /// @param subject Digest of what the round is about, such as the base model.
+    function openRound(uint64 study, bytes32 subject, uint64 deadline, uint64 settleBy) external returns (uint64 round);
+
+    /// @notice Anyone: certifies the set that at least Q nodes of the round's committee voted for.
+    /// @param signers Bit j-1 is node j.
+    /// @param signatures r || s || v of each set bit's node over `voteDigest`, in increasing node index.
+    function certify(
+        uint64 study,
+        uint64 round,
+        bytes32 setRoot,
+        uint32 size,
+        uint256 signers,
+        bytes calldata signatures
+    ) external;
+
+    /// @notice Anyone: settles a certified round on the result that at least Q nodes signed.
+    /// @param shareRoots Root of each node's output share, in node order.
+    /// @param signatures As in `certify`, over `settlementDigest` with the certified set root and
+    /// shareRootsHash = keccak256(abi.encodePacked(shareRoots)).
+    function settle(
+        uint64 study,
+        uint64 round,
+        bytes32[] calldata shareRoots,
+        bytes32 aggregateRoot,
+        bytes32 rewardRoot,
+        uint256 signers,
+        bytes calldata signatures
+    ) external;
+
+    /// @notice Anyone: records that no set was certified before the deadline.
+    function voidRound(uint64 study, uint64 round) external;
+
+    /// @notice Anyone: records that a certified round was not settled in time.
+    function abandonRound(uint64 study, uint64 round) external;
+
+    // ------------------------------------------------------------------------------------------------ views
+
+    /// @notice State of a round at this block's time: a deadline that passed counts although nobody recorded it.
+    function stateOf(uint64 study, uint64 round) external view returns (State);
+
+    /// @notice All that is stored about a round; all zero for an unknown one.
+    function roundOf(uint64 study, uint64 round) external view returns (Round memory);
+
+    /// @notice All that is stored about a study; all zero for an unknown one.
+    function studyOf(uint64 study) external view returns (Study memory);
+
+    /// @notice The committee of an epoch; empty for an unknown one.
+    function committeeOf(uint64 study, uint64 epoch) external view returns (Committee memory);
+
+    /// @notice Whether the account may read the study's vectors for audit.
+    function isAuditor(uint64 study, address account) external view returns (bool);
+
+    /// @notice Number of studies so far, which is also the newest study's number.
+    function studies() external view returns (uint64);
+
+    /// @notice The registry that nodes are taken from.
+    function registry() external view returns (INodeRegistry);
+
+    // ------------------------------------------------------------------------------------------------ digests
+    // What a wallet signs, so that wallets, nodes and tests can compare.
+
+    /// @notice EIP-712 domain separator.
+    function domainSeparator() external view returns (bytes32);
+
+    /// @notice A site's contribution: Contribution(uint64 study,uint64 round,address site,bytes32 digest,bytes32 boxes)
+    function contributionDigest(uint64 study, uint64 round, address site, bytes32 digest, bytes32 boxes)
+        external
+        view
+        returns (bytes32);
+
+    /// @notice A node's receipt for it: Receipt(uint64 study,uint64 round,address site,bytes32 digest)
+    function receiptDigest(uint64 study, uint64 round, address site, bytes32 digest) external view returns (bytes32);
+
+    /// @notice A node's vote for a set: Vote(uint64 study,uint64 round,bytes32 setRoot,uint32 size)
+    function voteDigest(uint64 study, uint64 round, bytes32 setRoot, uint32 size) external view returns (bytes32);
+
+    /// @notice A node's one word a subject: Final(uint64 study,bytes32 subject,uint64 round,bytes32 setRoot)
+    function finalDigest(uint64 study, bytes32 subject, uint64 round, bytes32 setRoot) external view returns (bytes32);
+
+    /// @notice A node's output: ShareRoot(uint64 study,uint64 round,bytes32 setRoot,uint8 index,bytes32 root)
+    function shareRootDigest(uint64 study, uint64 round, bytes32 setRoot, uint8 index, bytes32 root)
+        external
+        view
+        returns (bytes32);
+
+    /// @notice The result: Settlement(uint64 study,uint64 round,bytes32 setRoot,bytes32 shareRootsHash,bytes32
+    /// aggregateRoot,bytes32 rewardRoot)
+    function settlementDigest(
+        uint64 study,
+        uint64 round,
+        bytes32 setRoot,
+        bytes32 shareRootsHash,
+        bytes32 aggregateRoot,
+        bytes32 rewardRoot
+    ) external view returns (bytes32);
+
+    /// @notice A request to read an object off chain: Access(uint64 study,uint64 round,bytes32 object,uint64 expires)
+    function accessDigest(uint64 study, uint64 round, bytes32 object, uint64 expires) external view returns (bytes32);
+}
