@@ -143,8 +143,6 @@ interface IConsilium {
     error NotCourtOf(address registry);
     /// @notice There is no study of this number.
     error UnknownStudy(uint64 study);
-    /// @notice There is no round of this number.
-    error UnknownRound(uint64 study, uint64 round);
     /// @notice Only the study's sponsor may do this.
     error NotSponsor(uint64 study, address caller);
     /// @notice This contract does sums (kind 1) only.
@@ -171,7 +169,8 @@ interface IConsilium {
     error InvalidDeadlines(uint64 deadline, uint64 settleBy);
     /// @notice The study's newest round is open or waits for its settlement.
     error RoundInProgress(uint64 study, uint64 round);
-    /// @notice The round is not in the state that this step starts from; a deadline that passed counts.
+    /// @notice The round is not in the state that this step starts from; a deadline that passed counts. `None`: there
+    /// is no such round.
     error WrongState(uint64 study, uint64 round, State actual);
     /// @notice The set is smaller than the frozen minimum cohort.
     error CohortTooSmall(uint32 size, uint32 minimumCohort);

@@ -1,0 +1,48 @@
+// Writes the ABI and bytecode that the Rust side builds with, so that Rust needs no Solidity toolchain.
+//   node tools/export.mjs           write crates/ledger/abi/*.json
+//   node tools/export.mjs --check   exit 1 if a committed file is not what the sources compile to
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import path from "node:path";
+
+const contracts = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
+const target = path.join(contracts, "..", "crates", "ledger", "abi");
+const names = ["NodeRegistry", "Consilium"];
+
+// A build of its own, of the sources alone: what else is compiled along, or cached, must not reach the bytecode.
+function compile() {
+  const forge = path.join(contracts, "node_modules", ".bin", "forge");
+  const args = ["build", "src", "--force", "--out", "out/export", "--cache-path", "cache/export"];
+  execFileSync(forge, args, { cwd: contracts, stdio: ["ignore", "ignore", "inherit"] });
+}
+
+function artefact(name) {
+  const file = path.join(contracts, "out", "export", `${name}.sol`, `${name}.json`);
+  const { abi, bytecode } = JSON.parse(readFileSync(file, "utf8"));
+  if (!/^0x([0-9a-f]{2})+$/.test(bytecode.object)) throw new Error(`${name}: bytecode is empty or needs linking`);
+  return JSON.stringify({ abi, bytecode: bytecode.object }, null, 1) + "\n";
+}
+
+function committed(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+const check = process.argv.includes("--check");
+compile();
+mkdirSync(target, { recursive: true });
+for (const name of names) {
+  const file = path.join(target, `${name}.json`);
+  const fresh = artefact(name);
+  if (!check) {
+    writeFileSync(file, fresh);
+    console.log(`wrote crates/ledger/abi/${name}.json`);
+  } else if (committed(file) !== fresh) {
+    console.error(`crates/ledger/abi/${name}.json is stale: run node contracts/tools/export.mjs and commit it`);
+    process.exitCode = 1;
+  }
+}
