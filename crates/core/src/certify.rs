@@ -1,0 +1,132 @@
+//! Section 6.2 to 6.5: receipts, the set that a round is about, and its root.
+
+use crate::eip712::{Domain, Receipt, Signed};
+use crate::error::{Malformed, SignatureError};
+use crate::merkle::{TreeKind, leaf, root};
+use crate::params::CommitteeMembers;
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A site and the digest of its contribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SetMember {
+    /// The site.
+    pub site: Address,
+    /// Its contribution's digest.
+    pub digest: B256,
+}
+
+/// The members of a round's set, addresses strictly increasing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<SetMember>", into = "Vec<SetMember>")]
+pub struct Cohort(Vec<SetMember>);
+
+impl Cohort {
+    /// Checks the order.
+    ///
+    /// # Errors
+    /// [`Malformed::Order`] when a site comes twice or the list is not sorted.
+    pub fn new(members: Vec<SetMember>) -> Result<Self, Malformed> {
+        if members.is_sorted_by(|a, b| a.site < b.site) { Ok(Self(members)) } else { Err(Malformed::Order("the sites of a set")) }
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn members(&self) -> &[SetMember] {
+        &self.0
+    }
+
+    /// Whether this contribution is in the set.
+    #[must_use]
+    pub fn contains(&self, member: &SetMember) -> bool {
+        self.0.binary_search(member).is_ok()
+    }
+
+    /// Number of sites.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// The set root: leaves SHA-256(0x00 || address || digest), top SHA-256(0x03 || size || tree).
+    #[must_use]
+    pub fn root(&self) -> B256 {
+        let leaves = self.0.iter().map(|m| leaf(&[m.site.as_slice(), m.digest.as_slice()].concat())).collect();
+        root(TreeKind::Set, self.0.len() as u64, leaves)
+    }
+}
+
+impl TryFrom<Vec<SetMember>> for Cohort {
+    type Error = Malformed;
+
+    fn try_from(members: Vec<SetMember>) -> Result<Self, Self::Error> {
+        Self::new(members)
+    }
+}
+
+impl From<Cohort> for Vec<SetMember> {
+    fn from(cohort: Cohort) -> Self {
+        cohort.0
+    }
+}
+
+/// Root of a study's admitted sites: leaves SHA-256(0x00 || address), addresses strictly increasing, top
+/// SHA-256(0x05 || count || tree).
+///
+/// # Errors
+/// [`Malformed::Order`].
+pub fn sites_root(sites: &[Address]) -> Result<B256, Malformed> {
+    if !sites.is_sorted_by(|a, b| a < b) {
+        return Err(Malformed::Order("the list of admitted sites"));
+    }
+    Ok(root(TreeKind::Sites, sites.len() as u64, sites.iter().map(|site| leaf(site.as_slice())).collect()))
+}
+
+/// Q receipts of distinct nodes for one contribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptCertificate {
+    /// The contribution.
+    #[serde(flatten)]
+    pub member: SetMember,
+    /// Signatures by node number 1..=n.
+    pub receipts: BTreeMap<usize, Signed>,
+}
+
+impl ReceiptCertificate {
+    /// Checks every signature and that there are Q of them.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn check(&self, domain: &Domain, committee: &CommitteeMembers, study: u64, round: u64) -> Result<(), CertificateError> {
+        let needed = committee.sizes().quorum();
+        if self.receipts.len() < needed {
+            return Err(CertificateError::TooFew { needed, found: self.receipts.len() });
+        }
+        let receipt = Receipt { study, round, site: self.member.site, digest: self.member.digest };
+        for (&node, signature) in &self.receipts {
+            let member = committee.member(node).ok_or(CertificateError::NoSuchNode(node))?;
+            domain.check(&receipt, signature, member.address)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a list of signatures is no certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Fewer than Q.
+    #[error("{found} signatures, {needed} are needed")]
+    TooFew {
+        /// Q.
+        needed: usize,
+        /// Found.
+        found: usize,
+    },
+    /// A number outside 1..=n.
+    #[error("the committee has no node {0}")]
+    NoSuchNode(usize),
+    /// A signature is not the node's.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}

@@ -1,0 +1,321 @@
+//! The prime field F of Goldilocks, p = 2^64 - 2^32 + 1, and its extension K = F\[u\]/(u^2 - 7) (section 1).
+//!
+//! Every value is canonical (below p) at all times, so equality of values is equality of representations. The
+//! arithmetic has no secret-dependent branches or indices; `inverse` exponentiates with a fixed exponent.
+
+use crate::error::Malformed;
+
+/// The field modulus p = 2^64 - 2^32 + 1.
+pub const MODULUS: u64 = 0xffff_ffff_0000_0001;
+/// 2^64 mod p.
+const EPSILON: u64 = 0xffff_ffff;
+/// The non-residue W of the extension, u^2 = 7.
+const NON_RESIDUE: Fp = Fp(7);
+
+/// An element of F, always canonical.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fp(u64);
+
+impl zeroize::DefaultIsZeroes for Fp {}
+
+impl core::fmt::Debug for Fp {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Fp {
+    /// Zero.
+    pub const ZERO: Self = Self(0);
+    /// One.
+    pub const ONE: Self = Self(1);
+
+    /// The element with this canonical representative, or `None` if `value >= p`.
+    #[inline]
+    #[must_use]
+    pub const fn new(value: u64) -> Option<Self> {
+        if value < MODULUS { Some(Self(value)) } else { None }
+    }
+
+    /// The residue of any integer below 2^64.
+    #[inline]
+    #[must_use]
+    pub const fn reduce(value: u64) -> Self {
+        let (less, borrow) = value.overflowing_sub(MODULUS);
+        Self(if borrow { value } else { less })
+    }
+
+    /// The residue of any integer below 2^128 (2^64 = 2^32 - 1 and 2^96 = -1 mod p).
+    #[inline]
+    #[must_use]
+    pub const fn reduce_wide(value: u128) -> Self {
+        let low = value as u64;
+        let high = (value >> 64) as u64;
+        let (difference, borrow) = low.overflowing_sub(high >> 32);
+        let difference = difference.wrapping_sub(EPSILON * borrow as u64);
+        let (sum, carry) = difference.overflowing_add((high & EPSILON) * EPSILON);
+        Self::reduce(sum.wrapping_add(EPSILON * carry as u64))
+    }
+
+    /// The residue of a signed integer; negative v is p + v.
+    #[must_use]
+    pub const fn from_signed(value: i128) -> Self {
+        let magnitude = Self::reduce_wide(value.unsigned_abs());
+        if value < 0 { magnitude.negate() } else { magnitude }
+    }
+
+    /// The canonical representative.
+    #[inline]
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+
+    /// The representative in -(p-1)/2 ..= (p-1)/2.
+    #[must_use]
+    pub const fn signed(self) -> i64 {
+        if self.0 > MODULUS / 2 { self.0.wrapping_sub(MODULUS) as i64 } else { self.0 as i64 }
+    }
+
+    /// -self.
+    #[inline]
+    #[must_use]
+    pub const fn negate(self) -> Self {
+        Self(if self.0 == 0 { 0 } else { MODULUS - self.0 })
+    }
+
+    /// self^exponent, by square and multiply over public exponents.
+    #[must_use]
+    pub fn power(self, mut exponent: u64) -> Self {
+        let (mut base, mut result) = (self, Self::ONE);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result *= base;
+            }
+            base *= base;
+            exponent >>= 1;
+        }
+        result
+    }
+
+    /// 1/self, and 0 for 0 (Fermat).
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        self.power(MODULUS - 2)
+    }
+}
+
+impl core::ops::Add for Fp {
+    type Output = Self;
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        let (sum, carry) = self.0.overflowing_add(other.0);
+        Self::reduce(sum.wrapping_add(EPSILON * u64::from(carry)))
+    }
+}
+
+impl core::ops::Sub for Fp {
+    type Output = Self;
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        let (difference, borrow) = self.0.overflowing_sub(other.0);
+        Self(difference.wrapping_sub(EPSILON * u64::from(borrow)))
+    }
+}
+
+impl core::ops::Mul for Fp {
+    type Output = Self;
+    #[inline]
+    fn mul(self, other: Self) -> Self {
+        Self::reduce_wide(u128::from(self.0) * u128::from(other.0))
+    }
+}
+
+impl core::ops::AddAssign for Fp {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl core::ops::SubAssign for Fp {
+    #[inline]
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl core::ops::MulAssign for Fp {
+    #[inline]
+    fn mul_assign(&mut self, other: Self) {
+        *self = *self * other;
+    }
+}
+
+impl core::iter::Sum for Fp {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, |a, b| a + b)
+    }
+}
+
+/// An element a + b u of K.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ext {
+    /// The coefficient of 1.
+    pub a: Fp,
+    /// The coefficient of u.
+    pub b: Fp,
+}
+
+impl zeroize::DefaultIsZeroes for Ext {}
+
+impl Ext {
+    /// Zero.
+    pub const ZERO: Self = Self { a: Fp::ZERO, b: Fp::ZERO };
+    /// One.
+    pub const ONE: Self = Self { a: Fp::ONE, b: Fp::ZERO };
+
+    /// The product with an element of F.
+    #[inline]
+    #[must_use]
+    pub fn scale(self, by: Fp) -> Self {
+        Self { a: self.a * by, b: self.b * by }
+    }
+}
+
+impl core::ops::Add for Ext {
+    type Output = Self;
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        Self { a: self.a + other.a, b: self.b + other.b }
+    }
+}
+
+impl core::ops::Sub for Ext {
+    type Output = Self;
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        Self { a: self.a - other.a, b: self.b - other.b }
+    }
+}
+
+impl core::ops::Mul for Ext {
+    type Output = Self;
+    #[inline]
+    fn mul(self, other: Self) -> Self {
+        Self {
+            a: self.a * other.a + NON_RESIDUE * self.b * other.b,
+            b: self.a * other.b + self.b * other.a,
+        }
+    }
+}
+
+impl core::ops::AddAssign for Ext {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// The bytes of a vector off the chain: little-endian u64 words (section 7).
+#[must_use]
+pub fn to_bytes(values: &[Fp]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 * values.len());
+    for value in values {
+        bytes.extend_from_slice(&value.0.to_le_bytes());
+    }
+    bytes
+}
+
+/// The vector of exactly `length` canonical elements in `bytes`.
+///
+/// # Errors
+/// [`Malformed`] for another length, or for a word that is not below p.
+pub fn from_bytes(bytes: &[u8], length: usize, what: &'static str) -> Result<Vec<Fp>, Malformed> {
+    let expected = length.saturating_mul(8);
+    if bytes.len() != expected {
+        return Err(Malformed::Length { what, expected, found: bytes.len() });
+    }
+    let mut values = Vec::with_capacity(length);
+    for value in words(bytes) {
+        values.push(value.ok_or(Malformed::NonCanonical(what))?);
+    }
+    Ok(values)
+}
+
+/// The words of `bytes` one by one; `None` stands for a word that is not below p. A partial last word is left out.
+pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Option<Fp>> + '_ {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().map(|word| Fp::new(u64::from_le_bytes(*word)))
+}
+
+/// A sum of products in F, reduced once at the end.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ProductSum {
+    low: u128,
+    carries: u64,
+}
+
+impl ProductSum {
+    #[inline]
+    pub(crate) fn add(&mut self, a: Fp, b: Fp) {
+        let (sum, carry) = self.low.overflowing_add(u128::from(a.0) * u128::from(b.0));
+        self.low = sum;
+        self.carries += u64::from(carry);
+    }
+
+    /// 2^128 = (2^32 - 1)^2 = -2^32 mod p.
+    pub(crate) fn value(self) -> Fp {
+        Fp::reduce_wide(self.low) - Fp::reduce_wide(u128::from(self.carries) << 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const P: u128 = MODULUS as u128;
+
+    fn element() -> impl Strategy<Value = Fp> {
+        prop_oneof![
+            any::<u64>().prop_map(Fp::reduce),
+            prop_oneof![Just(0), Just(1), Just(MODULUS - 1), Just(EPSILON), Just(1 << 32)].prop_map(Fp::reduce),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn arithmetic_is_that_of_the_integers_mod_p(a in element(), b in element(), wide in any::<u128>()) {
+            let (x, y) = (u128::from(a.value()), u128::from(b.value()));
+            prop_assert_eq!(u128::from((a + b).value()), (x + y) % P);
+            prop_assert_eq!(u128::from((a - b).value()), (x + P - y) % P);
+            prop_assert_eq!(u128::from((a * b).value()), x * y % P);
+            prop_assert_eq!(u128::from(Fp::reduce_wide(wide).value()), wide % P);
+        }
+
+        #[test]
+        fn inverse_and_signed_are_what_they_say(a in element(), v in -(1i128 << 62)..(1i128 << 62)) {
+            prop_assert_eq!(a * a.inverse(), if a == Fp::ZERO { Fp::ZERO } else { Fp::ONE });
+            prop_assert_eq!(i128::from(Fp::from_signed(v).signed()), v);
+        }
+
+        #[test]
+        fn product_sums_reduce_once(pairs in proptest::collection::vec((element(), element()), 0..200)) {
+            let mut sum = ProductSum::default();
+            let mut want = Fp::ZERO;
+            for (a, b) in pairs {
+                sum.add(a, b);
+                want += a * b;
+            }
+            prop_assert_eq!(sum.value(), want);
+        }
+    }
+
+    #[test]
+    fn words_at_or_above_the_modulus_are_refused() {
+        assert!(from_bytes(&MODULUS.to_le_bytes(), 1, "x").is_err());
+        assert_eq!(from_bytes(&(MODULUS - 1).to_le_bytes(), 1, "x").unwrap()[0].signed(), -1);
+        assert!(from_bytes(&[0; 7], 1, "x").is_err());
+    }
+}

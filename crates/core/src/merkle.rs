@@ -1,0 +1,162 @@
+//! SHA-256 Merkle trees that a contract can open (section 7): leaves start with 0x00, nodes with 0x01, and an odd last
+//! node is promoted unhashed. The top of every tree binds its kind and its length, so the shape of a path follows from
+//! the length alone.
+
+use crate::field::Fp;
+use alloy_primitives::B256;
+use sha2::{Digest, Sha256};
+
+/// Field elements in one leaf of a vector tree.
+pub const LEAF_ELEMENTS: usize = 32;
+
+/// What a tree is over; the first byte under its top hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TreeKind {
+    /// A vector of field elements (0x02).
+    Vector,
+    /// A certified set (0x03).
+    Set,
+    /// The rewards of a round (0x04).
+    Reward,
+    /// The admitted sites of a study (0x05).
+    Sites,
+}
+
+impl TreeKind {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Vector => 2,
+            Self::Set => 3,
+            Self::Reward => 4,
+            Self::Sites => 5,
+        }
+    }
+}
+
+fn sha256(parts: &[&[u8]]) -> B256 {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    B256::from_slice(&hasher.finalize())
+}
+
+/// The hash of a leaf's bytes.
+#[must_use]
+pub fn leaf(bytes: &[u8]) -> B256 {
+    sha256(&[&[0], bytes])
+}
+
+fn parent(left: &B256, right: &B256) -> B256 {
+    sha256(&[&[1], left.as_slice(), right.as_slice()])
+}
+
+fn level_up(level: &[B256]) -> Vec<B256> {
+    level.chunks(2).map(|pair| if let [left, right] = pair { parent(left, right) } else { pair[0] }).collect()
+}
+
+/// The top hash of a tree over leaves; `length` counts what the leaves hold (elements of a vector, members of a set).
+/// A tree without leaves has the top hash over the length alone.
+#[must_use]
+pub fn root(kind: TreeKind, length: u64, leaves: Vec<B256>) -> B256 {
+    let mut level = leaves;
+    while level.len() > 1 {
+        level = level_up(&level);
+    }
+    top(kind, length, level.first())
+}
+
+fn top(kind: TreeKind, length: u64, tree: Option<&B256>) -> B256 {
+    sha256(&[&[kind.byte()], &length.to_be_bytes(), tree.map_or(&[], |hash| hash.as_slice())])
+}
+
+/// The leaf hashes of a vector: 32 big-endian words each, the last one padded with zeros.
+#[must_use]
+pub fn vector_leaves(values: &[Fp]) -> Vec<B256> {
+    values.chunks(LEAF_ELEMENTS).map(|chunk| leaf(&leaf_bytes(chunk))).collect()
+}
+
+/// The bytes of one leaf of a vector: 256 bytes.
+#[must_use]
+pub fn leaf_bytes(chunk: &[Fp]) -> [u8; 8 * LEAF_ELEMENTS] {
+    let mut bytes = [0; 8 * LEAF_ELEMENTS];
+    for (slot, value) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(chunk) {
+        *slot = value.value().to_be_bytes();
+    }
+    bytes
+}
+
+/// The root of a vector.
+#[must_use]
+pub fn vector_root(values: &[Fp]) -> B256 {
+    root(TreeKind::Vector, values.len() as u64, vector_leaves(values))
+}
+
+/// The siblings from leaf `index` to the tree's root, bottom first. A promoted node has no sibling on that level.
+#[must_use]
+pub fn open(leaves: &[B256], mut index: usize) -> Vec<B256> {
+    let mut path = Vec::new();
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        path.extend(level.get(index ^ 1));
+        level = level_up(&level);
+        index /= 2;
+    }
+    path
+}
+
+/// Whether `path` leads from leaf number `index` to the top hash of a tree with `leaves` leaves. The path's shape
+/// follows from `index` and `leaves`, so that a path has exactly one form.
+#[must_use]
+pub fn check_path(kind: TreeKind, length: u64, leaves: usize, index: usize, leaf: B256, path: &[B256], want: &B256) -> bool {
+    let (mut hash, mut index, mut width, mut siblings) = (leaf, index, leaves, path.iter());
+    if index >= width {
+        return false;
+    }
+    while width > 1 {
+        if index ^ 1 < width {
+            let Some(sibling) = siblings.next() else { return false };
+            hash = if index & 1 == 0 { parent(&hash, sibling) } else { parent(sibling, &hash) };
+        }
+        index /= 2;
+        width = width.div_ceil(2);
+    }
+    siblings.next().is_none() && top(kind, length, Some(&hash)) == *want
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_leaf_opens_and_nothing_else_does(count in 1usize..40, pick in any::<usize>(), flip in any::<usize>()) {
+            let values: Vec<Fp> = (0..count as u64 * 32 - 5).map(Fp::reduce).collect();
+            let leaves = vector_leaves(&values);
+            let want = vector_root(&values);
+            let (index, length) = (pick % count, values.len() as u64);
+            let path = open(&leaves, index);
+            let check = |length, count, index, leaf, path: &[B256]| check_path(TreeKind::Vector, length, count, index, leaf, path, &want);
+            prop_assert!(check(length, count, index, leaves[index], &path));
+            prop_assert!(!check(length + 1, count, index, leaves[index], &path));
+            prop_assert!(!check(length, count, index, leaf(b"other"), &path));
+            let mut longer = path.clone();
+            longer.push(B256::ZERO);
+            prop_assert!(!check(length, count, index, leaves[index], &longer));
+            if !path.is_empty() {
+                let mut wrong = path.clone();
+                let at = flip % wrong.len();
+                wrong[at].0[flip % 32] ^= 1;
+                prop_assert!(!check(length, count, index, leaves[index], &wrong));
+                prop_assert!(!check(length, count, index, leaves[index], &path[1..]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_tree_is_no_vector_tree() {
+        let leaves = vec![leaf(b"a"), leaf(b"b")];
+        assert_ne!(root(TreeKind::Set, 2, leaves.clone()), root(TreeKind::Sites, 2, leaves));
+    }
+}

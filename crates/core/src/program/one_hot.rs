@@ -1,0 +1,89 @@
+//! Program `one-hot`: a ballot. Every x_k is a bit and exactly one is 1; no witness, no rows; the output is the tally.
+
+use super::{Combination, Program};
+use crate::error::{EncodeError, InvalidParameters};
+use crate::field::{Ext, Fp};
+
+/// Proves x_k² = x_k for all k and Σ x_k = 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneHot {
+    d: u64,
+}
+
+impl OneHot {
+    /// The program's name.
+    pub const NAME: &'static str = "one-hot";
+
+    /// A ballot with `d` choices.
+    ///
+    /// # Errors
+    /// [`InvalidParameters::Dimension`] unless 2 <= d <= 2^32.
+    pub fn new(d: u64) -> Result<Self, InvalidParameters> {
+        if (2..=1 << 32).contains(&d) { Ok(Self { d }) } else { Err(InvalidParameters::Dimension { d, min: 2 }) }
+    }
+}
+
+impl Program for OneHot {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn parameters(&self) -> Vec<u8> {
+        self.d.to_le_bytes().to_vec()
+    }
+
+    fn dimension(&self) -> usize {
+        self.d as usize
+    }
+
+    fn witness_len(&self) -> usize {
+        0
+    }
+
+    fn output_len(&self) -> usize {
+        self.dimension()
+    }
+
+    fn has_rows(&self) -> bool {
+        false
+    }
+
+    fn witness(&self, input: &[Fp], _weight: u64, _rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
+        let ones = input.iter().filter(|&&v| v == Fp::ONE).count();
+        let zeros = input.iter().filter(|&&v| v == Fp::ZERO).count();
+        if ones == 1 && ones + zeros == input.len() {
+            Ok(Vec::new())
+        } else {
+            Err(EncodeError::Constraint("a ballot has exactly one 1 and else zeros"))
+        }
+    }
+
+    fn combine(&self, rho: Ext) -> Box<dyn Combination + '_> {
+        Box::new(Ballot { rho, power: rho, sum: Fp::ZERO, bits: Ext::ZERO })
+    }
+
+    fn output_tail(&self, _witness: &[Fp]) -> Vec<Fp> {
+        Vec::new()
+    }
+}
+
+struct Ballot {
+    rho: Ext,
+    power: Ext,
+    sum: Fp,
+    bits: Ext,
+}
+
+impl Combination for Ballot {
+    fn absorb(&mut self, input: &[Fp], _rows: &[u8]) {
+        for &value in input {
+            self.sum += value;
+            self.bits += self.power.scale(value * value - value);
+            self.power = self.power * self.rho;
+        }
+    }
+
+    fn finish(&self, _witness: &[Fp]) -> Ext {
+        self.bits + Ext { a: self.sum - Fp::ONE, b: Fp::ZERO }
+    }
+}

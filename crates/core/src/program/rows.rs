@@ -1,0 +1,121 @@
+//! Projections <R_i, X> on the rows of the ternary matrix R = P - Q.
+//!
+//! Eight coordinates at a time: a table of all 256 subset sums of the eight values, and for each row one look-up for
+//! its eight bits of P and one for Q ("four Russians"). The look-ups are indexed by the public matrix only. Values are
+//! kept as two 32-bit halves in 64-bit lanes, so sums over 2^28 groups of eight cannot overflow.
+
+use super::ROW_BYTES;
+use crate::field::Fp;
+
+const GROUP: usize = 8;
+/// Groups after which the halves are folded, far below the 2^28 at which they could overflow.
+const FOLD: usize = 1 << 20;
+
+/// Running projections on the first `tests` rows.
+pub(super) struct Projections {
+    halves: Vec<[u64; 2]>,
+    folded: Vec<Fp>,
+    groups: usize,
+}
+
+impl Projections {
+    pub(super) fn new(tests: usize) -> Self {
+        Self { halves: vec![[0; 2]; tests], folded: vec![Fp::ZERO; tests], groups: 0 }
+    }
+
+    pub(super) fn absorb(&mut self, input: &[Fp], rows: &[u8]) {
+        let mut table = [[0u64; 2]; 1 << GROUP];
+        for (values, rows) in input.chunks(GROUP).zip(rows.chunks(GROUP * ROW_BYTES)) {
+            subset_sums(values, &mut table);
+            self.add_group(&table, rows);
+            self.groups += 1;
+            if self.groups == FOLD {
+                self.fold();
+            }
+        }
+    }
+
+    #[inline]
+    fn add_group(&mut self, table: &[[u64; 2]; 1 << GROUP], rows: &[u8]) {
+        for (byte, sums) in self.halves.chunks_mut(8).enumerate() {
+            let plus = transpose(rows, byte);
+            let minus = transpose(rows, byte + ROW_BYTES / 2);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let add = table[usize::from(plus[i])];
+                let subtract = table[usize::from(minus[i])];
+                sum[0] = sum[0].wrapping_add(add[0]).wrapping_sub(subtract[0]);
+                sum[1] = sum[1].wrapping_add(add[1]).wrapping_sub(subtract[1]);
+            }
+        }
+    }
+
+    fn fold(&mut self) {
+        for (sum, halves) in self.folded.iter_mut().zip(&mut self.halves) {
+            let value = i128::from(halves[0] as i64) + (i128::from(halves[1] as i64) << 32);
+            *sum += Fp::from_signed(value);
+            *halves = [0; 2];
+        }
+        self.groups = 0;
+    }
+
+    /// The projections so far, one a row.
+    pub(super) fn values(&self) -> Vec<Fp> {
+        let mut copy = Self { halves: self.halves.clone(), folded: self.folded.clone(), groups: self.groups };
+        copy.fold();
+        copy.folded
+    }
+}
+
+#[inline]
+fn subset_sums(values: &[Fp], table: &mut [[u64; 2]; 1 << GROUP]) {
+    for k in 0..GROUP {
+        let value = values.get(k).map_or(0, |v| v.value());
+        let halves = [value & 0xffff_ffff, value >> 32];
+        let (known, new) = table.split_at_mut(1 << k);
+        for (sum, old) in new.iter_mut().zip(known) {
+            *sum = [old[0] + halves[0], old[1] + halves[1]];
+        }
+    }
+}
+
+/// Byte number `byte` of each of eight coordinates, as eight bytes of which bit k belongs to coordinate k (Hacker's
+/// Delight, 7-3).
+#[inline]
+fn transpose(rows: &[u8], byte: usize) -> [u8; 8] {
+    let mut x = 0u64;
+    for (k, coordinate) in rows.chunks(ROW_BYTES).enumerate() {
+        x |= u64::from(coordinate.get(byte).copied().unwrap_or(0)) << (8 * k);
+    }
+    let t = (x ^ (x >> 7)) & 0x00aa_00aa_00aa_00aa;
+    x ^= t ^ (t << 7);
+    let t = (x ^ (x >> 14)) & 0x0000_cccc_0000_cccc;
+    x ^= t ^ (t << 14);
+    let t = (x ^ (x >> 28)) & 0x0000_0000_f0f0_f0f0;
+    x ^= t ^ (t << 28);
+    x.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn projections_are_those_of_the_plain_definition(
+            values in proptest::collection::vec(any::<u64>().prop_map(Fp::reduce), 1..40),
+            seed in any::<u8>(), tests in 1usize..=128, split in 0usize..5,
+        ) {
+            let rows: Vec<u8> = (0..values.len() * ROW_BYTES).map(|i| (i as u8).wrapping_mul(167).wrapping_add(seed).rotate_left(3) ^ (i >> 5) as u8).collect();
+            let mut running = Projections::new(tests);
+            let cut = (8 * split).min(values.len());
+            running.absorb(&values[..cut], &rows[..cut * ROW_BYTES]);
+            running.absorb(&values[cut..], &rows[cut * ROW_BYTES..]);
+            let bit = |k: usize, i: usize| Fp::reduce(u64::from(rows[k * ROW_BYTES + i / 8] >> (i % 8) & 1));
+            for (i, got) in running.values().into_iter().enumerate() {
+                let want: Fp = values.iter().enumerate().map(|(k, &v)| (bit(k, i) - bit(k, i + 128)) * v).sum();
+                prop_assert_eq!(got, want);
+            }
+        }
+    }
+}

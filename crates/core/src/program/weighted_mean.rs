@@ -1,0 +1,218 @@
+//! Program `weighted-mean`: a norm-bounded vector with a bounded weight (sections 2 and 4).
+
+use super::rows::Projections;
+use super::{Combination, Program, ROW_BYTES, bits, from_bits};
+use crate::error::{EncodeError, InvalidParameters};
+use crate::field::{Ext, Fp, ProductSum};
+
+/// Proves ‖x‖ <= kappa·w over the integers and 1 <= w <= 2^b, with kappa = 2^(s-b).
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightedMean {
+    d: u64,
+    s: u32,
+    b: u32,
+    tests: u32,
+    clip: f64,
+}
+
+impl WeightedMean {
+    /// The program's name.
+    pub const NAME: &'static str = "weighted-mean";
+    /// Rows that production demands.
+    pub const PRODUCTION_TESTS: u64 = 128;
+
+    /// Checks the parameters: `d` coordinates, scale bits `s`, weight bits `b`, number of norm-test rows, clip radius.
+    ///
+    /// # Errors
+    /// [`InvalidParameters`] that names the broken rule.
+    pub fn new(d: u64, s: u64, b: u64, tests: u64, clip: f64) -> Result<Self, InvalidParameters> {
+        if !(1..=1 << 32).contains(&d) {
+            return Err(InvalidParameters::Dimension { d, min: 1 });
+        }
+        if b > 16 {
+            return Err(InvalidParameters::WeightBits(b));
+        }
+        if s > 25 || b > s {
+            return Err(InvalidParameters::Scale { s, b });
+        }
+        if !(1..=128).contains(&tests) {
+            return Err(InvalidParameters::Tests(tests));
+        }
+        if !(clip.is_finite() && clip > 0.0) {
+            return Err(InvalidParameters::Clip(clip.to_string()));
+        }
+        Ok(Self { d, s: s as u32, b: b as u32, tests: tests as u32, clip })
+    }
+
+    /// Refuses what only known answers may use: fewer than 128 rows, and a kappa too small to encode with.
+    ///
+    /// # Errors
+    /// [`InvalidParameters::TestsNotProduction`], [`InvalidParameters::KappaTooSmall`].
+    pub fn check_production(&self) -> Result<(), InvalidParameters> {
+        if u64::from(self.tests) != Self::PRODUCTION_TESTS {
+            return Err(InvalidParameters::TestsNotProduction(self.tests.into()));
+        }
+        if self.shrink() < 0.5 {
+            return Err(InvalidParameters::KappaTooSmall { d: self.d });
+        }
+        Ok(())
+    }
+
+    /// kappa = 2^(s-b): the integer norm that one unit of weight may have.
+    #[must_use]
+    pub fn kappa(&self) -> u64 {
+        1 << (self.s - self.b)
+    }
+
+    /// The clip radius C.
+    #[must_use]
+    pub fn clip(&self) -> f64 {
+        self.clip
+    }
+
+    /// The largest weight, 2^b.
+    #[must_use]
+    pub fn max_weight(&self) -> u64 {
+        1 << self.b
+    }
+
+    /// 1 - e with e = (1 + ceil(sqrt d))/kappa: the same for every site, so the mean stays unbiased.
+    #[must_use]
+    pub fn shrink(&self) -> f64 {
+        let ceil_sqrt = (self.d - 1).isqrt() + 1;
+        1.0 - (1 + ceil_sqrt) as f64 / self.kappa() as f64
+    }
+
+    fn slack_bits(&self) -> usize {
+        2 * self.s as usize + 1
+    }
+
+    fn row_bits(&self) -> usize {
+        self.s as usize + 4
+    }
+
+    /// 2^(s+3), added to a row's projection so that it is not negative.
+    fn row_offset(&self) -> u64 {
+        1 << (self.s + 3)
+    }
+
+    /// Where the rows' bits start in the witness.
+    fn rows_at(&self) -> usize {
+        self.b as usize + self.slack_bits()
+    }
+
+    fn weight_of(&self, witness: &[Fp]) -> Fp {
+        Fp::ONE + from_bits(&witness[..self.b as usize])
+    }
+
+    /// kappa²w² - Σx², or `None` when the norm is over the bound. `input` holds small integers.
+    fn slack(&self, input: &[Fp], weight: u64) -> Option<u128> {
+        let bound = u128::from(self.kappa() * weight).pow(2);
+        let mut slack = bound;
+        for value in input {
+            slack = slack.checked_sub(u128::from(value.signed().unsigned_abs()).pow(2))?;
+        }
+        Some(slack)
+    }
+}
+
+impl Program for WeightedMean {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn parameters(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(40);
+        for word in [self.d, self.s.into(), self.b.into(), self.tests.into(), self.clip.to_bits()] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn dimension(&self) -> usize {
+        self.d as usize
+    }
+
+    fn witness_len(&self) -> usize {
+        self.rows_at() + self.tests as usize * self.row_bits()
+    }
+
+    fn output_len(&self) -> usize {
+        self.dimension() + 1
+    }
+
+    fn has_rows(&self) -> bool {
+        true
+    }
+
+    fn witness(&self, input: &[Fp], weight: u64, rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
+        if !(1..=self.max_weight()).contains(&weight) {
+            return Err(EncodeError::Weight { max: self.max_weight(), found: weight });
+        }
+        let slack = self.slack(input, weight).ok_or(EncodeError::Constraint("its norm is over kappa times its weight"))?;
+        let mut witness: Vec<Fp> = bits(u128::from(weight - 1), self.b as usize).collect();
+        witness.extend(bits(slack, self.slack_bits()));
+        let mut projections = Projections::new(self.tests as usize);
+        let mut buffer = vec![0; crate::prove::BLOCK * ROW_BYTES];
+        for block in input.chunks(crate::prove::BLOCK) {
+            let buffer = &mut buffer[..block.len() * ROW_BYTES];
+            rows(buffer);
+            projections.absorb(block, buffer);
+        }
+        for projection in projections.values() {
+            let y = i128::from(projection.signed()) + i128::from(self.row_offset());
+            if !(0..2 * i128::from(self.row_offset())).contains(&y) {
+                return Err(EncodeError::RowOutOfRange);
+            }
+            witness.extend(bits(y as u128, self.row_bits()));
+        }
+        Ok(witness)
+    }
+
+    fn combine(&self, rho: Ext) -> Box<dyn Combination + '_> {
+        Box::new(Norm { program: self, rho, squares: ProductSum::default(), projections: Projections::new(self.tests as usize) })
+    }
+
+    fn output_tail(&self, witness: &[Fp]) -> Vec<Fp> {
+        vec![self.weight_of(witness)]
+    }
+}
+
+struct Norm<'a> {
+    program: &'a WeightedMean,
+    rho: Ext,
+    squares: ProductSum,
+    projections: Projections,
+}
+
+impl Combination for Norm<'_> {
+    fn absorb(&mut self, input: &[Fp], rows: &[u8]) {
+        for &value in input {
+            self.squares.add(value, value);
+        }
+        self.projections.absorb(input, rows);
+    }
+
+    fn finish(&self, witness: &[Fp]) -> Ext {
+        let program = self.program;
+        let weight = program.weight_of(witness);
+        let slack = from_bits(&witness[program.b as usize..program.rows_at()]);
+        let kappa = Fp::reduce(program.kappa());
+        let norm = self.squares.value() + slack - kappa * kappa * weight * weight;
+        let bits = witness.iter().map(|&v| v * v - v);
+        let row_bits = witness[program.rows_at()..].chunks(program.row_bits());
+        let offset = Fp::reduce(program.row_offset());
+        let rows = self.projections.values().into_iter().zip(row_bits).map(|(y, bits)| y + offset - from_bits(bits));
+        combine(self.rho, core::iter::once(norm).chain(bits).chain(rows))
+    }
+}
+
+/// Sum of rho^i times term i.
+pub(super) fn combine(rho: Ext, terms: impl Iterator<Item = Fp>) -> Ext {
+    let (mut sum, mut power) = (Ext::ZERO, Ext::ONE);
+    for term in terms {
+        sum += power.scale(term);
+        power = power * rho;
+    }
+    sum
+}

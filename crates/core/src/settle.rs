@@ -1,0 +1,48 @@
+//! Section 6.11: what the committee signs about a settled round, byte for byte the same for every honest node.
+
+use crate::certify::Cohort;
+use crate::eip712::Settlement;
+use crate::merkle::{TreeKind, leaf, root};
+use crate::unmask::Aggregate;
+use alloy_primitives::{Address, B256, keccak256};
+
+/// keccak256(root_1 || ... || root_n), as the contract computes it from its arguments.
+#[must_use]
+pub fn share_roots_hash(roots: &[B256]) -> B256 {
+    keccak256(crate::transcript::concat(roots))
+}
+
+/// Who a unit of work is credited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Site = 0,
+    Node = 1,
+}
+
+/// rewardRoot: one unit of work for each site in the certified set (addresses increasing), then one for each node whose
+/// vote is recorded on chain (node order). Leaves SHA-256(0x00 || address || role || units as u64 BE), role 0 for a
+/// site and 1 for a node; top SHA-256(0x04 || number of leaves || tree).
+#[must_use]
+pub fn reward_root(cohort: &Cohort, voters: &[Address]) -> B256 {
+    let sites = cohort.members().iter().map(|member| (member.site, Role::Site));
+    let credits = sites.chain(voters.iter().map(|&node| (node, Role::Node)));
+    let leaves: Vec<B256> = credits.map(|(account, role)| reward_leaf(account, role, 1)).collect();
+    root(TreeKind::Reward, leaves.len() as u64, leaves)
+}
+
+fn reward_leaf(account: Address, role: Role, units: u64) -> B256 {
+    leaf(&[account.as_slice(), &[role as u8], &units.to_be_bytes()].concat())
+}
+
+/// The settlement of a certified set.
+#[must_use]
+pub fn settlement(study: u64, round: u64, cohort: &Cohort, voters: &[Address], aggregate: &Aggregate) -> Settlement {
+    Settlement {
+        study,
+        round,
+        setRoot: cohort.root(),
+        shareRootsHash: share_roots_hash(aggregate.share_roots()),
+        aggregateRoot: aggregate.root(),
+        rewardRoot: reward_root(cohort, voters),
+    }
+}

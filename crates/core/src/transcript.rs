@@ -1,0 +1,127 @@
+//! Domain-separated hashing (section 7) and the hashes that bind a contribution to its context (section 3).
+//!
+//! All labels of the protocol stand in this file, in [`stream`](crate::stream) and in [`seal`](crate::seal); every one
+//! starts with `consilium v1`.
+
+use alloy_primitives::{Address, B256};
+
+/// The version string that starts every label.
+pub const VERSION: &str = "consilium v1";
+
+/// H(label, parts...): BLAKE3 `derive_key` with context `consilium v1 <label>`, each part prefixed by its length as
+/// u64 little-endian.
+#[must_use]
+pub fn hash(label: &str, parts: &[&[u8]]) -> B256 {
+    let mut transcript = Transcript::new(label);
+    for part in parts {
+        transcript.part(part);
+    }
+    transcript.finish()
+}
+
+/// H(label, ...) with parts that arrive one by one.
+#[derive(Debug, Clone)]
+pub struct Transcript(blake3::Hasher);
+
+impl Transcript {
+    /// Starts H(label, ...).
+    #[must_use]
+    pub fn new(label: &str) -> Self {
+        Self(blake3::Hasher::new_derive_key(&format!("{VERSION} {label}")))
+    }
+
+    /// Appends one part.
+    pub fn part(&mut self, bytes: &[u8]) -> &mut Self {
+        self.part_header(bytes.len() as u64).part_bytes(bytes)
+    }
+
+    /// Starts a part of `length` bytes whose content follows in pieces.
+    pub fn part_header(&mut self, length: u64) -> &mut Self {
+        self.part_bytes(&length.to_le_bytes())
+    }
+
+    /// Appends a piece of the part that [`Self::part_header`] started.
+    pub fn part_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(bytes);
+        self
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn finish(&self) -> B256 {
+        B256::from(*self.0.finalize().as_bytes())
+    }
+}
+
+/// The bytes of a list of hashes, one after the other.
+pub(crate) fn concat(hashes: &[B256]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// H("values", c): the content address of a masked vector, over its little-endian bytes.
+#[must_use]
+pub fn values_hash(values: &[u8]) -> B256 {
+    hash("values", &[values])
+}
+
+/// com_i = H("seed", ctx, i, k_i): the commitment to seed number i.
+#[must_use]
+pub fn seed_commitment(ctx: &B256, index: u64, seed: &[u8; 32]) -> B256 {
+    hash("seed", &[ctx.as_slice(), &index.to_le_bytes(), seed])
+}
+
+/// The hash over the sealed boxes of nodes 1..n.
+#[must_use]
+pub fn boxes_hash(boxes: &[Vec<u8>]) -> B256 {
+    let parts: Vec<&[u8]> = boxes.iter().map(Vec::as_slice).collect();
+    hash("boxes", &parts)
+}
+
+/// Everything that a contribution is bound to. Every verifier builds it itself from the chain; nothing in it is taken
+/// from the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The Consilium contract.
+    pub contract: Address,
+    /// Study number.
+    pub study: u64,
+    /// Round number within the study.
+    pub round: u64,
+    /// Kind of job; [`KIND_SUM`](crate::params::KIND_SUM).
+    pub kind: u64,
+    /// What the round is about, for example the digest of the base model.
+    pub subject: B256,
+    /// [`committee_hash`](crate::params::CommitteeMembers::hash).
+    pub committee: B256,
+    /// Hash of the program and its parameters.
+    pub program: B256,
+    /// Hash of what `open` froze.
+    pub policy: B256,
+}
+
+impl Context {
+    /// ctx of one site's contribution: H("context", chain id, contract, study, round, kind, subject, committee hash,
+    /// program hash, policy hash, site).
+    #[must_use]
+    pub fn of_site(&self, site: Address) -> B256 {
+        let mut numbers = [0; 24];
+        numbers[..8].copy_from_slice(&self.study.to_le_bytes());
+        numbers[8..16].copy_from_slice(&self.round.to_le_bytes());
+        numbers[16..].copy_from_slice(&self.kind.to_le_bytes());
+        hash(
+            "context",
+            &[
+                &self.chain_id.to_le_bytes(),
+                self.contract.as_slice(),
+                &numbers,
+                self.subject.as_slice(),
+                self.committee.as_slice(),
+                self.program.as_slice(),
+                self.policy.as_slice(),
+                site.as_slice(),
+            ],
+        )
+    }
+}
