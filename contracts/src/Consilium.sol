@@ -131,7 +131,9 @@ contract Consilium is IConsilium, EIP712 {
             InvalidDeadlines(deadline, settleBy)
         );
         uint64 lastCertified = _closeNewest(study, stored);
-        require(lastCertified == 0 || _rounds[study][lastCertified].subject != subject, SubjectCertified(study, subject));
+        require(
+            lastCertified == 0 || _rounds[study][lastCertified].subject != subject, SubjectCertified(study, subject)
+        );
 
         round = stored.rounds + 1;
         stored.rounds = uint256(round).toUint32();
@@ -302,9 +304,7 @@ contract Consilium is IConsilium, EIP712 {
         bytes32 aggregateRoot,
         bytes32 rewardRoot
     ) external view returns (bytes32) {
-        return _hashTypedDataV4(
-            Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot)
-        );
+        return _hashTypedDataV4(Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
     }
 
     /// @inheritdoc IConsilium
@@ -344,9 +344,8 @@ contract Consilium is IConsilium, EIP712 {
     ) private {
         (uint64 epoch, uint32 minimumCohort) = (policy.epoch, policy.minimumCohort);
         (bytes32 sitesRoot, string memory finality) = (policy.sitesRoot, policy.finality);
-        bytes32 frozen = keccak256(
-            abi.encode(study, round, subject, epoch, minimumCohort, sitesRoot, finality, deadline, settleBy)
-        );
+        bytes32 frozen =
+            keccak256(abi.encode(study, round, subject, epoch, minimumCohort, sitesRoot, finality, deadline, settleBy));
 
         StoredRound storage stored = _rounds[study][round];
         stored.state = State.Open;

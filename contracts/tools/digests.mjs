@@ -31,7 +31,7 @@ const fields = (statement) =>
     return { type, name };
   });
 
-// Every field of a case differs from every other, so that two swapped fields show.
+// In the typical sample every field of a case differs from every other, so that two swapped fields show.
 const samples = {
   typical: {
     uint8: () => 3,

@@ -19,9 +19,7 @@ library Committees {
     function form(Stored storage self, uint8 threshold, address[] calldata nodes) internal {
         uint256 n = nodes.length;
         uint256 t = threshold;
-        require(
-            t >= 1 && n >= 3 * t + 1 && n <= 5 * t + 1 && n <= MAX_NODES, IConsilium.InvalidCommittee(n, threshold)
-        );
+        require(t >= 1 && n >= 3 * t + 1 && n <= 5 * t + 1 && n <= MAX_NODES, IConsilium.InvalidCommittee(n, threshold));
         self.threshold = threshold;
         // forge-lint: disable-next-line(unsafe-typecast)
         self.count = uint8(n); // n <= 32

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {Consilium} from "../src/Consilium.sol";
+import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {Deployment} from "./setup/Deployment.sol";
+
+/// @dev Deployment, creating a study, and what its sponsor may change and when.
+contract StudiesTest is Deployment {
+    function setUp() public {
+        deploy();
+    }
+
+    // -------------------------------------------------------------------------------------------- deployment
+
+    /// The refusal of larger ids cannot be tried here: forge itself has no chain beyond 2^64 - 1.
+    function test_deploy_acceptsTheLargestChainIdOfTheProtocol() public {
+        vm.chainId(type(uint64).max);
+        (, Consilium other) = deployPair();
+        (,,, uint256 chainId, address verifyingContract,,) = other.eip712Domain();
+        vm.assertEq(chainId, type(uint64).max, "chain id");
+        vm.assertEq(verifyingContract, address(other), "contract");
+    }
+
+    function test_deploy_refusesARegistryOfAnotherCourt() public {
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotCourtOf.selector, address(registry)));
+        new Consilium(registry);
+    }
+
+    // -------------------------------------------------------------------------------------------- creation
+
+    function test_createStudy_publishesAllAndStoresWhatCounts() public {
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        bytes32[] memory keyHashes = new bytes32[](5);
+        for (uint256 i = 0; i < 5; i++) {
+            keyHashes[i] = keccak256(kemKey(i + 1));
+        }
+        vm.expectEmit(address(consilium));
+        emit IConsilium.StudyCreated(1, sponsor, terms);
+        vm.expectEmit(address(consilium));
+        emit IConsilium.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
+        vm.expectEmit(address(consilium));
+        emit IConsilium.SitesAdmitted(1, SITES_ROOT, sites(5));
+        uint64 study = createStudy(1, 5);
+
+        IConsilium.Study memory stored = consilium.studyOf(study);
+        vm.assertEq(study, 1, "first study");
+        vm.assertEq(stored.sponsor, sponsor, "sponsor");
+        vm.assertEq(stored.kind, 1, "kind");
+        vm.assertEq(stored.epoch, 1, "epoch");
+        vm.assertEq(stored.rounds, 0, "rounds");
+        vm.assertEq(stored.minimumCohort, 3, "minimum cohort");
+        vm.assertEq(stored.finality, "instant", "finality");
+        vm.assertEq(stored.sitesRoot, SITES_ROOT, "sites");
+        vm.assertEq(stored.termsHash, keccak256(abi.encode(uint8(1), "weighted-mean", terms.parameters)), "terms hash");
+        vm.assertEq(createStudy(1, 5), 2, "second study");
+        vm.assertEq(consilium.studies(), 2, "studies");
+    }
+
+    function test_createStudy_keepsTheNodesInTheGivenOrder() public {
+        address[] memory nodes = new address[](4);
+        (nodes[0], nodes[1], nodes[2], nodes[3]) = (node(9), node(2), node(30), node(5));
+        vm.prank(sponsor);
+        uint64 study = consilium.createStudy(defaultTerms(), nodes, sites(5));
+        IConsilium.Committee memory committee = consilium.committeeOf(study, 1);
+        vm.assertEq(committee.threshold, 1, "threshold");
+        vm.assertEq(keccak256(abi.encode(committee.nodes)), keccak256(abi.encode(nodes)), "order");
+    }
+
+    function testFuzz_createStudy_acceptsExactlyTheCommitteeSizesOfTheProtocol(uint8 threshold, uint8 size) public {
+        uint256 t = bound(threshold, 0, 11);
+        uint256 n = bound(size, 0, NODES);
+        bool allowed = t >= 1 && 3 * t + 1 <= n && n <= 5 * t + 1;
+        if (!allowed) vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, n, t));
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.threshold = uint8(t);
+        vm.prank(sponsor);
+        consilium.createStudy(terms, nodesFrom(1, n), sites(5));
+    }
+
+    function test_createStudy_refusesMoreThan32Nodes() public {
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.threshold = 10;
+        register(33);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, 33, 10));
+        vm.prank(sponsor);
+        consilium.createStudy(terms, nodesFrom(1, 33), sites(5));
+    }
+
+    function testFuzz_createStudy_refusesADuplicateNode(uint8 one, uint8 other) public {
+        address[] memory nodes = nodesFrom(1, 6);
+        uint256 i = bound(one, 0, 5);
+        uint256 k = (i + bound(other, 1, 5)) % 6;
+        nodes[i] = nodes[k];
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.DuplicateNode.selector, nodes[k]));
+        vm.prank(sponsor);
+        consilium.createStudy(defaultTerms(), nodes, sites(5));
+    }
+
+    function test_createStudy_refusesUnknownAndLeavingNodes() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NodeNotActive.selector, node(33)));
+        vm.prank(sponsor);
+        consilium.createStudy(defaultTerms(), nodesFrom(29, 5), sites(5));
+
+        vm.prank(node(5));
+        registry.beginUnbond();
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NodeNotActive.selector, node(5)));
+        createStudy(1, 5);
+    }
+
+    function test_createStudy_refusesBadTerms() public {
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.kind = 2;
+        refuse(terms, abi.encodeWithSelector(IConsilium.UnknownKind.selector, 2));
+        terms = defaultTerms();
+        terms.program = "";
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidProgram.selector));
+        terms.program = string(new bytes(33));
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidProgram.selector));
+        terms = defaultTerms();
+        terms.parameters = "";
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidParameters.selector));
+        terms.parameters = new bytes(257);
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidParameters.selector));
+        terms = defaultTerms();
+        terms.minimumCohort = 1;
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1));
+        terms = defaultTerms();
+        terms.finality = "";
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        terms.finality = string(new bytes(33));
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        terms = defaultTerms();
+        terms.sitesRoot = 0;
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
+    }
+
+    function refuse(IConsilium.StudyTerms memory terms, bytes memory reason) private {
+        vm.expectRevert(reason);
+        vm.prank(sponsor);
+        consilium.createStudy(terms, nodesFrom(1, 5), sites(5));
+    }
+
+    // -------------------------------------------------------------------------------------------- changes
+
+    function test_setCommittee_beginsTheNextEpochWithRotatedKeys() public {
+        uint64 study = createStudy(1, 5);
+        vm.prank(node(2));
+        registry.rotateKemKey(kemKey(200));
+        bytes32[] memory keyHashes = new bytes32[](4);
+        for (uint256 i = 0; i < 4; i++) {
+            keyHashes[i] = keccak256(kemKey(i == 1 ? 200 : i + 1));
+        }
+        vm.expectEmit(address(consilium));
+        emit IConsilium.CommitteeFormed(study, 2, 1, nodesFrom(1, 4), keyHashes);
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(1, 4));
+
+        vm.assertEq(consilium.studyOf(study).epoch, 2, "epoch");
+        vm.assertEq(consilium.committeeOf(study, 1).nodes.length, 5, "the old epoch stays on record");
+        vm.assertEq(consilium.committeeOf(study, 2).nodes.length, 4, "the new epoch");
+        vm.assertEq(registry.nodeOf(node(1)).serving, 1, "still serving");
+        vm.assertEq(registry.nodeOf(node(5)).serving, 0, "free again");
+    }
+
+    function test_setCommittee_refusedWhileARoundIsInProgress() public {
+        uint64 study = createStudy(1, 5);
+        open(study, SUBJECT);
+        bytes memory reason = abi.encodeWithSelector(IConsilium.RoundInProgress.selector, study, 1);
+        refuseCommittee(study, reason);
+        certify(study, 1, 15);
+        refuseCommittee(study, reason);
+        settle(study, 1, 5, 15);
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+    }
+
+    function refuseCommittee(uint64 study, bytes memory reason) private {
+        vm.expectRevert(reason);
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+    }
+
+    function test_setCommittee_allowedOnceTheRoundLapsed() public {
+        uint64 study = createStudy(1, 5);
+        open(study, SUBJECT);
+        vm.warp(DEADLINE);
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+        vm.assertEq(consilium.studyOf(study).epoch, 2, "epoch");
+    }
+
+    function test_setPolicyAndSites_countFromTheNextRound() public {
+        uint64 study = createStudy(1, 5);
+        open(study, SUBJECT);
+        bytes32 otherSites = keccak256("other sites");
+        vm.expectEmit(address(consilium));
+        emit IConsilium.PolicySet(study, 6, "depth:12");
+        vm.prank(sponsor);
+        consilium.setPolicy(study, 6, "depth:12");
+        vm.expectEmit(address(consilium));
+        emit IConsilium.SitesAdmitted(study, otherSites, sites(9));
+        vm.prank(sponsor);
+        consilium.setSites(study, otherSites, sites(9));
+        certify(study, 1, 15); // size 5: the frozen minimum of 3 holds
+        settle(study, 1, 5, 15);
+
+        bytes32 subject = keccak256("next model");
+        open(study, subject);
+        bytes32 frozen = keccak256(
+            abi.encode(study, uint64(2), subject, uint64(1), uint32(6), otherSites, "depth:12", DEADLINE, SETTLE_BY)
+        );
+        vm.assertEq(consilium.roundOf(study, 2).frozen, frozen, "frozen");
+        bytes memory signed = signatures(consilium.voteDigest(study, 2, SET_ROOT, 5), 15);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.CohortTooSmall.selector, 5, 6));
+        consilium.certify(study, 2, SET_ROOT, 5, 15, signed);
+    }
+
+    function test_setPolicyAndSites_refuseWhatCreationRefuses() public {
+        uint64 study = createStudy(1, 5);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1));
+        vm.prank(sponsor);
+        consilium.setPolicy(study, 1, "instant");
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        vm.prank(sponsor);
+        consilium.setPolicy(study, 2, "");
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
+        vm.prank(sponsor);
+        consilium.setSites(study, 0, sites(5));
+    }
+
+    function test_setAuditor_letsInAndOut() public {
+        uint64 study = createStudy(1, 5);
+        address auditor = address(0xA0D1);
+        vm.expectEmit(address(consilium));
+        emit IConsilium.AuditorSet(study, auditor, true);
+        vm.prank(sponsor);
+        consilium.setAuditor(study, auditor, true);
+        vm.assertTrue(consilium.isAuditor(study, auditor), "let in");
+        vm.prank(sponsor);
+        consilium.setAuditor(study, auditor, false);
+        vm.assertTrue(!consilium.isAuditor(study, auditor), "let out");
+    }
+
+    function test_sponsorSteps_refuseEverybodyElse() public {
+        uint64 study = createStudy(1, 5);
+        bytes memory reason = abi.encodeWithSelector(IConsilium.NotSponsor.selector, study, address(this));
+        vm.expectRevert(reason);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+        vm.expectRevert(reason);
+        consilium.setSites(study, SITES_ROOT, sites(5));
+        vm.expectRevert(reason);
+        consilium.setPolicy(study, 2, "instant");
+        vm.expectRevert(reason);
+        consilium.setAuditor(study, address(this), true);
+        vm.expectRevert(reason);
+        consilium.openRound(study, SUBJECT, DEADLINE, SETTLE_BY);
+    }
+
+    function test_sponsorSteps_refuseStudiesThatDoNotExist() public {
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownStudy.selector, 9));
+        open(9, SUBJECT);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownStudy.selector, 0));
+        open(0, SUBJECT);
+    }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {IConsilium} from "../../src/interfaces/IConsilium.sol";
+import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {Deployment} from "./Deployment.sol";
+
+/// @dev Does random things to two studies and keeps its own books. It decides from its books alone whether a step must
+/// succeed, and fails when the contracts disagree.
+contract Handler is Deployment {
+    uint64 public constant STUDIES = 2;
+    /// Committees are taken from the first nodes of the registry; some of these leave in time.
+    uint256 public constant POOL = 14;
+    uint256 public constant FIRST_LEAVER = 9;
+
+    struct Books {
+        IConsilium.State state;
+        bytes32 subject;
+        uint256 deadline;
+        uint256 settleBy;
+        uint32 minimumCohort;
+        bytes32 frozen;
+        bytes32 setRoot;
+        bytes32 settlement;
+        uint256 certificates;
+        uint256 settlements;
+        uint256[] committee;
+    }
+
+    mapping(uint64 study => mapping(uint64 round => Books)) private _books;
+    mapping(uint64 study => uint64) public rounds;
+    mapping(uint64 study => bytes32) public lastCertifiedSubject;
+    mapping(uint64 study => uint32) public minimumCohort;
+    mapping(uint64 study => uint256[]) private _committee;
+    mapping(uint256 j => bool) public gone;
+    mapping(uint256 j => uint256) public paidBack;
+
+    constructor() {
+        deploy();
+        for (uint64 study = 1; study <= STUDIES; study++) {
+            createStudy(1, 5);
+            minimumCohort[study] = 3;
+            _appoint(study, 1, 5);
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- steps
+
+    function wait(uint256 time) external {
+        vm.warp(block.timestamp + bound(time, 1, 40 minutes));
+    }
+
+    function openRound(uint256 which, uint256 about) external {
+        uint64 study = _study(which);
+        bytes32 subject = bytes32(bound(about, 1, 3));
+        bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study];
+        (uint64 deadline, uint64 settleBy) = (uint64(block.timestamp) + 30 minutes, uint64(block.timestamp) + 1 hours);
+        vm.prank(sponsor);
+        try consilium.openRound(study, subject, deadline, settleBy) returns (uint64 round) {
+            _expect(allowed, true, "open");
+            rounds[study] += 1;
+            vm.assertEq(round, rounds[study], "round number");
+            Books storage books = _books[study][round];
+            (books.state, books.subject) = (IConsilium.State.Open, subject);
+            (books.deadline, books.settleBy) = (deadline, settleBy);
+            (books.minimumCohort, books.committee) = (minimumCohort[study], _committee[study]);
+            books.frozen = consilium.roundOf(study, round).frozen;
+        } catch {
+            _expect(allowed, false, "open");
+        }
+    }
+
+    function certify(uint256 which, uint256 back, uint256 subset, uint256 sized) external {
+        uint64 study = _study(which);
+        uint64 round = _round(study, back);
+        Books storage books = _books[study][round];
+        uint256 signers = _signers(books, subset);
+        uint32 size = uint32(bound(sized, 1, 8));
+        bool allowed =
+            stateOf(study, round) == IConsilium.State.Open && size >= books.minimumCohort && _ones(signers) >= 4;
+        bytes32 setRoot = keccak256(abi.encode(subset, sized, block.timestamp));
+        bytes memory signed = _sign(books, consilium.voteDigest(study, round, setRoot, size), signers);
+        try consilium.certify(study, round, setRoot, size, signers, signed) {
+            _expect(allowed, true, "certify");
+            (books.state, books.setRoot) = (IConsilium.State.Certified, setRoot);
+            books.certificates += 1;
+            lastCertifiedSubject[study] = books.subject;
+        } catch {
+            _expect(allowed, false, "certify");
+        }
+    }
+
+    function settle(uint256 which, uint256 back, uint256 subset) external {
+        uint64 study = _study(which);
+        uint64 round = _round(study, back);
+        Books storage books = _books[study][round];
+        uint256 signers = _signers(books, subset);
+        bool allowed = stateOf(study, round) == IConsilium.State.Certified && _ones(signers) >= 4;
+        bytes32[] memory roots = shareRoots(books.committee.length);
+        bytes memory signed = _sign(books, settlementDigest(study, round, books.setRoot, roots), signers);
+        try consilium.settle(study, round, roots, AGGREGATE_ROOT, REWARD_ROOT, signers, signed) {
+            _expect(allowed, true, "settle");
+            books.state = IConsilium.State.Settled;
+            books.settlements += 1;
+            books.settlement = consilium.roundOf(study, round).settlement;
+        } catch {
+            _expect(allowed, false, "settle");
+        }
+    }
+
+    function voidRound(uint256 which, uint256 back) external {
+        uint64 study = _study(which);
+        uint64 round = _round(study, back);
+        bool allowed = consilium.roundOf(study, round).state == IConsilium.State.Open
+            && stateOf(study, round) == IConsilium.State.Void;
+        try consilium.voidRound(study, round) {
+            _expect(allowed, true, "void");
+        } catch {
+            _expect(allowed, false, "void");
+        }
+    }
+
+    function abandonRound(uint256 which, uint256 back) external {
+        uint64 study = _study(which);
+        uint64 round = _round(study, back);
+        bool allowed = consilium.roundOf(study, round).state == IConsilium.State.Certified
+            && stateOf(study, round) == IConsilium.State.Abandoned;
+        try consilium.abandonRound(study, round) {
+            _expect(allowed, true, "abandon");
+        } catch {
+            _expect(allowed, false, "abandon");
+        }
+    }
+
+    function setCommittee(uint256 which, uint256 start, uint256 size) external {
+        uint64 study = _study(which);
+        uint256 n = bound(size, 4, 6);
+        uint256 first = bound(start, 1, POOL - n + 1);
+        bool allowed = !_inProgress(study);
+        for (uint256 j = first; j < first + n; j++) {
+            if (gone[j]) allowed = false;
+        }
+        vm.prank(sponsor);
+        try consilium.setCommittee(study, 1, nodesFrom(first, n)) {
+            _expect(allowed, true, "committee");
+            _appoint(study, first, n);
+        } catch {
+            _expect(allowed, false, "committee");
+        }
+    }
+
+    function setPolicy(uint256 which, uint256 cohort) external {
+        uint64 study = _study(which);
+        minimumCohort[study] = uint32(bound(cohort, 2, 6));
+        vm.prank(sponsor);
+        consilium.setPolicy(study, minimumCohort[study], "finalized");
+    }
+
+    function leave(uint256 who) external {
+        uint256 j = bound(who, FIRST_LEAVER, POOL);
+        bool allowed = !gone[j] && serving(j) == 0;
+        vm.prank(node(j));
+        try registry.beginUnbond() {
+            _expect(allowed, true, "leave");
+            gone[j] = true;
+        } catch {
+            _expect(allowed, false, "leave");
+        }
+    }
+
+    function withdraw(uint256 who) external {
+        uint256 j = bound(who, FIRST_LEAVER, POOL);
+        INodeRegistry.Node memory stored = registry.nodeOf(node(j));
+        vm.prank(node(j));
+        try registry.withdraw() {
+            vm.assertTrue(gone[j] && paidBack[j] == 0, "withdrawn once, by a node that left");
+            vm.assertTrue(block.timestamp >= stored.withdrawableAt, "after the delay");
+            paidBack[j] = STAKE;
+        } catch {
+            bool due = gone[j] && paidBack[j] == 0 && block.timestamp >= stored.withdrawableAt;
+            vm.assertTrue(!due, "a due stake is paid");
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- the books
+
+    function booksOf(uint64 study, uint64 round) external view returns (Books memory) {
+        return _books[study][round];
+    }
+
+    /// @dev The state by the books, at this time.
+    function stateOf(uint64 study, uint64 round) public view returns (IConsilium.State) {
+        Books storage entry = _books[study][round];
+        if (entry.state == IConsilium.State.Open && block.timestamp >= entry.deadline) return IConsilium.State.Void;
+        if (entry.state == IConsilium.State.Certified && block.timestamp >= entry.settleBy) {
+            return IConsilium.State.Abandoned;
+        }
+        return entry.state;
+    }
+
+    function serving(uint256 j) public view returns (uint256 count) {
+        for (uint64 study = 1; study <= STUDIES; study++) {
+            for (uint256 i = 0; i < _committee[study].length; i++) {
+                if (_committee[study][i] == j) count++;
+            }
+        }
+    }
+
+    function contracts() external view returns (IConsilium, INodeRegistry) {
+        return (consilium, registry);
+    }
+
+    // --------------------------------------------------------------------------------------------
+
+    function _appoint(uint64 study, uint256 first, uint256 n) private {
+        delete _committee[study];
+        for (uint256 j = first; j < first + n; j++) {
+            _committee[study].push(j);
+        }
+    }
+
+    function _expect(bool allowed, bool happened, string memory step) private pure {
+        vm.assertTrue(allowed == happened, string.concat(step, happened ? ": must be refused" : ": must succeed"));
+    }
+
+    function _study(uint256 which) private pure returns (uint64) {
+        return uint64(bound(which, 1, STUDIES));
+    }
+
+    /// @dev Mostly the newest round, sometimes an earlier one, and the number that comes next.
+    function _round(uint64 study, uint256 back) private view returns (uint64) {
+        uint256 newest = rounds[study];
+        uint256 behind = bound(back, 0, 9);
+        if (behind == 9) return uint64(newest + 1);
+        return behind >= 7 && newest > behind - 6 ? uint64(newest - (behind - 6)) : uint64(newest);
+    }
+
+    function _inProgress(uint64 study) private view returns (bool) {
+        IConsilium.State state = stateOf(study, rounds[study]);
+        return state == IConsilium.State.Open || state == IConsilium.State.Certified;
+    }
+
+    /// @dev Half of the time the whole committee.
+    function _signers(Books storage entry, uint256 subset) private view returns (uint256) {
+        uint256 all = 2 ** entry.committee.length - 1;
+        return subset % 2 == 0 ? all : (subset >> 8) & all;
+    }
+
+    function _sign(Books storage entry, bytes32 digest, uint256 signers) private view returns (bytes memory all) {
+        for (uint256 i = 0; i < entry.committee.length; i++) {
+            if ((signers >> i) & 1 == 1) all = bytes.concat(all, sign(secret(entry.committee[i]), digest));
+        }
+    }
+
+    function _ones(uint256 bitmap) private pure returns (uint256 count) {
+        for (uint256 i = 0; i < 32; i++) {
+            count += (bitmap >> i) & 1;
+        }
+    }
+}
