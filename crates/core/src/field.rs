@@ -108,6 +108,7 @@ impl Fp {
 impl core::ops::Add for Fp {
     type Output = Self;
     #[inline]
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the carry is worth 2^64 mod p")]
     fn add(self, other: Self) -> Self {
         let (sum, carry) = self.0.overflowing_add(other.0);
         Self::reduce(sum.wrapping_add(EPSILON * u64::from(carry)))
@@ -117,6 +118,7 @@ impl core::ops::Add for Fp {
 impl core::ops::Sub for Fp {
     type Output = Self;
     #[inline]
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the borrow is worth 2^64 mod p")]
     fn sub(self, other: Self) -> Self {
         let (difference, borrow) = self.0.overflowing_sub(other.0);
         Self(difference.wrapping_sub(EPSILON * u64::from(borrow)))
@@ -203,10 +205,7 @@ impl core::ops::Mul for Ext {
     type Output = Self;
     #[inline]
     fn mul(self, other: Self) -> Self {
-        Self {
-            a: self.a * other.a + NON_RESIDUE * self.b * other.b,
-            b: self.a * other.b + self.b * other.a,
-        }
+        Self { a: self.a * other.a + NON_RESIDUE * self.b * other.b, b: self.a * other.b + self.b * other.a }
     }
 }
 

@@ -41,6 +41,7 @@ fn same<T: PartialEq>(what: &str, computed: &T, listed: &T) -> Outcome {
     if computed == listed { Ok(()) } else { Err(KnownAnswerError::Differs(what.to_owned())) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in for a conversion in map_err")]
 fn format_error(error: impl ToString) -> KnownAnswerError {
     KnownAnswerError::Format(error.to_string())
 }
@@ -111,7 +112,14 @@ struct Transcript {
 const SWAPPED: [u8; 32] = [7; 32];
 
 impl Transcript {
-    fn check(&self, program: &dyn Program, rebuild: bool, weight: u64, verify_ctx: &B256, swap: Option<usize>) -> Result<Vec<Vec<Fp>>, KnownAnswerError> {
+    fn check(
+        &self,
+        program: &dyn Program,
+        rebuild: bool,
+        weight: u64,
+        verify_ctx: &B256,
+        swap: Option<usize>,
+    ) -> Result<Vec<Vec<Fp>>, KnownAnswerError> {
         let committee = Committee::new(self.n, self.t).map_err(format_error)?;
         if self.seeds.len() != committee.excluded().len() {
             return Err(format_error("there must be one seed for each subset T"));
@@ -152,7 +160,11 @@ impl Transcript {
         let x = self.x.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let seeds = Seeds::from_vec(self.seeds.iter().map(|seed| Seed::new(seed.0)).collect());
         let proved = prove(committee, program, &self.ctx, &Encoded::unchecked(x, weight), &seeds).map_err(format_error)?;
-        same("list of commitments", &proved.commitments.iter().flat_map(|c| c.0).collect::<Vec<_>>(), &self.commitments.to_vec())?;
+        same(
+            "list of commitments",
+            &proved.commitments.iter().flat_map(|c| c.0).collect::<Vec<_>>(),
+            &self.commitments.to_vec(),
+        )?;
         same("masked vector", &field::to_bytes(&proved.values), &self.values.to_vec())?;
         same("masked witness", &field::to_bytes(&proved.witness), &self.witness.to_vec())?;
         same("proof", &extension_bytes(&proved.proof), &self.raw_proof()?)

@@ -64,6 +64,7 @@ pub mod params;
 pub mod program;
 pub mod prove;
 pub mod release;
+pub mod round;
 pub mod seal;
 pub mod settle;
 pub mod stream;

@@ -128,9 +128,8 @@ impl Shares {
             }
             let open = |label: &str| Stream::new(seed.expose(), label, ctx.as_slice());
             let point = Fp::reduce(z as u64);
-            let zero = (1..=committee.t()).fold(Ext::ZERO, |sum, e| {
-                sum + open(&format!("zero{e}")).extension().scale(f * point.power(e as u64))
-            });
+            let zero = (1..=committee.t())
+                .fold(Ext::ZERO, |sum, e| sum + open(&format!("zero{e}")).extension().scale(f * point.power(e as u64)));
             let witness = Zeroizing::new(open("witness").elements(witness_len));
             streams.push(SeedStreams { f, values: open("values"), witness, zero });
         }

@@ -50,7 +50,13 @@ pub struct Proved {
 ///
 /// # Errors
 /// [`EncodeError`] when the input violates the program, or (once in 2^57) a row is out of range: draw fresh seeds.
-pub fn prove(committee: &Committee, program: &dyn Program, ctx: &B256, input: &Encoded, seeds: &Seeds) -> Result<Proved, EncodeError> {
+pub fn prove(
+    committee: &Committee,
+    program: &dyn Program,
+    ctx: &B256,
+    input: &Encoded,
+    seeds: &Seeds,
+) -> Result<Proved, EncodeError> {
     prove_with(committee, program, ctx, input, seeds, |rows| {
         let mut stream = rows_stream(rows);
         program.witness(input.values(), input.weight(), &mut |block| stream.fill_bytes(block))

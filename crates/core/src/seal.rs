@@ -110,10 +110,9 @@ impl BoxContext {
 fn seal(key: &[u8], info: &[u8], plain: &[u8], aad: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, KeyError> {
     let key = <XWing as Kem>::PublicKey::from_bytes(key).map_err(|_| KeyError)?;
     let mut rng = rng;
-    let (enc, ciphertext) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(
-        &OpModeS::Base, &key, info, plain, aad, &mut rng,
-    )
-    .map_err(|_| KeyError)?;
+    let (enc, ciphertext) =
+        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(&OpModeS::Base, &key, info, plain, aad, &mut rng)
+            .map_err(|_| KeyError)?;
     Ok([enc.to_bytes().as_slice(), &ciphertext].concat())
 }
 

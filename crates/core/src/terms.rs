@@ -43,7 +43,9 @@ pub enum TermsError {
     #[error(transparent)]
     Sites(#[from] Malformed),
     /// The published list of sites is not the one under the root.
-    #[error("the sponsor's list of admitted sites has root {computed}, the round was opened with {frozen}: the sponsor must publish the right list")]
+    #[error(
+        "the sponsor's list of admitted sites has root {computed}, the round was opened with {frozen}: the sponsor must publish the right list"
+    )]
     SitesRoot {
         /// Root of the list.
         computed: B256,

@@ -75,7 +75,8 @@ pub fn unmask(committee: &Committee, served: &BTreeMap<usize, &[Fp]>) -> Result<
     let mut most = 0;
     for choice in combinations(&nodes, committee.t() + 1) {
         let base: Vec<(usize, &[Fp])> = choice.iter().filter_map(|node| Some((*node, *served.get(node)?))).collect();
-        let off: Vec<usize> = nodes.iter().copied().filter(|node| !choice.contains(node) && evaluate(&base, *node) != served[node]).collect();
+        let off: Vec<usize> =
+            nodes.iter().copied().filter(|node| !choice.contains(node) && evaluate(&base, *node) != served[node]).collect();
         let agreeing = nodes.len() - off.len();
         most = most.max(agreeing);
         if agreeing >= needed {

@@ -1,0 +1,467 @@
+//! Section 6: one node's part in one round, as a state machine `apply(now, event) -> effects`.
+//!
+//! The machine holds statements and decides; it computes nothing large and does no I/O. Around it a shell (the node's
+//! service, the simulator) stores contributions, verifies them, signs, sends, talks to the chain and feeds the outcome
+//! back as events:
+//!
+//! ```text
+//! Stored -> Verify -> Verified -> Sign(Receipt) -> Send ... Q receipts: certificate      (collect)
+//! cutoff -> Sign(Vote) -> Send(Proposal) -> votes -> Q votes: Certify                    (agree)
+//! certificate final -> Sign(Final) -> Q finals: Release -> Sign(ShareRoot)               (settle)
+//!   -> FetchShare -> Unmask -> Sign(Settlement) -> Q: Settle
+//! ```
+//!
+//! `Effect::Sign` means: write to the journal first, then sign, then feed back [`Event::Signed`]. A journal that already
+//! holds another statement for the same slot must refuse; the machine then stays silent for good, which costs liveness
+//! and nothing else. Every message may be lost, repeated or reordered: what is missing is asked for again on ticks.
+
+mod agree;
+mod collect;
+mod message;
+mod settle;
+
+pub use message::{Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement};
+
+use crate::audit::Evidence;
+use crate::certify::{Cohort, SetMember};
+use crate::eip712::{Final, Settlement, ShareRoot, Signed, SignerSet};
+use crate::error::Rejection;
+use crate::terms::Terms;
+use alloy_primitives::{Address, B256, Bytes};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Milliseconds without progress after which a node asks its peers for what it lacks.
+const SYNC_MILLIS: u64 = 1_000;
+/// Milliseconds between the nodes' attempts to send the same transaction, by rank.
+const SUBMIT_MILLIS: u64 = 1_000;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// A contribution whose signature is the site's was stored with its masked vector.
+    Stored(SetMember),
+    /// The outcome of [`Effect::Verify`] or [`Effect::OpenSeeds`].
+    Verified {
+        /// Which contribution.
+        member: SetMember,
+        /// What came out.
+        verdict: Verdict,
+    },
+    /// A message from a committee member; the shell has authenticated the sender's number.
+    Message {
+        /// Sender, 1..=n.
+        from: usize,
+        /// Its message.
+        message: Message,
+    },
+    /// A statement is in the journal and signed.
+    Signed {
+        /// What was signed.
+        statement: Statement,
+        /// This node's signature.
+        signature: Signed,
+    },
+    /// Something on the chain.
+    Chain(ChainEvent),
+    /// This node's output share over the certified set is ready to be served.
+    Released {
+        /// Its vector root.
+        root: B256,
+    },
+    /// A peer's output share arrived; it has the right length, is canonical and matches the signed root.
+    ShareFetched {
+        /// Whose share.
+        node: usize,
+    },
+    /// Enough shares agree.
+    Unmasked(Unmasked),
+}
+
+/// Outcome of verifying a contribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Valid on this node's shares.
+    Accepted,
+    /// The box was bad: these seeds are missing.
+    MissingSeeds(Vec<usize>),
+    /// Invalid.
+    Rejected(Rejection),
+}
+
+/// What the node sees on its own endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainEvent {
+    /// A certificate is in a block.
+    Certified {
+        /// The set's root.
+        set_root: B256,
+        /// Number of sites.
+        size: u32,
+        /// The nodes whose votes the chain recorded, in node order.
+        voters: Vec<Address>,
+    },
+    /// The block with the certificate was reorganised away.
+    CertificateGone,
+    /// The certificate is final by the study's rule on all of the node's endpoints.
+    CertificateFinal,
+    /// A settlement is in a block.
+    Settled {
+        /// The settled share roots, node 1 first.
+        share_roots: Vec<B256>,
+        /// The settled aggregate's root.
+        aggregate_root: B256,
+    },
+    /// Void, abandoned or fraudulent: nothing more will happen.
+    Closed,
+}
+
+/// What [`crate::unmask::unmask`] found, in roots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmasked {
+    /// The statement that every honest node signs.
+    pub settlement: Settlement,
+    /// The n share roots, node 1 first.
+    pub share_roots: Vec<B256>,
+    /// Nodes whose served share is off the polynomial.
+    pub liars: Vec<usize>,
+}
+
+/// What the shell is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Verify a stored contribution.
+    Verify(SetMember),
+    /// Pull a contribution from one of these nodes.
+    Pull {
+        /// Which one.
+        member: SetMember,
+        /// Nodes that have signed a receipt for it.
+        from: Vec<usize>,
+    },
+    /// Journal, sign, and feed back [`Event::Signed`].
+    Sign(Statement),
+    /// Send to one node, or to all others.
+    Send {
+        /// A node's number, or `None` for all others.
+        to: Option<usize>,
+        /// The message.
+        message: Message,
+    },
+    /// Send these seeds of a held contribution to a node that is entitled to them, sealed to its KEM key.
+    AnswerSeeds {
+        /// The node.
+        to: usize,
+        /// The contribution.
+        member: SetMember,
+        /// Seed numbers, all of subsets without the node.
+        numbers: Vec<usize>,
+    },
+    /// Open sealed seeds that a peer sent, check them against the commitments, and verify the contribution again.
+    OpenSeeds {
+        /// The contribution.
+        member: SetMember,
+        /// Sealed seeds by number.
+        sealed: BTreeMap<usize, Bytes>,
+    },
+    /// Send the certificate to the chain.
+    Certify {
+        /// The set's root.
+        set_root: B256,
+        /// Number of sites.
+        size: u32,
+        /// Q or more votes.
+        votes: SignerSet,
+    },
+    /// Compute the output share over this set, and serve it from now on.
+    Release(Cohort),
+    /// Fetch a node's output share and check it against this root.
+    FetchShare {
+        /// Whose.
+        node: usize,
+        /// The root that the node signed.
+        root: B256,
+    },
+    /// Interpolate the shares of these nodes, this node's own among them if it has one.
+    Unmask(Vec<usize>),
+    /// Send the settlement to the chain.
+    Settle {
+        /// What was signed.
+        settlement: Settlement,
+        /// The n share roots.
+        share_roots: Vec<B256>,
+        /// Q or more signatures.
+        signatures: SignerSet,
+    },
+    /// Keep this evidence: it proves an offence.
+    Report(Offender),
+}
+
+/// Evidence against a node, from its own signed statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offender {
+    /// Two Finals for one subject.
+    Finals(usize, Box<[Evidence<Final>; 2]>),
+    /// Two share roots for one round.
+    ShareRoots(usize, Box<[Evidence<ShareRoot>; 2]>),
+    /// Two settlements for one round.
+    Settlements(usize, Box<[Evidence<Settlement>; 2]>),
+    /// A share root that differs from the settled one, or is for another set.
+    WrongShareRoot(usize, Box<Evidence<ShareRoot>>),
+}
+
+impl Offender {
+    /// The number of the node that offended.
+    #[must_use]
+    pub fn node(&self) -> usize {
+        match self {
+            Self::Finals(node, _) | Self::ShareRoots(node, _) | Self::Settlements(node, _) | Self::WrongShareRoot(node, _) => {
+                *node
+            }
+        }
+    }
+}
+
+/// How far the round has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Contributions are accepted.
+    Collecting,
+    /// The chain has a certificate.
+    Certified,
+    /// The certificate is final.
+    Final,
+    /// The chain has a settlement.
+    Settled,
+    /// Void, abandoned or fraudulent.
+    Closed,
+}
+
+/// The certificate that the chain holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Certificate {
+    set_root: B256,
+    size: u32,
+    voters: Vec<Address>,
+}
+
+/// One node's state in one round.
+#[derive(Debug)]
+pub struct Round {
+    terms: Terms,
+    me: usize,
+    now: u64,
+    progress_at: u64,
+    stage: Stage,
+    collected: collect::Collected,
+    agreed: agree::Agreed,
+    settling: settle::Settling,
+    certificate: Option<Certificate>,
+}
+
+impl Round {
+    /// Starts node number `me` in a round, with the statements that its journal holds for the round.
+    #[must_use]
+    pub fn new(terms: Terms, me: usize, now: u64, journal: Vec<(Statement, Signed)>) -> Self {
+        let mut round = Self {
+            terms,
+            me,
+            now,
+            progress_at: now,
+            stage: Stage::Collecting,
+            collected: collect::Collected::default(),
+            agreed: agree::Agreed::default(),
+            settling: settle::Settling::default(),
+            certificate: None,
+        };
+        for (statement, signature) in journal {
+            round.record_own(&statement, signature);
+        }
+        round
+    }
+
+    /// The round's terms.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// How far the round has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Handles one event at Unix millisecond `now`.
+    pub fn apply(&mut self, now: u64, event: Event) -> Vec<Effect> {
+        self.now = self.now.max(now);
+        let mut effects = Vec::new();
+        match event {
+            Event::Tick => self.tick(&mut effects),
+            Event::Stored(member) => self.on_stored(member, &mut effects),
+            Event::Verified { member, verdict } => self.on_verified(member, verdict, &mut effects),
+            Event::Message { from, message } => self.on_message(from, message, &mut effects),
+            Event::Signed { statement, signature } => self.on_signed(&statement, signature, &mut effects),
+            Event::Chain(event) => self.on_chain(event, &mut effects),
+            Event::Released { root } => self.on_released(root, &mut effects),
+            Event::ShareFetched { node } => self.on_share(node, &mut effects),
+            Event::Unmasked(unmasked) => self.on_unmasked(unmasked, &mut effects),
+        }
+        if self.is_open() {
+            self.advance_agreement(&mut effects);
+            self.advance_settlement(&mut effects);
+        }
+        effects
+    }
+
+    fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Settled | Stage::Closed)
+    }
+
+    fn progressed(&mut self) {
+        self.progress_at = self.now;
+    }
+
+    fn tick(&mut self, effects: &mut Vec<Effect>) {
+        if !self.is_open() || self.now < self.progress_at + SYNC_MILLIS {
+            return;
+        }
+        self.progressed();
+        self.retry_collection(effects);
+        self.settling.fetching.clear();
+        effects.push(Effect::Send { to: None, message: Message::Sync { receipts: self.collected.summary() } });
+    }
+
+    fn on_message(&mut self, from: usize, message: Message, effects: &mut Vec<Effect>) {
+        match message {
+            Message::Receipts(receipts) => self.on_receipts(receipts, effects),
+            Message::Proposal { cohort, vote } => self.on_proposal(cohort, &vote, effects),
+            Message::Vote(vote) => self.on_vote(&vote),
+            Message::Cohort(cohort) => self.on_cohort(cohort),
+            Message::Final(signed) => self.on_final(signed, effects),
+            Message::ShareRoot(signed) => self.on_share_root(signed, effects),
+            Message::Settlement(signed) => self.on_settlement(signed, effects),
+            Message::Sync { receipts } => self.on_sync(from, receipts, effects),
+            Message::SeedRequest { member, numbers } => self.on_seed_request(from, member, numbers, effects),
+            Message::Seeds { member, sealed } => self.on_seeds(member, sealed, effects),
+        }
+    }
+
+    /// Everything that a peer may have missed.
+    fn on_sync(&mut self, from: usize, receipts: B256, effects: &mut Vec<Effect>) {
+        if from == self.me || from == 0 || from > self.terms.committee.sizes().n() {
+            return;
+        }
+        let mut messages = Vec::new();
+        if receipts != self.collected.summary() {
+            messages.push(Message::Receipts(self.collected.all_receipts()));
+        }
+        messages.extend(self.agreed.messages(self.certificate.as_ref().map(|c| c.set_root)));
+        messages.extend(self.settling.messages());
+        effects.extend(messages.into_iter().map(|message| Effect::Send { to: Some(from), message }));
+    }
+
+    fn on_signed(&mut self, statement: &Statement, signature: Signed, effects: &mut Vec<Effect>) {
+        self.progressed();
+        if let Some(message) = self.record_own(statement, signature) {
+            effects.push(Effect::Send { to: None, message });
+        }
+    }
+
+    /// Files an own statement and returns the message that tells the others.
+    fn record_own(&mut self, statement: &Statement, signature: Signed) -> Option<Message> {
+        let node = self.me;
+        match statement {
+            Statement::Receipt(receipt) => {
+                let signed = SignedReceipt { node, member: SetMember { site: receipt.site, digest: receipt.digest }, signature };
+                self.record_receipt(&signed);
+                Some(Message::Receipts(vec![signed]))
+            }
+            Statement::Vote(vote) => self.record_own_vote(vote, signature),
+            Statement::Final(statement) => {
+                let signed = SignedFinal { node, set_root: statement.setRoot, signature };
+                self.settling.finals.insert(node, signed.clone());
+                Some(Message::Final(signed))
+            }
+            Statement::ShareRoot(statement) => {
+                let signed = SignedShareRoot { node, set_root: statement.setRoot, root: statement.root, signature };
+                self.settling.share_roots.insert(node, signed.clone());
+                Some(Message::ShareRoot(signed))
+            }
+            Statement::Settlement(statement) => {
+                let signed = SignedSettlement::new(node, statement, signature);
+                self.settling.settlements.insert(node, signed.clone());
+                Some(Message::Settlement(signed))
+            }
+        }
+    }
+
+    fn on_chain(&mut self, event: ChainEvent, effects: &mut Vec<Effect>) {
+        self.progressed();
+        match event {
+            ChainEvent::Certified { set_root, size, voters } => {
+                self.certificate = Some(Certificate { set_root, size, voters });
+                if self.stage == Stage::Collecting {
+                    self.stage = Stage::Certified;
+                }
+                if self.agreed.cohort(&set_root).is_none() {
+                    effects.push(Effect::Send { to: None, message: Message::Sync { receipts: self.collected.summary() } });
+                }
+            }
+            ChainEvent::CertificateGone if self.stage == Stage::Certified => {
+                self.certificate = None;
+                self.stage = Stage::Collecting;
+            }
+            ChainEvent::CertificateFinal if self.stage == Stage::Certified => self.stage = Stage::Final,
+            ChainEvent::Settled { share_roots, .. } => {
+                self.stage = Stage::Settled;
+                self.on_settled(share_roots, effects);
+            }
+            ChainEvent::Closed => self.stage = Stage::Closed,
+            ChainEvent::CertificateGone | ChainEvent::CertificateFinal => {}
+        }
+    }
+
+    /// The receipts known for a site's contribution, for the site to collect.
+    #[must_use]
+    pub fn receipts_of(&self, site: &Address) -> Vec<SignedReceipt> {
+        self.collected.receipts_of(site)
+    }
+
+    /// The certified set, once it is known.
+    #[must_use]
+    pub fn certified(&self) -> Option<&Cohort> {
+        self.agreed.cohort(&self.certificate.as_ref()?.set_root)
+    }
+
+    /// The voters that the chain recorded, in node order.
+    #[must_use]
+    pub fn voters(&self) -> &[Address] {
+        self.certificate.as_ref().map_or(&[], |certificate| &certificate.voters)
+    }
+
+    /// Contributions that this node holds and has verified.
+    #[must_use]
+    pub fn accepted(&self) -> &BTreeSet<SetMember> {
+        &self.collected.held
+    }
+
+    /// Contributions that this node has rejected, with the step.
+    #[must_use]
+    pub fn rejected(&self) -> &BTreeMap<SetMember, Rejection> {
+        &self.collected.rejected
+    }
+
+    /// Share roots that nodes have signed, for auditors.
+    #[must_use]
+    pub fn share_roots(&self) -> Vec<SignedShareRoot> {
+        self.settling.share_roots.values().cloned().collect()
+    }
+
+    /// Finals that nodes have signed, for auditors.
+    #[must_use]
+    pub fn finals(&self) -> Vec<SignedFinal> {
+        self.settling.finals.values().cloned().collect()
+    }
+}

@@ -1,0 +1,210 @@
+//! Sections 6.4 to 6.6: propose, vote, certify.
+
+use super::{Effect, Message, Round, SUBMIT_MILLIS, SignedVote, Stage, Statement};
+use crate::certify::{Cohort, SetMember};
+use crate::eip712::{Signed, SignerSet, Vote};
+use alloy_primitives::B256;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Proposals and votes.
+#[derive(Debug, Default)]
+pub(super) struct Agreed {
+    /// Sets by root: at most one a proposer, and the certified one.
+    cohorts: BTreeMap<B256, Cohort>,
+    /// The latest proposal of each node.
+    proposals: BTreeMap<usize, B256>,
+    /// Votes by set root and size, then by node.
+    votes: BTreeMap<(B256, u32), BTreeMap<usize, Signed>>,
+    /// Roots that this node has asked to sign, or signed.
+    voted: BTreeSet<B256>,
+    proposed_at: Option<u64>,
+    quorum_at: Option<u64>,
+    submitted_at: Option<u64>,
+}
+
+impl Agreed {
+    pub(super) fn cohort(&self, root: &B256) -> Option<&Cohort> {
+        self.cohorts.get(root)
+    }
+
+    /// What a peer may have missed: the certified set, the proposals and the votes.
+    pub(super) fn messages(&self, certified: Option<B256>) -> Vec<Message> {
+        let certified = certified.and_then(|root| self.cohorts.get(&root)).cloned().map(Message::Cohort);
+        let proposals = self.proposals.iter().filter_map(|(node, root)| self.proposal(*node, root));
+        let votes = self.votes.iter().flat_map(|(&(set_root, size), votes)| {
+            votes.iter().map(move |(&node, &signature)| Message::Vote(SignedVote { node, set_root, size, signature }))
+        });
+        certified.into_iter().chain(proposals).chain(votes).collect()
+    }
+
+    fn proposal(&self, node: usize, root: &B256) -> Option<Message> {
+        let cohort = self.cohorts.get(root)?;
+        let signature = *self.votes.get(&(*root, cohort.size()))?.get(&node)?;
+        let vote = SignedVote { node, set_root: *root, size: cohort.size(), signature };
+        Some(Message::Proposal { cohort: cohort.clone(), vote })
+    }
+}
+
+impl Round {
+    /// The moment from which sets are proposed: the scheduled cutoff, or earlier when every admitted site is certified.
+    fn cutoff(&self) -> u64 {
+        let scheduled = self.terms.cutoff_millis();
+        self.collected.complete_at().map_or(scheduled, |complete| complete.min(scheduled))
+    }
+
+    pub(super) fn advance_agreement(&mut self, effects: &mut Vec<Effect>) {
+        if self.stage != Stage::Collecting {
+            return;
+        }
+        self.propose(effects);
+        for root in self.agreed.proposals.values().copied().collect::<BTreeSet<_>>() {
+            self.vote(root, effects);
+        }
+        self.submit_certificate(effects);
+    }
+
+    /// In its view and after, a node proposes all contributions with a certificate, and again when there are more.
+    fn propose(&mut self, effects: &mut Vec<Effect>) {
+        let my_view = self.cutoff() + self.terms.rank(self.me) * self.terms.view_millis();
+        let pause_over = self.agreed.proposed_at.is_none_or(|at| self.now >= at + self.terms.delta_millis());
+        if self.now < my_view || !pause_over {
+            return;
+        }
+        let members: Vec<SetMember> = self.collected.certificates().keys().copied().collect();
+        let Ok(cohort) = Cohort::new(members) else { return };
+        let root = cohort.root();
+        if self.terms.allows(&cohort) && self.holds(&cohort) && !self.agreed.voted.contains(&root) {
+            self.agreed.proposed_at = Some(self.now);
+            self.adopt(self.me, root, cohort);
+            self.sign_vote(root, effects);
+        }
+    }
+
+    fn holds(&self, cohort: &Cohort) -> bool {
+        cohort.members().iter().all(|member| self.collected.held.contains(member))
+    }
+
+    /// Keeps a proposed set; the proposer's previous one goes, unless somebody else proposed it too.
+    fn adopt(&mut self, node: usize, root: B256, cohort: Cohort) {
+        let previous = self.agreed.proposals.insert(node, root);
+        self.agreed.cohorts.insert(root, cohort);
+        if let Some(previous) = previous.filter(|previous| *previous != root) {
+            let certified = self.certificate.as_ref().is_some_and(|c| c.set_root == previous);
+            if !certified && !self.agreed.proposals.values().any(|other| *other == previous) {
+                self.agreed.cohorts.remove(&previous);
+            }
+        }
+    }
+
+    pub(super) fn on_proposal(&mut self, cohort: Cohort, vote: &SignedVote, effects: &mut Vec<Effect>) {
+        let root = cohort.root();
+        if vote.set_root != root || vote.size != cohort.size() || !self.terms.allows(&cohort) || !self.is_genuine_vote(vote) {
+            return;
+        }
+        self.progressed();
+        self.adopt(vote.node, root, cohort);
+        self.send_omitted(vote.node, &root, effects);
+        self.record_vote(vote);
+    }
+
+    pub(super) fn on_vote(&mut self, vote: &SignedVote) {
+        if self.is_genuine_vote(vote) {
+            self.record_vote(vote);
+        }
+    }
+
+    /// A set without a proposer: kept only when it is the one that the chain certified.
+    pub(super) fn on_cohort(&mut self, cohort: Cohort) {
+        let root = cohort.root();
+        if self.certificate.as_ref().is_some_and(|c| c.set_root == root && c.size == cohort.size()) && self.terms.allows(&cohort)
+        {
+            self.progressed();
+            self.agreed.cohorts.insert(root, cohort);
+        }
+    }
+
+    fn is_genuine_vote(&self, vote: &SignedVote) -> bool {
+        let key = (vote.set_root, vote.size);
+        if self.agreed.votes.get(&key).and_then(|votes| votes.get(&vote.node)) == Some(&vote.signature) {
+            return true;
+        }
+        let Some(member) = self.terms.committee.member(vote.node) else { return false };
+        self.terms.domain.check(&vote.statement(&self.terms), &vote.signature, member.address).is_ok()
+    }
+
+    /// Keeps a vote; of each node only those for sets that somebody proposes now, so that memory stays bounded.
+    fn record_vote(&mut self, vote: &SignedVote) {
+        let live: BTreeSet<B256> = self.agreed.proposals.values().copied().collect();
+        let (node, key) = (vote.node, (vote.set_root, vote.size));
+        for ((root, _), votes) in &mut self.agreed.votes {
+            if !live.contains(root) && *root != vote.set_root {
+                votes.remove(&node);
+            }
+        }
+        self.agreed.votes.retain(|_, votes| !votes.is_empty());
+        self.agreed.votes.entry(key).or_default().insert(node, vote.signature);
+    }
+
+    pub(super) fn record_own_vote(&mut self, vote: &Vote, signature: Signed) -> Option<Message> {
+        let signed = SignedVote { node: self.me, set_root: vote.setRoot, size: vote.size, signature };
+        self.agreed.voted.insert(vote.setRoot);
+        self.record_vote(&signed);
+        let proposed_by_me = self.agreed.proposals.get(&self.me) == Some(&vote.setRoot);
+        match self.agreed.cohorts.get(&vote.setRoot).filter(|_| proposed_by_me) {
+            Some(cohort) => Some(Message::Proposal { cohort: cohort.clone(), vote: signed }),
+            None => Some(Message::Vote(signed)),
+        }
+    }
+
+    /// From the cutoff on, votes for a proposed set if every member is held and certified here and nothing is omitted
+    /// that must not be.
+    fn vote(&mut self, root: B256, effects: &mut Vec<Effect>) {
+        if self.now < self.cutoff() {
+            return;
+        }
+        let Some(cohort) = self.agreed.cohorts.get(&root) else { return };
+        let certified = cohort.members().iter().all(|member| self.collected.certificates().contains_key(member));
+        if !self.agreed.voted.contains(&root) && certified && self.holds(cohort) && self.omitted(cohort).is_empty() {
+            self.sign_vote(root, effects);
+        }
+    }
+
+    /// Certificates that a set leaves out although they were known Δ before the scheduled cutoff; none at all may be
+    /// left out when the round is closed early.
+    fn omitted(&self, cohort: &Cohort) -> Vec<SetMember> {
+        let scheduled = self.terms.cutoff_millis();
+        let bound = scheduled.saturating_sub(self.terms.delta_millis());
+        let all = self.collected.complete_at().is_some_and(|complete| complete <= scheduled);
+        let binding = self.collected.certificates().iter().filter(|(_, at)| all || **at <= bound);
+        binding.map(|(member, _)| *member).filter(|member| !cohort.contains(member)).collect()
+    }
+
+    fn send_omitted(&self, to: usize, root: &B256, effects: &mut Vec<Effect>) {
+        let Some(cohort) = self.agreed.cohorts.get(root) else { return };
+        let omitted = self.omitted(cohort);
+        let receipts: Vec<_> = omitted.iter().flat_map(|member| self.collected.receipts_of(&member.site)).collect();
+        if !receipts.is_empty() && to != self.me {
+            effects.push(Effect::Send { to: Some(to), message: Message::Receipts(receipts) });
+        }
+    }
+
+    fn sign_vote(&mut self, root: B256, effects: &mut Vec<Effect>) {
+        let Some(size) = self.agreed.cohorts.get(&root).map(Cohort::size) else { return };
+        self.agreed.voted.insert(root);
+        let vote = Vote { study: self.terms.study, round: self.terms.round, setRoot: root, size };
+        effects.push(Effect::Sign(Statement::Vote(vote)));
+    }
+
+    /// With Q votes the first-ranked node sends the certificate, the others after it one by one if nothing happens.
+    fn submit_certificate(&mut self, effects: &mut Vec<Effect>) {
+        let quorum = self.terms.committee.sizes().quorum();
+        let Some((&(set_root, size), votes)) = self.agreed.votes.iter().find(|(_, votes)| votes.len() >= quorum) else { return };
+        let due = *self.agreed.quorum_at.get_or_insert(self.now) + self.terms.rank(self.me) * SUBMIT_MILLIS;
+        let again =
+            self.agreed.submitted_at.is_none_or(|at| self.now >= at + self.terms.committee.sizes().n() as u64 * SUBMIT_MILLIS);
+        if self.now >= due && again {
+            self.agreed.submitted_at = Some(self.now);
+            effects.push(Effect::Certify { set_root, size, votes: SignerSet::collect(votes) });
+        }
+    }
+}

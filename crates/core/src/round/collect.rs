@@ -1,0 +1,187 @@
+//! Sections 6.2 and 6.3: contributions, receipts, certificates and the repair of bad boxes.
+
+use super::{Effect, Message, Round, SignedReceipt, Statement, Verdict};
+use crate::certify::SetMember;
+use crate::eip712::{Receipt, Signed};
+use crate::error::Rejection;
+use crate::transcript::Transcript;
+use alloy_primitives::{Address, B256, Bytes};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known about the round's contributions.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    /// Stored contributions under verification.
+    stored: BTreeSet<SetMember>,
+    /// Contributions verified on this node's shares.
+    pub(super) held: BTreeSet<SetMember>,
+    /// Contributions that this node has rejected.
+    pub(super) rejected: BTreeMap<SetMember, Rejection>,
+    /// Seeds that this node lacks.
+    missing: BTreeMap<SetMember, Vec<usize>>,
+    /// One receipt a node and site: the first.
+    receipts: BTreeMap<Address, BTreeMap<usize, (B256, Signed)>>,
+    /// When a contribution's Q-th receipt arrived.
+    certificates: BTreeMap<SetMember, u64>,
+    /// When the last admitted site's certificate arrived.
+    complete_at: Option<u64>,
+}
+
+impl Collected {
+    /// Hash over the receipts known, to compare with a peer.
+    pub(super) fn summary(&self) -> B256 {
+        let mut transcript = Transcript::new("receipts");
+        for (site, receipts) in &self.receipts {
+            for (node, (digest, _)) in receipts {
+                transcript.part(site.as_slice()).part(&(*node as u64).to_le_bytes()).part(digest.as_slice());
+            }
+        }
+        transcript.finish()
+    }
+
+    pub(super) fn all_receipts(&self) -> Vec<SignedReceipt> {
+        self.receipts.keys().flat_map(|site| self.receipts_of(site)).collect()
+    }
+
+    pub(super) fn receipts_of(&self, site: &Address) -> Vec<SignedReceipt> {
+        let known = self.receipts.get(site).into_iter().flatten();
+        known
+            .map(|(&node, &(digest, signature))| SignedReceipt { node, member: SetMember { site: *site, digest }, signature })
+            .collect()
+    }
+
+    /// Contributions with Q receipts, sites increasing, with the time of the Q-th.
+    pub(super) fn certificates(&self) -> &BTreeMap<SetMember, u64> {
+        &self.certificates
+    }
+
+    pub(super) fn complete_at(&self) -> Option<u64> {
+        self.complete_at
+    }
+
+    fn nodes_with(&self, member: &SetMember) -> Vec<usize> {
+        let receipts = self.receipts.get(&member.site).into_iter().flatten();
+        receipts.filter(|(_, (digest, _))| *digest == member.digest).map(|(&node, _)| node).collect()
+    }
+
+    fn is_here(&self, member: &SetMember) -> bool {
+        self.stored.contains(member) || self.held.contains(member) || self.rejected.contains_key(member)
+    }
+}
+
+impl Round {
+    pub(super) fn on_stored(&mut self, member: SetMember, effects: &mut Vec<Effect>) {
+        if self.is_open() && self.terms.admits(&member.site) && !self.collected.is_here(&member) {
+            self.collected.stored.insert(member);
+            effects.push(Effect::Verify(member));
+        }
+    }
+
+    pub(super) fn on_verified(&mut self, member: SetMember, verdict: Verdict, effects: &mut Vec<Effect>) {
+        self.progressed();
+        match verdict {
+            Verdict::Accepted => {
+                self.collected.stored.remove(&member);
+                self.collected.missing.remove(&member);
+                self.collected.held.insert(member);
+                self.sign_receipt(member, effects);
+            }
+            Verdict::MissingSeeds(numbers) => {
+                self.collected.missing.insert(member, numbers);
+                self.ask_for_seeds(&member, effects);
+            }
+            Verdict::Rejected(step) => {
+                self.collected.stored.remove(&member);
+                self.collected.missing.remove(&member);
+                self.collected.rejected.insert(member, step);
+            }
+        }
+    }
+
+    /// One digest a site: the first that verifies here.
+    fn sign_receipt(&mut self, member: SetMember, effects: &mut Vec<Effect>) {
+        let already = self.collected.receipts.get(&member.site).is_some_and(|known| known.contains_key(&self.me));
+        if !already && self.is_open() {
+            let Self { terms, .. } = self;
+            let receipt = Receipt { study: terms.study, round: terms.round, site: member.site, digest: member.digest };
+            effects.push(Effect::Sign(Statement::Receipt(receipt)));
+        }
+    }
+
+    pub(super) fn on_receipts(&mut self, receipts: Vec<SignedReceipt>, effects: &mut Vec<Effect>) {
+        for receipt in receipts {
+            let member = receipt.member;
+            if !self.terms.admits(&member.site) || !self.is_new(&receipt) || !self.is_genuine(&receipt) {
+                continue;
+            }
+            self.progressed();
+            self.record_receipt(&receipt);
+            if self.is_open() && !self.collected.is_here(&member) {
+                effects.push(Effect::Pull { member, from: vec![receipt.node] });
+            }
+        }
+    }
+
+    fn is_new(&self, receipt: &SignedReceipt) -> bool {
+        self.collected.receipts.get(&receipt.member.site).is_none_or(|known| !known.contains_key(&receipt.node))
+    }
+
+    fn is_genuine(&self, receipt: &SignedReceipt) -> bool {
+        let Some(member) = self.terms.committee.member(receipt.node) else { return false };
+        self.terms.domain.check(&receipt.statement(&self.terms), &receipt.signature, member.address).is_ok()
+    }
+
+    pub(super) fn record_receipt(&mut self, receipt: &SignedReceipt) {
+        let member = receipt.member;
+        let of_site = self.collected.receipts.entry(member.site).or_default();
+        of_site.entry(receipt.node).or_insert((member.digest, receipt.signature));
+        let count = of_site.values().filter(|(digest, _)| *digest == member.digest).count();
+        if count >= self.terms.committee.sizes().quorum() {
+            self.collected.certificates.entry(member).or_insert(self.now);
+            if self.collected.certificates.len() == self.terms.sites.len() {
+                self.collected.complete_at.get_or_insert(self.now);
+            }
+        }
+    }
+
+    fn ask_for_seeds(&self, member: &SetMember, effects: &mut Vec<Effect>) {
+        if let Some(numbers) = self.collected.missing.get(member) {
+            let message = Message::SeedRequest { member: *member, numbers: numbers.clone() };
+            effects.push(Effect::Send { to: None, message });
+        }
+    }
+
+    /// A seed goes only to a member that is not in its T (section 6.3), and only from a node that holds it.
+    pub(super) fn on_seed_request(&mut self, from: usize, member: SetMember, numbers: Vec<usize>, effects: &mut Vec<Effect>) {
+        let committee = self.terms.committee.sizes();
+        let entitled: BTreeSet<usize> = committee.seeds_of(from).collect();
+        let mine: BTreeSet<usize> = committee.seeds_of(self.me).collect();
+        let numbers: BTreeSet<usize> = numbers.into_iter().filter(|n| entitled.contains(n) && mine.contains(n)).collect();
+        let known_node = (1..=committee.n()).contains(&from) && from != self.me;
+        if self.collected.held.contains(&member) && known_node && !numbers.is_empty() && self.is_open() {
+            effects.push(Effect::AnswerSeeds { to: from, member, numbers: numbers.into_iter().collect() });
+        }
+    }
+
+    pub(super) fn on_seeds(&mut self, member: SetMember, sealed: BTreeMap<usize, Bytes>, effects: &mut Vec<Effect>) {
+        let Some(missing) = self.collected.missing.get(&member) else { return };
+        let wanted: BTreeMap<usize, Bytes> = sealed.into_iter().filter(|(number, _)| missing.contains(number)).collect();
+        if !wanted.is_empty() {
+            effects.push(Effect::OpenSeeds { member, sealed: wanted });
+        }
+    }
+
+    /// Pulls again what is certified or receipted and not here, and asks again for missing seeds.
+    pub(super) fn retry_collection(&mut self, effects: &mut Vec<Effect>) {
+        let mut wanted: BTreeSet<SetMember> = self.collected.certificates.keys().copied().collect();
+        wanted.extend(self.collected.all_receipts().into_iter().map(|receipt| receipt.member));
+        wanted.extend(self.certified().into_iter().flat_map(|cohort| cohort.members().iter().copied()));
+        for member in wanted.into_iter().filter(|member| !self.collected.is_here(member)) {
+            let from = self.collected.nodes_with(&member).into_iter().filter(|node| *node != self.me).collect();
+            effects.push(Effect::Pull { member, from });
+        }
+        for member in self.collected.missing.keys() {
+            self.ask_for_seeds(member, effects);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What nodes tell each other about a round. Every statement carries the number of its node and its signature.
+
+use crate::certify::{Cohort, SetMember};
+use crate::eip712::{Final, Receipt, Settlement, ShareRoot, Signed, Vote};
+use crate::terms::Terms;
+use alloy_primitives::{B256, Bytes};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a node signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Statement {
+    /// It holds and has verified a contribution. One digest a site and round.
+    Receipt(Receipt),
+    /// It agrees with a set. Several are harmless.
+    Vote(Vote),
+    /// It will release for this set only. One a study and subject, ever.
+    Final(Final),
+    /// The root of its output share. One a round.
+    ShareRoot(ShareRoot),
+    /// What it computed. One a round.
+    Settlement(Settlement),
+}
+
+/// A message between nodes of one committee about one round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "body")]
+pub enum Message {
+    /// Receipts, of any nodes.
+    Receipts(Vec<SignedReceipt>),
+    /// A set, with the proposer's own vote for it.
+    Proposal {
+        /// The proposed set.
+        cohort: Cohort,
+        /// The proposer's vote.
+        vote: SignedVote,
+    },
+    /// A vote.
+    Vote(SignedVote),
+    /// The members behind a set root.
+    Cohort(Cohort),
+    /// A Final.
+    Final(SignedFinal),
+    /// The root of an output share.
+    ShareRoot(SignedShareRoot),
+    /// A settlement.
+    Settlement(SignedSettlement),
+    /// Asks for everything that the sender may have missed; `receipts` summarises those that it has.
+    Sync {
+        /// Hash over the receipts known.
+        receipts: B256,
+    },
+    /// Asks for seeds of a contribution whose box was bad.
+    SeedRequest {
+        /// The contribution.
+        member: SetMember,
+        /// Seed numbers.
+        numbers: Vec<usize>,
+    },
+    /// Seeds, each sealed to the asking node.
+    Seeds {
+        /// The contribution.
+        member: SetMember,
+        /// Sealed seeds by number.
+        sealed: BTreeMap<usize, Bytes>,
+    },
+}
+
+/// A receipt with its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedReceipt {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// For which contribution.
+    #[serde(flatten)]
+    pub member: SetMember,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedReceipt {
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> Receipt {
+        Receipt { study: terms.study, round: terms.round, site: self.member.site, digest: self.member.digest }
+    }
+}
+
+/// A vote with its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedVote {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// The set's root.
+    pub set_root: B256,
+    /// Number of sites.
+    pub size: u32,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedVote {
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> Vote {
+        Vote { study: terms.study, round: terms.round, setRoot: self.set_root, size: self.size }
+    }
+}
+
+/// A Final with its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedFinal {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// The set's root.
+    pub set_root: B256,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedFinal {
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> Final {
+        Final { study: terms.study, subject: terms.subject, round: terms.round, setRoot: self.set_root }
+    }
+}
+
+/// The root of an output share with its node's signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedShareRoot {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// The set's root.
+    pub set_root: B256,
+    /// The share's vector root.
+    pub root: B256,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedShareRoot {
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> ShareRoot {
+        let index = self.node as u8;
+        ShareRoot { study: terms.study, round: terms.round, setRoot: self.set_root, index, root: self.root }
+    }
+}
+
+/// A settlement with its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedSettlement {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// The set's root.
+    pub set_root: B256,
+    /// keccak256 over the n share roots.
+    pub share_roots_hash: B256,
+    /// The aggregate's vector root.
+    pub aggregate_root: B256,
+    /// The reward root.
+    pub reward_root: B256,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedSettlement {
+    pub(super) fn new(node: usize, said: &Settlement, signature: Signed) -> Self {
+        let (set_root, share_roots_hash) = (said.setRoot, said.shareRootsHash);
+        let (aggregate_root, reward_root) = (said.aggregateRoot, said.rewardRoot);
+        Self { node, set_root, share_roots_hash, aggregate_root, reward_root, signature }
+    }
+
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> Settlement {
+        Settlement {
+            study: terms.study,
+            round: terms.round,
+            setRoot: self.set_root,
+            shareRootsHash: self.share_roots_hash,
+            aggregateRoot: self.aggregate_root,
+            rewardRoot: self.reward_root,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Sections 6.7 to 6.11: final, release, unmask, settle; and the evidence that contradictions leave behind.
+
+use super::{
+    Effect, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage, Statement, Unmasked,
+};
+use crate::audit::Evidence;
+use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};
+use alloy_primitives::B256;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Statements of the second half of a round, one a node: the first that arrived.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    pub(super) finals: BTreeMap<usize, SignedFinal>,
+    pub(super) share_roots: BTreeMap<usize, SignedShareRoot>,
+    pub(super) settlements: BTreeMap<usize, SignedSettlement>,
+    /// Nodes whose share is on its way.
+    pub(super) fetching: BTreeSet<usize>,
+    /// Nodes whose share is here.
+    shares: BTreeSet<usize>,
+    /// How many shares the last attempt to interpolate had.
+    tried_with: usize,
+    unmasked: Option<Unmasked>,
+    /// The share roots that the chain settled.
+    settled: Option<Vec<B256>>,
+    asked: BTreeSet<Asked>,
+    quorum_at: Option<u64>,
+    submitted_at: Option<u64>,
+}
+
+/// Effects that are asked for once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Final,
+    Release,
+    ShareRoot,
+    Settlement,
+}
+
+impl Settling {
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let finals = self.finals.values().cloned().map(Message::Final);
+        let roots = self.share_roots.values().cloned().map(Message::ShareRoot);
+        let settlements = self.settlements.values().cloned().map(Message::Settlement);
+        finals.chain(roots).chain(settlements).collect()
+    }
+}
+
+impl Round {
+    fn signed_by<S: alloy_sol_types::SolStruct>(&self, node: usize, statement: &S, signature: &crate::eip712::Signed) -> bool {
+        let Some(member) = self.terms.committee.member(node) else { return false };
+        self.terms.domain.check(statement, signature, member.address).is_ok()
+    }
+
+    pub(super) fn on_final(&mut self, new: SignedFinal, effects: &mut Vec<Effect>) {
+        let statement = new.statement(&self.terms);
+        let known = self.settling.finals.get(&new.node);
+        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+            return;
+        }
+        match known {
+            Some(known) if known.set_root != new.set_root => {
+                let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
+                let second = Evidence { statement, signature: new.signature };
+                effects.push(Effect::Report(Offender::Finals(new.node, Box::new([first, second]))));
+            }
+            Some(_) => {}
+            None => {
+                self.progressed();
+                self.settling.finals.insert(new.node, new);
+            }
+        }
+    }
+
+    pub(super) fn on_share_root(&mut self, new: SignedShareRoot, effects: &mut Vec<Effect>) {
+        let statement = new.statement(&self.terms);
+        let known = self.settling.share_roots.get(&new.node);
+        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+            return;
+        }
+        match known {
+            Some(known) if (known.set_root, known.root) != (new.set_root, new.root) => {
+                let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
+                let second = Evidence { statement, signature: new.signature };
+                effects.push(Effect::Report(Offender::ShareRoots(new.node, Box::new([first, second]))));
+            }
+            Some(_) => {}
+            None => {
+                self.progressed();
+                self.report_if_wrong(&new, effects);
+                self.settling.share_roots.insert(new.node, new);
+            }
+        }
+    }
+
+    pub(super) fn on_settlement(&mut self, new: SignedSettlement, effects: &mut Vec<Effect>) {
+        let statement = new.statement(&self.terms);
+        let known = self.settling.settlements.get(&new.node);
+        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+            return;
+        }
+        match known.map(|known| (known.statement(&self.terms), known.signature)) {
+            Some((said, signature)) if said != statement => {
+                let first = Evidence { statement: said, signature };
+                let second = Evidence { statement, signature: new.signature };
+                effects.push(Effect::Report(Offender::Settlements(new.node, Box::new([first, second]))));
+            }
+            Some(_) => {}
+            None => {
+                self.progressed();
+                self.settling.settlements.insert(new.node, new);
+            }
+        }
+    }
+
+    pub(super) fn advance_settlement(&mut self, effects: &mut Vec<Effect>) {
+        if self.stage != Stage::Final {
+            return;
+        }
+        let Some(set_root) = self.certificate.as_ref().map(|c| c.set_root) else { return };
+        self.sign_final(set_root, effects);
+        self.release(set_root, effects);
+        self.fetch_shares(set_root, effects);
+        self.unmask(effects);
+        self.submit_settlement(effects);
+    }
+
+    fn sign_final(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
+        let known_set = self.certified().is_some();
+        if known_set && !self.settling.finals.contains_key(&self.me) && self.settling.asked.insert(Asked::Final) {
+            let Self { terms, .. } = self;
+            let statement = Final { study: terms.study, subject: terms.subject, round: terms.round, setRoot: set_root };
+            effects.push(Effect::Sign(Statement::Final(statement)));
+        }
+    }
+
+    /// Only on holding Q Finals for the certified set, this node's own among them, and every member of the set.
+    fn release(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
+        let finals = self.settling.finals.values().filter(|signed| signed.set_root == set_root).count();
+        let mine = self.settling.finals.get(&self.me).is_some_and(|signed| signed.set_root == set_root);
+        let Some(cohort) = self.certified() else { return };
+        let complete = cohort.members().iter().all(|member| self.collected.held.contains(member));
+        if finals >= self.terms.committee.sizes().quorum() && mine && complete {
+            let cohort = cohort.clone();
+            if self.settling.asked.insert(Asked::Release) {
+                effects.push(Effect::Release(cohort));
+            }
+        }
+    }
+
+    pub(super) fn on_released(&mut self, root: B256, effects: &mut Vec<Effect>) {
+        self.progressed();
+        self.settling.shares.insert(self.me);
+        let Some(set_root) = self.certificate.as_ref().map(|c| c.set_root) else { return };
+        if !self.settling.share_roots.contains_key(&self.me) && self.settling.asked.insert(Asked::ShareRoot) {
+            let Self { terms, .. } = self;
+            let index = self.me as u8;
+            let statement = ShareRoot { study: terms.study, round: terms.round, setRoot: set_root, index, root };
+            effects.push(Effect::Sign(Statement::ShareRoot(statement)));
+        }
+    }
+
+    fn fetch_shares(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
+        if !self.settling.shares.contains(&self.me) || self.settling.unmasked.is_some() {
+            return;
+        }
+        let Self { settling, me, .. } = self;
+        for (&node, signed) in &settling.share_roots {
+            let wanted = node != *me && signed.set_root == set_root && !settling.shares.contains(&node);
+            if wanted && settling.fetching.insert(node) {
+                effects.push(Effect::FetchShare { node, root: signed.root });
+            }
+        }
+    }
+
+    pub(super) fn on_share(&mut self, node: usize, _effects: &mut Vec<Effect>) {
+        self.progressed();
+        self.settling.fetching.remove(&node);
+        self.settling.shares.insert(node);
+    }
+
+    fn unmask(&mut self, effects: &mut Vec<Effect>) {
+        let have = self.settling.shares.len();
+        let enough = have >= self.terms.committee.sizes().agreement();
+        if self.settling.unmasked.is_none() && enough && have > self.settling.tried_with {
+            self.settling.tried_with = have;
+            effects.push(Effect::Unmask(self.settling.shares.iter().copied().collect()));
+        }
+    }
+
+    /// A node whose own share is off the polynomial does not sign.
+    pub(super) fn on_unmasked(&mut self, unmasked: Unmasked, effects: &mut Vec<Effect>) {
+        self.progressed();
+        let off = unmasked.liars.contains(&self.me);
+        let settlement = unmasked.settlement.clone();
+        self.settling.unmasked = Some(unmasked);
+        if !off && !self.settling.settlements.contains_key(&self.me) && self.settling.asked.insert(Asked::Settlement) {
+            effects.push(Effect::Sign(Statement::Settlement(settlement)));
+        }
+    }
+
+    fn submit_settlement(&mut self, effects: &mut Vec<Effect>) {
+        let Some(unmasked) = &self.settling.unmasked else { return };
+        let same = |signed: &&SignedSettlement| signed.statement(&self.terms) == unmasked.settlement;
+        let signatures: BTreeMap<_, _> =
+            self.settling.settlements.values().filter(same).map(|signed| (signed.node, signed.signature)).collect();
+        let sizes = self.terms.committee.sizes();
+        if signatures.len() < sizes.quorum() {
+            return;
+        }
+        let due = *self.settling.quorum_at.get_or_insert(self.now) + self.terms.rank(self.me) * SUBMIT_MILLIS;
+        let again = self.settling.submitted_at.is_none_or(|at| self.now >= at + sizes.n() as u64 * SUBMIT_MILLIS);
+        if self.now >= due && again {
+            self.settling.submitted_at = Some(self.now);
+            let (settlement, share_roots) = (unmasked.settlement.clone(), unmasked.share_roots.clone());
+            effects.push(Effect::Settle { settlement, share_roots, signatures: SignerSet::collect(&signatures) });
+        }
+    }
+
+    pub(super) fn on_settled(&mut self, share_roots: Vec<B256>, effects: &mut Vec<Effect>) {
+        self.settling.settled = Some(share_roots);
+        for signed in self.settling.share_roots.values() {
+            self.report_if_wrong(signed, effects);
+        }
+    }
+
+    /// After settlement: a signed share root that differs from the settled one, or is for another set.
+    fn report_if_wrong(&self, signed: &SignedShareRoot, effects: &mut Vec<Effect>) {
+        let (Some(certificate), Some(settled)) = (&self.certificate, &self.settling.settled) else { return };
+        if signed.set_root != certificate.set_root || settled.get(signed.node - 1) != Some(&signed.root) {
+            let evidence = Evidence { statement: signed.statement(&self.terms), signature: signed.signature };
+            effects.push(Effect::Report(Offender::WrongShareRoot(signed.node, Box::new(evidence))));
+        }
+    }
+
+    /// What this node computed, once it has.
+    #[must_use]
+    pub fn settlement(&self) -> Option<&Settlement> {
+        self.settling.unmasked.as_ref().map(|unmasked| &unmasked.settlement)
+    }
+}
