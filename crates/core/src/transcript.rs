@@ -77,6 +77,13 @@ pub fn boxes_hash(boxes: &[Vec<u8>]) -> B256 {
     hash("boxes", &parts)
 }
 
+/// What an [`Access`](crate::eip712::Access) statement names: H("access", method, path, body) of the HTTP request that it
+/// authorises. `path` is the absolute path with its query; `body` is empty for GET.
+#[must_use]
+pub fn access_object(method: &str, path: &str, body: &[u8]) -> B256 {
+    hash("access", &[method.as_bytes(), path.as_bytes(), body])
+}
+
 /// Everything that a contribution is bound to. Every verifier builds it itself from the chain; nothing in it is taken
 /// from the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,1 @@
+//! The auditor: recomputes a study from the chain and the nodes, and says what holds.
