@@ -50,6 +50,14 @@ contract Handler is Deployment {
         vm.warp(block.timestamp + bound(time, 1, 40 minutes));
     }
 
+    /// @dev The very second of a deadline, where off-by-one errors live.
+    function waitForDeadline(uint256 which, bool settlement) external {
+        uint64 study = _study(which);
+        Books storage books = _books[study][rounds[study]];
+        uint256 time = settlement ? books.settleBy : books.deadline;
+        if (time > block.timestamp) vm.warp(time);
+    }
+
     function openRound(uint256 which, uint256 about) external {
         uint64 study = _study(which);
         bytes32 subject = bytes32(bound(about, 1, 3));
