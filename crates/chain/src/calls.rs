@@ -89,6 +89,9 @@ impl Chain {
             }
             Outcome::Halted { reason, .. } => return Err(CallError::Halted { reason }),
         };
+        if self.is_plain_transfer(request, number)? {
+            return Ok(used);
+        }
         let enough = |gas: u64| matches!(run(gas), Ok(Outcome::Returned { .. }));
         let mut low = used.saturating_sub(1);
         // A call keeps back 1/64 of its gas and a value transfer is lent a stipend: mostly this suffices.
@@ -101,6 +104,13 @@ impl Chain {
             if enough(middle) { high = middle } else { low = middle }
         }
         Ok(high)
+    }
+
+    /// Money to an account without code: it runs nothing, so it needs what it used and not more.
+    fn is_plain_transfer(&self, request: &TransactionRequest, number: u64) -> Result<bool, Error> {
+        let Some(TxKind::Call(to)) = request.to else { return Ok(false) };
+        let silent = request.input.input().is_none_or(|input| input.is_empty());
+        Ok(silent && self.state_at(number)?.code(to).is_empty())
     }
 
     /// Runs `request` with `gas`, or with as much as it asks for and may have.

@@ -52,7 +52,7 @@ async fn answer(
         Ok(body) => body,
         Err(rejection) => {
             let error = RpcError::invalid_request(rejection.body_text());
-            return json(rejection.status(), rpc::failure(Value::Null, &error).to_string().into());
+            return json(rejection.status(), rpc::failure(&Value::Null, &error).to_string().into());
         }
     };
     // Execution and the disk take milliseconds, which the threads that serve sockets must not wait.
@@ -62,7 +62,7 @@ async fn answer(
         Err(failed) => {
             tracing::error!(%failed, "a request ended in a panic");
             let error = RpcError::internal("internal error");
-            let answer = rpc::failure(Value::Null, &error).to_string().into();
+            let answer = rpc::failure(&Value::Null, &error).to_string().into();
             json(StatusCode::INTERNAL_SERVER_ERROR, answer)
         }
     }

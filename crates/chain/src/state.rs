@@ -113,7 +113,7 @@ impl State {
         let mut changes = Changes::default();
         for (address, change) in touched {
             if change.is_touched() {
-                self.apply_account(address, change, &mut changes);
+                self.apply_account(address, &change, &mut changes);
             }
         }
         changes
@@ -122,7 +122,7 @@ impl State {
     fn apply_account(
         &mut self,
         address: Address,
-        change: revm::state::Account,
+        change: &revm::state::Account,
         changes: &mut Changes,
     ) {
         let key = keccak256(address);

@@ -26,7 +26,7 @@ pub(crate) fn respond(
     call: impl Fn(&str, Value) -> Result<Value, RpcError>,
 ) -> Option<Vec<u8>> {
     let answer = match serde_json::from_slice::<Value>(body) {
-        Err(error) => Some(failure(Value::Null, &RpcError::parse(&error))),
+        Err(error) => Some(failure(&Value::Null, &RpcError::parse(&error))),
         Ok(Value::Array(batch)) => respond_batch(batch, call),
         Ok(request) => respond_one(request, &call),
     };
@@ -39,11 +39,11 @@ fn respond_batch(
     call: impl Fn(&str, Value) -> Result<Value, RpcError>,
 ) -> Option<Value> {
     if batch.is_empty() {
-        return Some(failure(Value::Null, &RpcError::invalid_request("empty batch")));
+        return Some(failure(&Value::Null, &RpcError::invalid_request("empty batch")));
     }
     if batch.len() > MAX_BATCH {
         let error = RpcError::invalid_request(format!("batch too large: limit {MAX_BATCH}"));
-        return Some(failure(Value::Null, &error));
+        return Some(failure(&Value::Null, &error));
     }
     let answers: Vec<_> =
         batch.into_iter().filter_map(|request| respond_one(request, &call)).collect();
@@ -56,12 +56,12 @@ fn respond_one(
 ) -> Option<Value> {
     let Value::Object(mut request) = request else {
         let error = RpcError::invalid_request("a request is an object");
-        return Some(failure(Value::Null, &error));
+        return Some(failure(&Value::Null, &error));
     };
     let id = request.remove("id");
     if !matches!(id, None | Some(Value::Null | Value::Number(_) | Value::String(_))) {
         let error = RpcError::invalid_request("an id is a number, a string or null");
-        return Some(failure(Value::Null, &error));
+        return Some(failure(&Value::Null, &error));
     }
     let params = request.remove("params").unwrap_or_default();
     let result = match request.get("method").and_then(Value::as_str) {
@@ -72,17 +72,17 @@ fn respond_one(
         // Without an id and a method it is not even a notification.
         None => {
             let error = RpcError::invalid_request("no method");
-            return Some(failure(id.unwrap_or_default(), &error));
+            return Some(failure(&id.unwrap_or_default(), &error));
         }
     };
     let id = id?;
     Some(match result {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        Err(error) => failure(id, &error),
+        Err(error) => failure(&id, &error),
     })
 }
 
 /// A response that reports `error`.
-pub(crate) fn failure(id: Value, error: &RpcError) -> Value {
+pub(crate) fn failure(id: &Value, error: &RpcError) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "error": error})
 }

@@ -1,0 +1,11 @@
+//! The chain as its users see it: the simulator (`execution`), an operator with a disk (`storage`),
+//! JSON-RPC clients (`rpc`, `robustness`) and programs with an alloy provider (`provider`).
+
+mod contracts;
+mod execution;
+mod fixtures;
+mod provider;
+mod robustness;
+mod rpc;
+mod speed;
+mod storage;
