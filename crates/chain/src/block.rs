@@ -2,8 +2,7 @@
 
 use alloy::{
     consensus::{
-        EMPTY_OMMER_ROOT_HASH, Header, ReceiptEnvelope, Sealable, Sealed, Transaction as _,
-        TxEnvelope,
+        EMPTY_OMMER_ROOT_HASH, Header, ReceiptEnvelope, Sealable, Sealed, Transaction as _, TxEnvelope,
         constants::EMPTY_WITHDRAWALS,
         proofs::{calculate_receipt_root, calculate_transaction_root},
         transaction::Recovered,
@@ -72,9 +71,7 @@ impl Block {
 
     /// The gas that transaction `index` used.
     pub(crate) fn gas_used(&self, index: usize) -> u64 {
-        let upto = |end: usize| {
-            self.included[..end].last().map_or(0, |tx| tx.receipt.cumulative_gas_used())
-        };
+        let upto = |end: usize| self.included[..end].last().map_or(0, |tx| tx.receipt.cumulative_gas_used());
         upto(index + 1).saturating_sub(upto(index))
     }
 

@@ -56,12 +56,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`CallError`]; the chain is never changed.
-    pub fn call(
-        &self,
-        request: &TransactionRequest,
-        number: u64,
-        now: u64,
-    ) -> Result<Bytes, CallError> {
+    pub fn call(&self, request: &TransactionRequest, number: u64, now: u64) -> Result<Bytes, CallError> {
         match self.dry_run(request, number, now, None)? {
             Outcome::Returned { output, .. } => Ok(output),
             Outcome::Reverted { output } => Err(CallError::Reverted { output }),
@@ -73,12 +68,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`CallError`], with the revert data if the contract reverts however much gas it is given.
-    pub fn estimate_gas(
-        &self,
-        request: &TransactionRequest,
-        number: u64,
-        now: u64,
-    ) -> Result<u64, CallError> {
+    pub fn estimate_gas(&self, request: &TransactionRequest, number: u64, now: u64) -> Result<u64, CallError> {
         let mut high = self.gas_allowance(request, number, TRANSACTION_GAS_CAP)?;
         let run = |gas: u64| self.dry_run(request, number, now, Some(gas));
         let (used, spent) = match run(high)? {
@@ -114,13 +104,7 @@ impl Chain {
     }
 
     /// Runs `request` with `gas`, or with as much as it asks for and may have.
-    fn dry_run(
-        &self,
-        request: &TransactionRequest,
-        number: u64,
-        now: u64,
-        gas: Option<u64>,
-    ) -> Result<Outcome, CallError> {
+    fn dry_run(&self, request: &TransactionRequest, number: u64, now: u64, gas: Option<u64>) -> Result<Outcome, CallError> {
         let gas = match gas {
             Some(gas) => gas,
             None => self.gas_allowance(request, number, BLOCK_GAS_LIMIT)?,
@@ -141,12 +125,7 @@ impl Chain {
     }
 
     /// The gas `request` asks for, within `cap` and what its sender could pay at the price it offers.
-    fn gas_allowance(
-        &self,
-        request: &TransactionRequest,
-        number: u64,
-        cap: u64,
-    ) -> Result<u64, CallError> {
+    fn gas_allowance(&self, request: &TransactionRequest, number: u64, cap: u64) -> Result<u64, CallError> {
         let asked = request.gas.unwrap_or(cap).min(cap);
         let price = request.max_fee_per_gas.or(request.gas_price).unwrap_or(0);
         let address = request.from.unwrap_or_default();
@@ -160,12 +139,7 @@ impl Chain {
         Ok(asked.min(u64::try_from(affordable).unwrap_or(u64::MAX)))
     }
 
-    fn environment(
-        &self,
-        request: &TransactionRequest,
-        number: u64,
-        gas_limit: u64,
-    ) -> Result<TxEnv, CallError> {
+    fn environment(&self, request: &TransactionRequest, number: u64, gas_limit: u64) -> Result<TxEnv, CallError> {
         self.check(request)?;
         let caller = request.from.unwrap_or_default();
         let mut env = TxEnv {
@@ -186,11 +160,9 @@ impl Chain {
     }
 
     fn check(&self, request: &TransactionRequest) -> Result<(), CallError> {
-        let dynamic =
-            request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
-        let blobs = request.max_fee_per_blob_gas.is_some()
-            || request.blob_versioned_hashes.is_some()
-            || request.sidecar.is_some();
+        let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
+        let blobs =
+            request.max_fee_per_blob_gas.is_some() || request.blob_versioned_hashes.is_some() || request.sidecar.is_some();
         let wrong = if request.gas_price.is_some() && dynamic {
             "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"
         } else if blobs {

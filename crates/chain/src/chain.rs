@@ -230,11 +230,7 @@ impl Chain {
     }
 
     /// What a block after block `number`, or a call on its state, is built on.
-    pub(crate) fn with_parent<T>(
-        &self,
-        number: u64,
-        run: impl FnOnce(Parent<'_>) -> T,
-    ) -> Result<T, Error> {
+    pub(crate) fn with_parent<T>(&self, number: u64, run: impl FnOnce(Parent<'_>) -> T) -> Result<T, Error> {
         let state = self.state_at(number)?;
         let Some(block) = self.block(number) else {
             return Err(Error::NoSuchBlock { number, head: self.head().number() });
@@ -258,11 +254,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Chain::submit`].
-    pub fn submit_transaction(
-        &mut self,
-        transaction: Transaction,
-        timestamp: u64,
-    ) -> Result<TransactionReceipt, Error> {
+    pub fn submit_transaction(&mut self, transaction: Transaction, timestamp: u64) -> Result<TransactionReceipt, Error> {
         let hash = *transaction.tx_hash();
         if self.transactions.contains_key(&hash) {
             return Err(Refusal::AlreadyKnown(hash).into());
@@ -283,18 +275,12 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Chain::submit`]; the reason is that of the first transaction that was refused.
-    pub fn append(
-        &mut self,
-        transactions: Vec<Transaction>,
-        timestamp: u64,
-    ) -> Result<Arc<Block>, Error> {
+    pub fn append(&mut self, transactions: Vec<Transaction>, timestamp: u64) -> Result<Arc<Block>, Error> {
         let parent = self.head();
         if timestamp < parent.timestamp() {
             return Err(Error::TimeWentBack { given: timestamp, parent: parent.timestamp() });
         }
-        let executed = self.with_parent(parent.number(), |parent| {
-            self.executor.execute(parent, timestamp, transactions)
-        })??;
+        let executed = self.with_parent(parent.number(), |parent| self.executor.execute(parent, timestamp, transactions))??;
         self.accept(executed)
     }
 

@@ -11,9 +11,7 @@
 
 use std::convert::Infallible;
 
-use alloy::consensus::{
-    Header, Receipt, ReceiptEnvelope, Sealed, Transaction as _, Typed2718,
-};
+use alloy::consensus::{Header, Receipt, ReceiptEnvelope, Sealed, Transaction as _, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{
     Context, Database, ExecuteEvm, MainBuilder, MainContext,
@@ -107,12 +105,7 @@ impl Executor {
     /// # Errors
     /// The first transaction that may not enter the block, with the reason. A transaction that reverts
     /// or runs out of gas does enter: its receipt says so, and its sender pays.
-    pub fn execute(
-        &self,
-        parent: Parent<'_>,
-        timestamp: u64,
-        transactions: Vec<Transaction>,
-    ) -> Result<Executed, Refusal> {
+    pub fn execute(&self, parent: Parent<'_>, timestamp: u64, transactions: Vec<Transaction>) -> Result<Executed, Refusal> {
         let header = next_header(parent.header, timestamp);
         let mut state = parent.state.clone();
         let mut changes = Changes::default();
@@ -142,12 +135,7 @@ impl Executor {
     ///
     /// # Errors
     /// [`Refusal`] if the call could not start, for example for want of balance or intrinsic gas.
-    pub fn call(
-        &self,
-        parent: Parent<'_>,
-        header: &Header,
-        call: TxEnv,
-    ) -> Result<Outcome, Refusal> {
+    pub fn call(&self, parent: Parent<'_>, header: &Header, call: TxEnv) -> Result<Outcome, Refusal> {
         let mut config = self.config();
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
@@ -159,8 +147,7 @@ impl Executor {
         }
         let caller = call.caller;
         let view = View { state: parent.state, hash_of: parent.hash_of };
-        let run = transact(view, block, config, call)
-            .map_err(|error| Refusal::from_evm(error, caller))?;
+        let run = transact(view, block, config, call).map_err(|error| Refusal::from_evm(error, caller))?;
         Ok(outcome(run.result))
     }
 
@@ -213,8 +200,7 @@ fn transact(
     config: CfgEnv,
     transaction: TxEnv,
 ) -> Result<ResultAndState, revm::context_interface::result::InvalidTransaction> {
-    let mut evm =
-        Context::mainnet().with_db(view).with_block(block).with_cfg(config).build_mainnet();
+    let mut evm = Context::mainnet().with_db(view).with_block(block).with_cfg(config).build_mainnet();
     evm.transact(transaction).map_err(|error| match error {
         EVMError::Transaction(error) => error,
         EVMError::Database(never) => match never {},
@@ -239,10 +225,7 @@ fn outcome(result: ExecutionResult) -> Outcome {
         },
         ExecutionResult::Revert { output, .. } => Outcome::Reverted { output },
         ExecutionResult::Halt { reason, .. } => Outcome::Halted {
-            out_of_gas: matches!(
-                reason,
-                revm::context_interface::result::HaltReason::OutOfGas(_)
-            ),
+            out_of_gas: matches!(reason, revm::context_interface::result::HaltReason::OutOfGas(_)),
             reason: reason.to_string(),
         },
     }

@@ -23,10 +23,7 @@ pub const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
 
 /// The route `POST /`, to serve alone or within another router.
 pub fn router(sequencer: Sequencer) -> Router {
-    Router::new()
-        .route("/", post(answer))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(sequencer)
+    Router::new().route("/", post(answer)).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(sequencer)
 }
 
 /// Serves the chain until `shutdown` completes and open requests are answered.
@@ -44,10 +41,7 @@ pub async fn serve(
     axum::serve(listener, router(sequencer)).with_graceful_shutdown(shutdown).await
 }
 
-async fn answer(
-    State(sequencer): State<Sequencer>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn answer(State(sequencer): State<Sequencer>, body: Result<Bytes, BytesRejection>) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {

@@ -102,9 +102,7 @@ mod views;
 pub use block::{Block, Included, Transaction};
 pub use calls::CallError;
 pub use chain::{Chain, Error, Location, STATES_KEPT};
-pub use executor::{
-    BASE_FEE, BLOCK_GAS_LIMIT, Executed, Executor, Outcome, Parent, TRANSACTION_GAS_CAP,
-};
+pub use executor::{BASE_FEE, BLOCK_GAS_LIMIT, Executed, Executor, Outcome, Parent, TRANSACTION_GAS_CAP};
 pub use genesis::Genesis;
 pub use http::{MAX_BODY_BYTES, router, serve};
 pub use refusal::{MAX_TRANSACTION_BYTES, Refusal, decode_transaction};

@@ -117,20 +117,14 @@ impl Refusal {
         match error {
             E::NonceTooLow { tx, state } => Self::NonceTooLow { have: tx, next: state },
             E::NonceTooHigh { tx, state } => Self::NonceTooHigh { have: tx, next: state },
-            E::LackOfFundForMaxFee { fee, balance } => {
-                Self::InsufficientFunds { address: sender, have: *balance, want: *fee }
-            }
+            E::LackOfFundForMaxFee { fee, balance } => Self::InsufficientFunds { address: sender, have: *balance, want: *fee },
             E::GasPriceLessThanBasefee => Self::FeeTooLow,
             E::PriorityFeeGreaterThanMaxFee => Self::TipAboveFee,
             E::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
                 Self::IntrinsicGas { have: gas_limit, want: initial_gas }
             }
-            E::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
-                Self::IntrinsicGas { have: gas_limit, want: gas_floor }
-            }
-            E::TxGasLimitGreaterThanCap { gas_limit, cap } => {
-                Self::GasAboveCap { have: gas_limit, cap }
-            }
+            E::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => Self::IntrinsicGas { have: gas_limit, want: gas_floor },
+            E::TxGasLimitGreaterThanCap { gas_limit, cap } => Self::GasAboveCap { have: gas_limit, cap },
             E::CallerGasLimitMoreThanBlock => Self::GasAboveBlock,
             E::CreateInitCodeSizeLimit => Self::InitCodeTooLarge,
             E::RejectCallerWithCode => Self::SenderIsContract(sender),
@@ -148,8 +142,7 @@ pub fn decode_transaction(raw: &[u8]) -> Result<Transaction, Refusal> {
     if raw.len() > MAX_TRANSACTION_BYTES {
         return Err(Refusal::Oversized { size: raw.len() });
     }
-    let envelope = TxEnvelope::decode_2718_exact(raw)
-        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|error| Refusal::Malformed(error.to_string()))?;
     if !matches!(envelope, TxEnvelope::Legacy(_) | TxEnvelope::Eip2930(_) | TxEnvelope::Eip1559(_)) {
         return Err(Refusal::UnsupportedType(envelope.ty()));
     }
@@ -158,9 +151,7 @@ pub fn decode_transaction(raw: &[u8]) -> Result<Transaction, Refusal> {
     if signature.normalize_s().is_some() {
         return Err(Refusal::BadSignature);
     }
-    let sender = signature
-        .recover_address_from_prehash(&envelope.signature_hash())
-        .map_err(|_| Refusal::BadSignature)?;
+    let sender = signature.recover_address_from_prehash(&envelope.signature_hash()).map_err(|_| Refusal::BadSignature)?;
     Ok(Transaction::new_unchecked(envelope, sender))
 }
 

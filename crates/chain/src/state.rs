@@ -27,13 +27,7 @@ pub(crate) struct Account {
 
 impl Default for Account {
     fn default() -> Self {
-        Self {
-            nonce: 0,
-            balance: U256::ZERO,
-            code_hash: KECCAK_EMPTY,
-            code: Bytecode::default(),
-            storage: Trie::default(),
-        }
+        Self { nonce: 0, balance: U256::ZERO, code_hash: KECCAK_EMPTY, code: Bytecode::default(), storage: Trie::default() }
     }
 }
 
@@ -48,8 +42,7 @@ impl Leaf for U256 {
 impl Leaf for Account {
     fn encode_leaf(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(120);
-        TrieAccount::new(self.nonce, self.balance, self.storage.root(), self.code_hash)
-            .encode(&mut out);
+        TrieAccount::new(self.nonce, self.balance, self.storage.root(), self.code_hash).encode(&mut out);
         out
     }
 }
@@ -119,12 +112,7 @@ impl State {
         changes
     }
 
-    fn apply_account(
-        &mut self,
-        address: Address,
-        change: &revm::state::Account,
-        changes: &mut Changes,
-    ) {
+    fn apply_account(&mut self, address: Address, change: &revm::state::Account, changes: &mut Changes) {
         let key = keccak256(address);
         // EIP-161: an account that was touched and is empty does not exist.
         if change.is_selfdestructed() || change.is_empty() {

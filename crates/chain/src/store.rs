@@ -8,8 +8,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
-    TableDefinition, WriteTransaction,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 use revm::state::{AccountInfo, Bytecode};
 use thiserror::Error;
@@ -126,9 +125,7 @@ impl Store {
         let state = genesis.state();
         let block = genesis.block(&state);
         let funded = genesis.balances.iter().filter(|(_, balance)| !balance.is_zero());
-        let accounts = funded
-            .map(|(address, balance)| (*address, Some(AccountInfo::from_balance(*balance))))
-            .collect();
+        let accounts = funded.map(|(address, balance)| (*address, Some(AccountInfo::from_balance(*balance)))).collect();
         self.append(&block, &Changes { accounts, storage: BTreeMap::new() })?;
         Ok(Loaded { blocks: vec![block], state })
     }
@@ -205,18 +202,13 @@ fn write_storage(write: &WriteTransaction, changes: &Changes) -> Result<(), Stor
     Ok(())
 }
 
-fn load_blocks(
-    read: &ReadTransaction,
-    head: u64,
-    genesis: &Genesis,
-) -> Result<Vec<Block>, StoreError> {
+fn load_blocks(read: &ReadTransaction, head: u64, genesis: &Genesis) -> Result<Vec<Block>, StoreError> {
     let table = read.open_table(BLOCKS)?;
     let mut blocks: Vec<Block> = Vec::new();
     for number in 0..=head {
         let damaged = |what: &str| StoreError::Damaged(format!("block {number} {what}"));
         let record = table.get(number)?.ok_or_else(|| damaged("is missing"))?;
-        let block =
-            encoding::decode_block(record.value()).ok_or_else(|| damaged("cannot be decoded"))?;
+        let block = encoding::decode_block(record.value()).ok_or_else(|| damaged("cannot be decoded"))?;
         if !block.is_consistent() {
             return Err(damaged("does not match its header"));
         }
@@ -245,8 +237,7 @@ fn load_state(read: &ReadTransaction) -> Result<State, StoreError> {
         let (address, record) = entry?;
         let address = Address::from(address.value());
         let damaged = || StoreError::Damaged(format!("account {address} cannot be decoded"));
-        let (nonce, balance, code_hash) =
-            encoding::decode_account(record.value()).ok_or_else(damaged)?;
+        let (nonce, balance, code_hash) = encoding::decode_account(record.value()).ok_or_else(damaged)?;
         let mut account = Account { nonce, balance, code_hash, ..Account::default() };
         if code_hash != Account::default().code_hash {
             let code = codes.get(code_hash.0)?.ok_or_else(damaged)?;
@@ -261,9 +252,8 @@ fn load_state(read: &ReadTransaction) -> Result<State, StoreError> {
         let (key, value) = entry?;
         let (address, slot) = key.value();
         let address = Address::from(address);
-        let account = accounts
-            .get_mut(&address)
-            .ok_or_else(|| StoreError::Damaged(format!("storage without account {address}")))?;
+        let account =
+            accounts.get_mut(&address).ok_or_else(|| StoreError::Damaged(format!("storage without account {address}")))?;
         account.storage.set(U256::from_be_bytes(slot), U256::from_be_bytes(value.value()));
     }
     let mut state = State::default();

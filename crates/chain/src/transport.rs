@@ -8,10 +8,7 @@ use std::{
 use alloy::{
     rpc::{
         client::RpcClient,
-        json_rpc::{
-            ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload,
-            SerializedRequest,
-        },
+        json_rpc::{ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest},
     },
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
@@ -61,9 +58,7 @@ impl Service<RequestPacket> for InProcess {
             if !sequencer.chain().is_durable() {
                 return answer(&sequencer, &packet);
             }
-            tokio::task::spawn_blocking(move || answer(&sequencer, &packet))
-                .await
-                .map_err(TransportErrorKind::custom)?
+            tokio::task::spawn_blocking(move || answer(&sequencer, &packet)).await.map_err(TransportErrorKind::custom)?
         })
     }
 }
@@ -82,9 +77,7 @@ fn one(sequencer: &Sequencer, request: &SerializedRequest) -> Result<Response, T
     let params = request.params().map_or(Ok(Value::Null), |raw| serde_json::from_str(raw.get()));
     let params = params.map_err(TransportError::ser_err)?;
     let payload = match sequencer.request(request.method(), params) {
-        Ok(result) => {
-            ResponsePayload::Success(to_raw_value(&result).map_err(TransportError::ser_err)?)
-        }
+        Ok(result) => ResponsePayload::Success(to_raw_value(&result).map_err(TransportError::ser_err)?),
         Err(error) => ResponsePayload::Failure(payload(error)?),
     };
     Ok(Response { id: request.id().clone(), payload })

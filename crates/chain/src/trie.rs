@@ -125,12 +125,8 @@ impl<V: Leaf> Node<V> {
     fn encode(&self) -> RlpNode {
         let mut buffer = Vec::new();
         match &self.kind {
-            Kind::Leaf { path, value } => {
-                LeafNodeRef::new(path, &value.encode_leaf()).rlp(&mut buffer)
-            }
-            Kind::Extension { path, child } => {
-                ExtensionNodeRef::new(path, child.encoded().as_slice()).rlp(&mut buffer)
-            }
+            Kind::Leaf { path, value } => LeafNodeRef::new(path, &value.encode_leaf()).rlp(&mut buffer),
+            Kind::Extension { path, child } => ExtensionNodeRef::new(path, child.encoded().as_slice()).rlp(&mut buffer),
             Kind::Branch { children } => {
                 let mut mask = 0u16;
                 let mut stack = Vec::with_capacity(16);

@@ -27,8 +27,7 @@ pub(crate) fn block(block: &Block, full: bool) -> RpcBlock {
 
 /// The size of the block's RLP but for the few bytes of its list headers.
 fn size(block: &Block) -> usize {
-    let body: usize =
-        block.included.iter().map(|tx| tx.transaction.inner().encode_2718_len()).sum();
+    let body: usize = block.included.iter().map(|tx| tx.transaction.inner().encode_2718_len()).sum();
     block.header.inner().length() + body
 }
 

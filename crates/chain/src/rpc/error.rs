@@ -81,10 +81,9 @@ impl RpcError {
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused(_)
-            | Error::TimeWentBack { .. }
-            | Error::NoSuchBlock { .. }
-            | Error::StateNotKept { .. } => Self::server(error.to_string()),
+            Error::Refused(_) | Error::TimeWentBack { .. } | Error::NoSuchBlock { .. } | Error::StateNotKept { .. } => {
+                Self::server(error.to_string())
+            }
             Error::Store(_) => Self::internal(error.to_string()),
         }
     }
@@ -96,9 +95,7 @@ impl From<CallError> for RpcError {
             CallError::Reverted { output } => Self::reverted(&output),
             CallError::BadRequest(why) => Self::params(why),
             CallError::Chain(error) => error.into(),
-            CallError::Halted { .. } | CallError::NotEnoughGas { .. } | CallError::Refused(_) => {
-                Self::server(error.to_string())
-            }
+            CallError::Halted { .. } | CallError::NotEnoughGas { .. } | CallError::Refused(_) => Self::server(error.to_string()),
         }
     }
 }

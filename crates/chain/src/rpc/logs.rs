@@ -32,8 +32,7 @@ pub(super) fn logs(chain: &Chain, filter: &Filter) -> Result<Vec<Log>, RpcError>
 fn range(chain: &Chain, filter: &Filter) -> Result<(u64, u64), RpcError> {
     match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
-            let block =
-                chain.block_by_hash(&hash).ok_or_else(|| RpcError::server("unknown block"))?;
+            let block = chain.block_by_hash(&hash).ok_or_else(|| RpcError::server("unknown block"))?;
             Ok((block.number(), block.number()))
         }
         FilterBlockOption::Range { from_block, to_block } => {

@@ -61,9 +61,7 @@ pub(crate) fn read(chain: &Chain, now: u64, method: &str, params: &Params) -> An
         "eth_getBlockReceipts" => block_receipts(chain, params),
         "eth_getTransactionByHash" => transaction(chain, params),
         "eth_getTransactionReceipt" => value(chain.receipt(&params.required(0)?)),
-        "eth_getTransactionCount" => {
-            account(chain, params, 1, |state, who| value(U64::from(state.nonce(who))))
-        }
+        "eth_getTransactionCount" => account(chain, params, 1, |state, who| value(U64::from(state.nonce(who)))),
         "eth_getBalance" => account(chain, params, 1, |state, who| value(state.balance(who))),
         "eth_getCode" => account(chain, params, 1, |state, who| value(state.code(who))),
         "eth_getStorageAt" => storage(chain, params),
@@ -83,10 +81,9 @@ pub(super) fn number(chain: &Chain, tag: BlockNumberOrTag) -> u64 {
     match tag {
         BlockNumberOrTag::Number(number) => number,
         BlockNumberOrTag::Earliest => 0,
-        BlockNumberOrTag::Latest
-        | BlockNumberOrTag::Pending
-        | BlockNumberOrTag::Safe
-        | BlockNumberOrTag::Finalized => chain.head().number(),
+        BlockNumberOrTag::Latest | BlockNumberOrTag::Pending | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => {
+            chain.head().number()
+        }
     }
 }
 
@@ -122,12 +119,7 @@ fn transaction(chain: &Chain, params: &Params) -> Answer {
     value(chain.transaction(&hash).map(|(block, at)| views::transaction(block, at)))
 }
 
-fn account(
-    chain: &Chain,
-    params: &Params,
-    block: usize,
-    answer: impl Fn(&State, Address) -> Answer,
-) -> Answer {
+fn account(chain: &Chain, params: &Params, block: usize, answer: impl Fn(&State, Address) -> Answer) -> Answer {
     let address = params.required(0)?;
     let number = state_block(chain, params, block)?;
     answer(chain.state_at(number)?, address)
@@ -167,8 +159,7 @@ fn fee_history(chain: &Chain, params: &Params) -> Answer {
     let count = count.to::<u64>().min(MAX_FEE_HISTORY).min(newest + 1);
     let oldest = newest + 1 - count;
     let blocks = (oldest..=newest).take(count as usize).filter_map(|number| chain.block(number));
-    let gas_used_ratio: Vec<_> =
-        blocks.map(|block| block.header.gas_used as f64 / BLOCK_GAS_LIMIT as f64).collect();
+    let gas_used_ratio: Vec<_> = blocks.map(|block| block.header.gas_used as f64 / BLOCK_GAS_LIMIT as f64).collect();
     let length = gas_used_ratio.len();
     value(FeeHistory {
         base_fee_per_gas: vec![BASE_FEE.into(); length + 1],

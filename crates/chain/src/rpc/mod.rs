@@ -21,10 +21,7 @@ pub const MAX_BATCH: usize = 1000;
 
 /// Answers a request or a batch of them. `None` if there is nothing to answer, because all requests
 /// are notifications, which by the standard get none.
-pub(crate) fn respond(
-    body: &[u8],
-    call: impl Fn(&str, Value) -> Result<Value, RpcError>,
-) -> Option<Vec<u8>> {
+pub(crate) fn respond(body: &[u8], call: impl Fn(&str, Value) -> Result<Value, RpcError>) -> Option<Vec<u8>> {
     let answer = match serde_json::from_slice::<Value>(body) {
         Err(error) => Some(failure(&Value::Null, &RpcError::parse(&error))),
         Ok(Value::Array(batch)) => respond_batch(batch, call),
@@ -34,10 +31,7 @@ pub(crate) fn respond(
     answer.map(|answer| answer.to_string().into_bytes())
 }
 
-fn respond_batch(
-    batch: Vec<Value>,
-    call: impl Fn(&str, Value) -> Result<Value, RpcError>,
-) -> Option<Value> {
+fn respond_batch(batch: Vec<Value>, call: impl Fn(&str, Value) -> Result<Value, RpcError>) -> Option<Value> {
     if batch.is_empty() {
         return Some(failure(&Value::Null, &RpcError::invalid_request("empty batch")));
     }
@@ -45,15 +39,11 @@ fn respond_batch(
         let error = RpcError::invalid_request(format!("batch too large: limit {MAX_BATCH}"));
         return Some(failure(&Value::Null, &error));
     }
-    let answers: Vec<_> =
-        batch.into_iter().filter_map(|request| respond_one(request, &call)).collect();
+    let answers: Vec<_> = batch.into_iter().filter_map(|request| respond_one(request, &call)).collect();
     (!answers.is_empty()).then_some(Value::Array(answers))
 }
 
-fn respond_one(
-    request: Value,
-    call: &impl Fn(&str, Value) -> Result<Value, RpcError>,
-) -> Option<Value> {
+fn respond_one(request: Value, call: &impl Fn(&str, Value) -> Result<Value, RpcError>) -> Option<Value> {
     let Value::Object(mut request) = request else {
         let error = RpcError::invalid_request("a request is an object");
         return Some(failure(&Value::Null, &error));
@@ -65,9 +55,7 @@ fn respond_one(
     }
     let params = request.remove("params").unwrap_or_default();
     let result = match request.get("method").and_then(Value::as_str) {
-        Some(method) if request.get("jsonrpc").is_none_or(|version| version == "2.0") => {
-            call(method, params)
-        }
+        Some(method) if request.get("jsonrpc").is_none_or(|version| version == "2.0") => call(method, params),
         Some(_) => Err(RpcError::invalid_request("jsonrpc must be \"2.0\"")),
         // Without an id and a method it is not even a notification.
         None => {

@@ -20,16 +20,13 @@ impl Params {
 
     /// Argument `at`, which must be there.
     pub(crate) fn required<T: DeserializeOwned>(&self, at: usize) -> Result<T, RpcError> {
-        self.optional(at)?
-            .ok_or_else(|| RpcError::params(format!("missing value for required argument {at}")))
+        self.optional(at)?.ok_or_else(|| RpcError::params(format!("missing value for required argument {at}")))
     }
 
     /// Argument `at`, which may be absent or null.
     pub(crate) fn optional<T: DeserializeOwned>(&self, at: usize) -> Result<Option<T>, RpcError> {
         let Some(value) = self.0.get(at).filter(|value| !value.is_null()) else { return Ok(None) };
-        T::deserialize(value)
-            .map(Some)
-            .map_err(|error| RpcError::params(format!("invalid argument {at}: {error}")))
+        T::deserialize(value).map(Some).map_err(|error| RpcError::params(format!("invalid argument {at}: {error}")))
     }
 
     /// Refuses argument `at` unless it is absent, null or an empty object.

@@ -7,8 +7,7 @@ use alloy::{
 use alloy_primitives::{Address, B256, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, TrieAccount};
 use consilium_chain::{
-    BASE_FEE, CallError, Chain, Error, Genesis, MAX_TRANSACTION_BYTES, Refusal, STATES_KEPT,
-    decode_transaction,
+    BASE_FEE, CallError, Chain, Error, Genesis, MAX_TRANSACTION_BYTES, Refusal, STATES_KEPT, decode_transaction,
 };
 
 use crate::fixtures::*;
@@ -161,10 +160,7 @@ fn refusals_name_the_reason_and_change_nothing() {
     refuse(&sign(1, TxEip1559 { gas_limit: 20_000, ..plain(1) }), "intrinsic gas too low");
     refuse(&sign(1, TxEip1559 { gas_limit: 17_000_000, ..plain(1) }), "gas limit too high");
     refuse(&sign(1, TxEip1559 { gas_limit: 90_000_000, ..plain(1) }), "exceeds block gas limit");
-    refuse(
-        &sign(1, TxEip1559 { max_priority_fee_per_gas: 101, ..plain(1) }),
-        "max priority fee per gas higher",
-    );
+    refuse(&sign(1, TxEip1559 { max_priority_fee_per_gas: 101, ..plain(1) }), "max priority fee per gas higher");
     refuse(&legacy(1, None), "replay-protected");
     refuse(&deployment(1, vec![0; 50_000]), "initcode");
     refuse(&vec![2; MAX_TRANSACTION_BYTES + 1], "oversized data");
@@ -180,10 +176,7 @@ fn refusals_name_the_reason_and_change_nothing() {
 fn the_other_signature_of_a_transaction_is_refused() {
     use alloy::consensus::{SignableTransaction, TxEnvelope};
     use alloy::{eips::Encodable2718, signers::SignerSync};
-    let order = U256::from_str_radix(
-        "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
-        16,
-    );
+    let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16);
     let tx = plain(0);
     let good = key(1).sign_hash_sync(&tx.signature_hash()).unwrap();
     let twin = alloy_primitives::Signature::new(good.r(), order.unwrap() - good.s(), !good.v());

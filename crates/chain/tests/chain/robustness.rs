@@ -7,10 +7,22 @@ use serde_json::{Value, json};
 use crate::fixtures::*;
 
 const METHODS: [&str; 16] = [
-    "eth_getBlockByNumber", "eth_getBlockByHash", "eth_getTransactionByHash", "eth_feeHistory",
-    "eth_getTransactionReceipt", "eth_getTransactionCount", "eth_getBalance", "eth_getCode",
-    "eth_getStorageAt", "eth_call", "eth_estimateGas", "eth_sendRawTransaction", "eth_getLogs",
-    "eth_getBlockReceipts", "eth_sendRawTransactionSync", "eth_blockNumber",
+    "eth_getBlockByNumber",
+    "eth_getBlockByHash",
+    "eth_getTransactionByHash",
+    "eth_feeHistory",
+    "eth_getTransactionReceipt",
+    "eth_getTransactionCount",
+    "eth_getBalance",
+    "eth_getCode",
+    "eth_getStorageAt",
+    "eth_call",
+    "eth_estimateGas",
+    "eth_sendRawTransaction",
+    "eth_getLogs",
+    "eth_getBlockReceipts",
+    "eth_sendRawTransactionSync",
+    "eth_blockNumber",
 ];
 
 fn sequencer() -> Sequencer {
@@ -29,15 +41,31 @@ fn argument_of_any_kind() -> impl Strategy<Value = Value> {
         any::<[u8; 20]>().prop_map(|a| json!(alloy_primitives::Address::from(a))),
     ];
     let name = prop::sample::select(vec![
-        "from", "to", "data", "input", "gas", "gasPrice", "value", "nonce", "fromBlock", "toBlock",
-        "address", "topics", "blockHash", "type", "accessList", "maxFeePerGas", "chainId",
-        "maxPriorityFeePerGas", "blobVersionedHashes", "authorizationList",
+        "from",
+        "to",
+        "data",
+        "input",
+        "gas",
+        "gasPrice",
+        "value",
+        "nonce",
+        "fromBlock",
+        "toBlock",
+        "address",
+        "topics",
+        "blockHash",
+        "type",
+        "accessList",
+        "maxFeePerGas",
+        "chainId",
+        "maxPriorityFeePerGas",
+        "blobVersionedHashes",
+        "authorizationList",
     ]);
     leaf.prop_recursive(3, 24, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::hash_map(name.clone(), inner, 0..6)
-                .prop_map(|map| json!(map)),
+            prop::collection::hash_map(name.clone(), inner, 0..6).prop_map(|map| json!(map)),
         ]
     })
 }

@@ -169,9 +169,7 @@ fn logs_are_found_by_range_address_topic_and_block() {
     for nonce in 1..=3 {
         send(&chain, &invoke(nonce, contract, INCREMENT));
     }
-    let count = |filter: Value| {
-        ask(&chain, "eth_getLogs", json!([filter])).as_array().unwrap().len()
-    };
+    let count = |filter: Value| ask(&chain, "eth_getLogs", json!([filter])).as_array().unwrap().len();
     let word = |n: u64| format!("0x{n:064x}");
     let all = json!({"fromBlock": "earliest"});
     assert_eq!(count(all), 3);
@@ -211,9 +209,8 @@ fn error_codes() {
     assert_eq!(code(&chain, r#"{"id":{},"method":"eth_chainId"}"#), -32600);
     assert_eq!(code(&chain, r#"{"jsonrpc":"1.0","id":1,"method":"eth_chainId"}"#), -32600);
     assert_eq!(code(&chain, vec![b'['; 100_000]), -32700, "nesting is bounded");
-    let request = |method: &str, params: Value| {
-        code(&chain, json!({"jsonrpc":"2.0","id":1,"method":method,"params":params}).to_string())
-    };
+    let request =
+        |method: &str, params: Value| code(&chain, json!({"jsonrpc":"2.0","id":1,"method":method,"params":params}).to_string());
     assert_eq!(request("eth_nothing", json!([])), -32601);
     assert_eq!(request("eth_sendTransaction", json!([{}])), -32601);
     assert_eq!(request("eth_chainId", json!({"a": 1})), -32602);
