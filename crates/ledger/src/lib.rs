@@ -1,1 +1,84 @@
 //! The Consilium contracts as typed calls and events over an alloy provider.
+//!
+//! **Who.** A *sponsor* creates a study and opens rounds; committee *nodes* register, certify and settle; *sites* and
+//! *auditors* read. All of them use this crate, against any EVM chain: an HTTP endpoint, or the embedded chain in the
+//! same process. It signs transactions and reads the chain; it knows nothing of blobs, nodes' HTTP or anyone's files
+//! besides the addresses file.
+//!
+//! | what | type | module |
+//! |---|---|---|
+//! | where the contracts are | [`Addresses`] | `addresses`, [`deploy()`] |
+//! | one endpoint | [`Ledger`] | `endpoint` |
+//! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
+//! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
+//! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
+//! | a study, a round, rebuilt from its events | [`Study`], [`Round`] | `history`, `study` |
+//! | the signatures behind them | [`Signatures`] | `evidence` |
+//! | when a certificate counts | [`Standing`], [`Endpoints`] | `finality` |
+//! | following the chain | [`Watcher`], [`Cursor`] | `watcher` |
+//! | why it failed, by whose fault | [`Error`] | [`error`], [`Revert`] |
+//!
+//! **An endpoint is not believed.** Chain data is bounded and checked; hashes (frozen terms, KEM keys, program, sites)
+//! are recomputed; events are held against the contract's storage, so that a left-out event shows; a round's
+//! [`Terms`](consilium_core::terms::Terms) are built here and checked by core. What one endpoint alone can still do is
+//! invent a whole chain: hence [`Endpoints`], and [`Ledger::votes`], which shows the committee's own signatures.
+//!
+//! **Nonces.** A [`Wallet`] counts its own and asks the chain again after an error. Do not send with the same key from two
+//! processes, nor through a provider with alloy's nonce filler.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use consilium_core::eip712::SecretKey;
+//! use consilium_ledger::{Addresses, Cursor, Ledger, Progress, Wallet, Watcher};
+//!
+//! let addresses = Addresses::load("addresses.json".as_ref())?;
+//! let ledger = Ledger::connect("http://127.0.0.1:8545", addresses).await?;
+//! let wallet = Wallet::new(SecretKey::from_bytes(&[7; 32])?);
+//!
+//! let now = ledger.head().await?.timestamp;
+//! let opened = ledger.open_round(&wallet, 1, [1; 32].into(), now + 600, now + 1200).await?;
+//! let round = ledger.round(1, opened.output).await?;
+//! assert_eq!(round.terms.context().round, opened.output);
+//!
+//! let mut watcher = Watcher::new(ledger, Cursor::default());
+//! match watcher.next_events().await? {
+//!     Progress::Read { batch, to, .. } => println!("{} events up to block {}", batch.events.len(), to.number),
+//!     Progress::RolledBack { to } => println!("forget everything after {to:?}"),
+//!     Progress::Idle => {}
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod addresses;
+mod calls;
+pub mod contracts;
+mod decode;
+mod deploy;
+mod endpoint;
+pub mod error;
+pub mod event;
+mod evidence;
+mod finality;
+mod history;
+mod revert;
+mod state;
+mod study;
+mod wallet;
+mod watcher;
+
+pub use addresses::Addresses;
+pub use calls::{NewStudy, Registration};
+pub use decode::KEM_KEY_BYTES;
+pub use deploy::{DeployOptions, Deployment, deploy};
+pub use endpoint::{Block, Ledger, Limits, http_provider};
+pub use error::Error;
+pub use event::{BlockRef, ChainEvent, Event, LogPosition};
+pub use evidence::Signatures;
+pub use finality::{Endpoints, Standing};
+pub use history::{Batch, History};
+pub use revert::Revert;
+pub use state::State;
+pub use study::{Certified, CertifiedSubject, Round, Settled, Study};
+pub use wallet::{Mined, Receipt, Wallet};
+pub use watcher::{Cursor, Progress, Watcher};

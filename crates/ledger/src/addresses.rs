@@ -1,0 +1,49 @@
+//! Where the contracts are: the one thing that a party must be told about a chain.
+
+use crate::error::FileError;
+use alloy_primitives::Address;
+use consilium_core::eip712::Domain;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The contracts of one deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Addresses {
+    /// EIP-155 id of the chain they are on.
+    pub chain_id: u64,
+    /// The node registry.
+    pub registry: Address,
+    /// The contract of studies and rounds, which is also the domain of all signatures.
+    pub consilium: Address,
+    /// A block not after the deployment: nothing older is searched for events.
+    #[serde(default)]
+    pub deployed_at: u64,
+}
+
+impl Addresses {
+    /// The EIP-712 domain of everything that is signed about this deployment.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        Domain { chain_id: self.chain_id, contract: self.consilium }
+    }
+
+    /// Reads a file that [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// [`FileError`] that names the file.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        let failed = |source| FileError::Read { path: path.to_owned(), source };
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        serde_json::from_str(&text).map_err(|source| FileError::Parse { path: path.to_owned(), source })
+    }
+
+    /// Writes the addresses as a JSON file: `chain_id`, `registry`, `consilium`, `deployed_at`.
+    ///
+    /// # Errors
+    /// [`FileError`] that names the file.
+    pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        let text = serde_json::to_string_pretty(self).map_err(|source| FileError::Parse { path: path.to_owned(), source })?;
+        std::fs::write(path, text + "\n").map_err(|source| FileError::Write { path: path.to_owned(), source })
+    }
+}

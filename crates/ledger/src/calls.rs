@@ -1,0 +1,253 @@
+//! The contracts' transactions as typed calls.
+
+use crate::contracts::{Consilium as C, IConsilium, NodeRegistry as R};
+use crate::endpoint::Ledger;
+use crate::error::{Error, Malformed, Misuse};
+use crate::event::Event;
+use crate::wallet::{Mined, Receipt, Wallet};
+use alloy::sol_types::SolCall;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use consilium_core::certify::sites_root;
+use consilium_core::eip712::{Settlement, SignerSet, Vote};
+use consilium_core::params::{Finality, KIND_SUM};
+use consilium_core::program::AnyProgram;
+use consilium_core::settle::share_roots_hash;
+
+/// What a node registers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// X-Wing public key, 1216 bytes.
+    pub kem_key: Bytes,
+    /// Who runs the node; 1 to 128 bytes.
+    pub operator: String,
+    /// Where; 1 to 128 bytes.
+    pub jurisdiction: String,
+    /// Stake in wei.
+    pub stake: U256,
+}
+
+/// What a study is created with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewStudy {
+    /// What is proved about each input.
+    pub program: AnyProgram,
+    /// t of the first committee.
+    pub threshold: u8,
+    /// The first committee, node 1 first.
+    pub nodes: Vec<Address>,
+    /// The admitted sites, in any order.
+    pub sites: Vec<Address>,
+    /// Fewest sites of a certified set.
+    pub minimum_cohort: u32,
+    /// When nodes take a certificate as final.
+    pub finality: Finality,
+}
+
+impl Ledger {
+    /// Registers the wallet's account as a node.
+    ///
+    /// # Errors
+    /// [`Error`], as for every call: `AlreadyRegistered`, `StakeTooSmall`, `InvalidKemKey`, `InvalidIdentity`.
+    pub async fn register(&self, wallet: &Wallet, node: &Registration) -> Result<Receipt, Error> {
+        let call = R::registerCall {
+            kemKey: node.kem_key.clone(),
+            operator: node.operator.clone(),
+            jurisdiction: node.jurisdiction.clone(),
+        };
+        self.send(wallet, self.addresses().registry.into(), node.stake, call.abi_encode().into()).await
+    }
+
+    /// Replaces the KEM key of the wallet's node, for committees formed from now on.
+    ///
+    /// # Errors
+    /// `NodeNotActive`, `InvalidKemKey`.
+    pub async fn rotate_kem_key(&self, wallet: &Wallet, kem_key: Bytes) -> Result<Receipt, Error> {
+        let call = R::rotateKemKeyCall { kemKey: kem_key };
+        self.send(wallet, self.addresses().registry.into(), U256::ZERO, call.abi_encode().into()).await
+    }
+
+    /// Begins the exit of the wallet's node.
+    ///
+    /// # Errors
+    /// `NodeNotActive`, `NodeServing`.
+    pub async fn begin_unbond(&self, wallet: &Wallet) -> Result<Receipt, Error> {
+        self.send(wallet, self.addresses().registry.into(), U256::ZERO, R::beginUnbondCall {}.abi_encode().into()).await
+    }
+
+    /// Pays the stake of the wallet's node back.
+    ///
+    /// # Errors
+    /// `StakeLocked`, `TransferFailed`.
+    pub async fn withdraw(&self, wallet: &Wallet) -> Result<Receipt, Error> {
+        self.send(wallet, self.addresses().registry.into(), U256::ZERO, R::withdrawCall {}.abi_encode().into()).await
+    }
+
+    /// Creates a study sponsored by the wallet's account, with its committee and sites. Yields its number.
+    ///
+    /// # Errors
+    /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `InvalidCohort`; [`Misuse::Sites`].
+    pub async fn create_study(&self, wallet: &Wallet, new: &NewStudy) -> Result<Mined<u64>, Error> {
+        let (sites, root) = admitted(&new.sites)?;
+        let terms = IConsilium::StudyTerms {
+            kind: KIND_SUM,
+            program: new.program.name().to_owned(),
+            parameters: new.program.parameters().into(),
+            threshold: new.threshold,
+            minimumCohort: new.minimum_cohort,
+            finality: new.finality.to_string(),
+            sitesRoot: root,
+        };
+        let call = C::createStudyCall { terms, nodes: new.nodes.clone(), sites };
+        let receipt = self.transact(wallet, &call).await?;
+        self.number_in(receipt, |event| if let Event::StudyCreated { study, .. } = event { Some(*study) } else { None })
+    }
+
+    /// Sponsor: forms the committee of the next epoch. Yields the epoch.
+    ///
+    /// # Errors
+    /// `NotSponsor`, `RoundInProgress`, `InvalidCommittee`, `NodeNotActive`.
+    pub async fn set_committee(
+        &self,
+        wallet: &Wallet,
+        study: u64,
+        threshold: u8,
+        nodes: &[Address],
+    ) -> Result<Mined<u64>, Error> {
+        let receipt = self.transact(wallet, &C::setCommitteeCall { study, threshold, nodes: nodes.to_vec() }).await?;
+        self.number_in(receipt, |event| if let Event::CommitteeFormed { epoch, .. } = event { Some(*epoch) } else { None })
+    }
+
+    /// Sponsor: the sites admitted from the next opened round on, in any order.
+    ///
+    /// # Errors
+    /// `NotSponsor`; [`Misuse::Sites`].
+    pub async fn set_sites(&self, wallet: &Wallet, study: u64, sites: &[Address]) -> Result<Receipt, Error> {
+        let (sites, root) = admitted(sites)?;
+        self.transact(wallet, &C::setSitesCall { study, sitesRoot: root, sites }).await
+    }
+
+    /// Sponsor: minimum cohort and finality rule from the next opened round on.
+    ///
+    /// # Errors
+    /// `NotSponsor`, `InvalidCohort`.
+    pub async fn set_policy(
+        &self,
+        wallet: &Wallet,
+        study: u64,
+        minimum_cohort: u32,
+        finality: Finality,
+    ) -> Result<Receipt, Error> {
+        let call = C::setPolicyCall { study, minimumCohort: minimum_cohort, finality: finality.to_string() };
+        self.transact(wallet, &call).await
+    }
+
+    /// Sponsor: lets an account read the study's vectors for audit, or stops it.
+    ///
+    /// # Errors
+    /// `NotSponsor`.
+    pub async fn set_auditor(&self, wallet: &Wallet, study: u64, auditor: Address, allowed: bool) -> Result<Receipt, Error> {
+        self.transact(wallet, &C::setAuditorCall { study, auditor, allowed }).await
+    }
+
+    /// Sponsor: opens the next round. Deadlines in Unix seconds. Yields its number.
+    ///
+    /// # Errors
+    /// `NotSponsor`, `InvalidSubject`, `InvalidDeadlines`, `RoundInProgress`, `SubjectCertified`.
+    pub async fn open_round(
+        &self,
+        wallet: &Wallet,
+        study: u64,
+        subject: B256,
+        deadline: u64,
+        settle_by: u64,
+    ) -> Result<Mined<u64>, Error> {
+        let receipt = self.transact(wallet, &C::openRoundCall { study, subject, deadline, settleBy: settle_by }).await?;
+        self.number_in(receipt, |event| if let Event::RoundOpened(opened) = event { Some(opened.round) } else { None })
+    }
+
+    /// Anyone: certifies the set that Q nodes voted for.
+    ///
+    /// # Errors
+    /// `WrongState` when somebody was first or the deadline has passed; `CohortTooSmall`, `QuorumMissing`,
+    /// `InvalidSignature`, `SignaturesLength`, `UnknownSigner`.
+    pub async fn certify(&self, wallet: &Wallet, vote: &Vote, signed: &SignerSet) -> Result<Receipt, Error> {
+        let call = C::certifyCall {
+            study: vote.study,
+            round: vote.round,
+            setRoot: vote.setRoot,
+            size: vote.size,
+            signers: signed.signers,
+            signatures: signed.signatures.clone(),
+        };
+        self.transact(wallet, &call).await
+    }
+
+    /// Anyone: settles a certified round on the result that Q nodes signed.
+    ///
+    /// # Errors
+    /// `WrongState` when somebody was first or the time is over; `ShareRootCount`, `QuorumMissing`,
+    /// `InvalidSignature`; [`Misuse::ShareRoots`].
+    pub async fn settle(
+        &self,
+        wallet: &Wallet,
+        settlement: &Settlement,
+        share_roots: &[B256],
+        signed: &SignerSet,
+    ) -> Result<Receipt, Error> {
+        let (computed, claimed) = (share_roots_hash(share_roots), settlement.shareRootsHash);
+        if computed != claimed {
+            return Err(Misuse::ShareRoots { computed, signed: claimed }.into());
+        }
+        let call = C::settleCall {
+            study: settlement.study,
+            round: settlement.round,
+            shareRoots: share_roots.to_vec(),
+            aggregateRoot: settlement.aggregateRoot,
+            rewardRoot: settlement.rewardRoot,
+            signers: signed.signers,
+            signatures: signed.signatures.clone(),
+        };
+        self.transact(wallet, &call).await
+    }
+
+    /// Anyone: records that no set was certified before the deadline.
+    ///
+    /// # Errors
+    /// `WrongState`.
+    pub async fn void_round(&self, wallet: &Wallet, study: u64, round: u64) -> Result<Receipt, Error> {
+        self.transact(wallet, &C::voidRoundCall { study, round }).await
+    }
+
+    /// Anyone: records that a certified round was not settled in time.
+    ///
+    /// # Errors
+    /// `WrongState`.
+    pub async fn abandon_round(&self, wallet: &Wallet, study: u64, round: u64) -> Result<Receipt, Error> {
+        self.transact(wallet, &C::abandonRoundCall { study, round }).await
+    }
+
+    /// Sends native currency.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] when the wallet cannot pay.
+    pub async fn transfer(&self, wallet: &Wallet, to: Address, wei: U256) -> Result<Receipt, Error> {
+        self.send(wallet, to.into(), wei, Bytes::new()).await
+    }
+
+    async fn transact<C: SolCall>(&self, wallet: &Wallet, call: &C) -> Result<Receipt, Error> {
+        self.send(wallet, self.addresses().consilium.into(), U256::ZERO, call.abi_encode().into()).await
+    }
+
+    fn number_in(&self, receipt: Receipt, number: impl Fn(&Event) -> Option<u64>) -> Result<Mined<u64>, Error> {
+        let found = receipt.events.iter().find_map(|event| number(&event.event));
+        let output = found.ok_or_else(|| self.malformed(Malformed::Unasked("a call that announces what it did")))?;
+        Ok(Mined { output, receipt })
+    }
+}
+
+fn admitted(sites: &[Address]) -> Result<(Vec<Address>, B256), Misuse> {
+    let mut sorted = sites.to_vec();
+    sorted.sort_unstable();
+    let root = sites_root(&sorted).map_err(|_| Misuse::Sites)?;
+    Ok((sorted, root))
+}

@@ -1,0 +1,217 @@
+//! From a raw log to a [`ChainEvent`], or the defect.
+
+use crate::addresses::Addresses;
+use crate::contracts::{Consilium as C, NodeRegistry as R};
+use crate::event::{
+    BlockRef, ChainEvent, Defect, Event, LogPosition, MAX_COMMITTEE, MAX_IDENTITY, MAX_NAME, MAX_PARAMETERS, MAX_SITES,
+    MalformedLog, RoundOpened, StudyTerms,
+};
+use alloy::rpc::types::Log;
+use alloy::sol_types::{SolEvent, SolValue};
+use alloy_primitives::{B256, U256, keccak256};
+
+/// Length of an X-Wing public key in bytes, as the registry has it.
+pub const KEM_KEY_BYTES: usize = 1216;
+
+impl ChainEvent {
+    /// Decodes and checks a log of one of the two contracts.
+    ///
+    /// # Errors
+    /// [`MalformedLog`] with the place of the log and what is wrong with it.
+    pub fn decode(addresses: &Addresses, log: &Log) -> Result<Self, MalformedLog> {
+        let malformed = |defect| MalformedLog {
+            block: log.block_number,
+            index: log.log_index,
+            transaction: log.transaction_hash,
+            study: (log.address() == addresses.consilium).then(|| study_of(log)).flatten(),
+            defect,
+        };
+        let at = position(log).ok_or_else(|| malformed(Defect::NotMined))?;
+        let event = if log.address() == addresses.consilium {
+            consilium(log)
+        } else if log.address() == addresses.registry {
+            registry(log)
+        } else {
+            Err(Defect::Foreign(log.address()))
+        };
+        Ok(Self { at, timestamp: log.block_timestamp, event: event.map_err(malformed)? })
+    }
+}
+
+fn study_of(log: &Log) -> Option<u64> {
+    log.topics().get(1).and_then(|topic| U256::from_be_bytes(topic.0).try_into().ok())
+}
+
+fn position(log: &Log) -> Option<LogPosition> {
+    if log.removed {
+        return None;
+    }
+    let block = BlockRef { number: log.block_number?, hash: log.block_hash? };
+    Some(LogPosition { block, index: log.log_index?, transaction: log.transaction_hash? })
+}
+
+/// Decodes, and refuses whatever does not encode back to the same bytes: invalid UTF-8, dirty padding, odd offsets.
+fn strictly<E: SolEvent>(log: &Log) -> Result<E, Defect> {
+    let name = E::SIGNATURE.split('(').next().unwrap_or(E::SIGNATURE);
+    let data = &log.inner.data;
+    let event = E::decode_log_data(data).map_err(|_| Defect::Encoding(name))?;
+    if event.encode_log_data() == *data { Ok(event) } else { Err(Defect::Encoding(name)) }
+}
+
+fn within(what: &'static str, length: usize, min: usize, max: usize) -> Result<(), Defect> {
+    if (min..=max).contains(&length) { Ok(()) } else { Err(Defect::Length(what)) }
+}
+
+fn bitmap(nodes: U256) -> Result<U256, Defect> {
+    if nodes >> MAX_COMMITTEE == U256::ZERO { Ok(nodes) } else { Err(Defect::Bitmap) }
+}
+
+fn registry(log: &Log) -> Result<Event, Defect> {
+    match *log.topic0().ok_or(Defect::UnknownEvent)? {
+        R::NodeRegistered::SIGNATURE_HASH => node_registered(log),
+        R::KemKeySet::SIGNATURE_HASH => kem_key_set(log),
+        R::UnbondingBegun::SIGNATURE_HASH => {
+            strictly::<R::UnbondingBegun>(log).map(|e| Event::UnbondingBegun { node: e.node, withdrawable_at: e.withdrawableAt })
+        }
+        R::Withdrawn::SIGNATURE_HASH => {
+            strictly::<R::Withdrawn>(log).map(|e| Event::StakeWithdrawn { node: e.node, stake: e.stake })
+        }
+        _ => Err(Defect::UnknownEvent),
+    }
+}
+
+fn node_registered(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<R::NodeRegistered>(log)?;
+    within("the operator", e.operator.len(), 1, MAX_IDENTITY)?;
+    within("the jurisdiction", e.jurisdiction.len(), 1, MAX_IDENTITY)?;
+    Ok(Event::NodeRegistered { node: e.node, operator: e.operator, jurisdiction: e.jurisdiction, stake: e.stake })
+}
+
+fn kem_key_set(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<R::KemKeySet>(log)?;
+    within("the KEM key", e.kemKey.len(), KEM_KEY_BYTES, KEM_KEY_BYTES)?;
+    if keccak256(&e.kemKey) != e.keyHash {
+        return Err(Defect::KeyHash);
+    }
+    Ok(Event::KemKeySet { node: e.node, key_hash: e.keyHash, kem_key: e.kemKey })
+}
+
+fn consilium(log: &Log) -> Result<Event, Defect> {
+    match *log.topic0().ok_or(Defect::UnknownEvent)? {
+        C::StudyCreated::SIGNATURE_HASH => study_created(log),
+        C::CommitteeFormed::SIGNATURE_HASH => committee_formed(log),
+        C::SitesAdmitted::SIGNATURE_HASH => sites_admitted(log),
+        C::PolicySet::SIGNATURE_HASH => policy_set(log),
+        C::AuditorSet::SIGNATURE_HASH => {
+            strictly::<C::AuditorSet>(log).map(|e| Event::AuditorSet { study: e.study, auditor: e.auditor, allowed: e.allowed })
+        }
+        C::RoundOpened::SIGNATURE_HASH => round_opened(log).map(Event::RoundOpened),
+        C::RoundCertified::SIGNATURE_HASH => round_certified(log),
+        C::RoundSettled::SIGNATURE_HASH => round_settled(log),
+        C::RoundVoided::SIGNATURE_HASH => {
+            strictly::<C::RoundVoided>(log).map(|e| Event::RoundVoided { study: e.study, round: e.round })
+        }
+        C::RoundAbandoned::SIGNATURE_HASH => {
+            strictly::<C::RoundAbandoned>(log).map(|e| Event::RoundAbandoned { study: e.study, round: e.round })
+        }
+        _ => Err(Defect::UnknownEvent),
+    }
+}
+
+fn study_created(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::StudyCreated>(log)?;
+    let terms = e.terms;
+    within("the program's name", terms.program.len(), 1, MAX_NAME)?;
+    within("the program's parameters", terms.parameters.len(), 1, MAX_PARAMETERS)?;
+    within("the finality rule", terms.finality.len(), 1, MAX_NAME)?;
+    let terms = StudyTerms {
+        kind: terms.kind,
+        program: terms.program,
+        parameters: terms.parameters,
+        threshold: terms.threshold,
+        minimum_cohort: terms.minimumCohort,
+        finality: terms.finality,
+        sites_root: terms.sitesRoot,
+    };
+    Ok(Event::StudyCreated { study: e.study, sponsor: e.sponsor, terms })
+}
+
+fn committee_formed(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::CommitteeFormed>(log)?;
+    within("the committee", e.nodes.len(), 1, MAX_COMMITTEE)?;
+    within("the list of KEM key hashes", e.kemKeyHashes.len(), e.nodes.len(), e.nodes.len())?;
+    Ok(Event::CommitteeFormed {
+        study: e.study,
+        epoch: e.epoch,
+        threshold: e.threshold,
+        nodes: e.nodes,
+        kem_key_hashes: e.kemKeyHashes,
+    })
+}
+
+fn sites_admitted(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::SitesAdmitted>(log)?;
+    within("the list of sites", e.sites.len(), 0, MAX_SITES)?;
+    Ok(Event::SitesAdmitted { study: e.study, sites_root: e.sitesRoot, sites: e.sites })
+}
+
+fn policy_set(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::PolicySet>(log)?;
+    within("the finality rule", e.finality.len(), 1, MAX_NAME)?;
+    Ok(Event::PolicySet { study: e.study, minimum_cohort: e.minimumCohort, finality: e.finality })
+}
+
+fn round_opened(log: &Log) -> Result<RoundOpened, Defect> {
+    let e = strictly::<C::RoundOpened>(log)?;
+    within("the finality rule", e.finality.len(), 1, MAX_NAME)?;
+    let opened = RoundOpened {
+        study: e.study,
+        round: e.round,
+        subject: e.subject,
+        epoch: e.epoch,
+        minimum_cohort: e.minimumCohort,
+        sites_root: e.sitesRoot,
+        finality: e.finality,
+        deadline: e.deadline,
+        settle_by: e.settleBy,
+        opened_at: e.openedAt,
+        frozen: e.frozen,
+    };
+    let computed = opened.frozen_hash();
+    if computed == opened.frozen { Ok(opened) } else { Err(Defect::Frozen { computed, announced: opened.frozen }) }
+}
+
+impl RoundOpened {
+    /// The hash of everything that the round froze, as the contract computes it.
+    #[must_use]
+    pub fn frozen_hash(&self) -> B256 {
+        let frozen = (
+            (self.study, self.round, self.subject),
+            (self.epoch, self.minimum_cohort, self.sites_root),
+            self.finality.clone(),
+            (self.deadline, self.settle_by),
+        );
+        // Static tuples are laid out in place, so nesting them changes nothing.
+        keccak256(frozen.abi_encode_params())
+    }
+}
+
+fn round_certified(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::RoundCertified>(log)?;
+    let voters = bitmap(e.voters)?;
+    Ok(Event::RoundCertified { study: e.study, round: e.round, set_root: e.setRoot, size: e.size, voters })
+}
+
+fn round_settled(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::RoundSettled>(log)?;
+    within("the list of share roots", e.shareRoots.len(), 1, MAX_COMMITTEE)?;
+    Ok(Event::RoundSettled {
+        study: e.study,
+        round: e.round,
+        set_root: e.setRoot,
+        share_roots: e.shareRoots,
+        aggregate_root: e.aggregateRoot,
+        reward_root: e.rewardRoot,
+        signers: bitmap(e.signers)?,
+    })
+}

@@ -1,0 +1,325 @@
+//! What the contracts announce, typed and checked.
+//!
+//! A log is untrusted twice over: the endpoint may invent it, and anyone may put strange bytes into the strings that the
+//! contracts pass on. [`ChainEvent`] exists only for logs that one of the two contracts can have written, whose
+//! strings are UTF-8 and whose lists have possible lengths. All others are [`MalformedLog`]s: data, not panics, and not a
+//! reason to stop following the chain.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use consilium_core::params::MAX_NODES;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The longest list of admitted sites that is read.
+pub const MAX_SITES: usize = 65_536;
+/// Longest program name and finality rule in bytes, as the contract has it.
+pub const MAX_NAME: usize = 32;
+/// Longest program parameters in bytes, as the contract has it.
+pub const MAX_PARAMETERS: usize = 256;
+/// Longest operator and jurisdiction in bytes, as the registry has it.
+pub const MAX_IDENTITY: usize = 128;
+/// Most nodes of a committee.
+pub const MAX_COMMITTEE: usize = MAX_NODES;
+
+/// A block by number and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+}
+
+/// Where an event stands on the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// Its block.
+    pub block: BlockRef,
+    /// Its number among the logs of the block.
+    pub index: u64,
+    /// The transaction that caused it.
+    pub transaction: B256,
+}
+
+/// An event of one of the two contracts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainEvent {
+    /// Where it stands.
+    pub at: LogPosition,
+    /// The block's time, if the endpoint tells.
+    pub timestamp: Option<u64>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A node joined.
+    NodeRegistered {
+        /// The node.
+        node: Address,
+        /// Who runs it.
+        operator: String,
+        /// Where.
+        jurisdiction: String,
+        /// Locked stake in wei.
+        stake: U256,
+    },
+    /// A node's KEM key from now on. The hash has been recomputed.
+    KemKeySet {
+        /// The node.
+        node: Address,
+        /// keccak256 of the key.
+        key_hash: B256,
+        /// The key.
+        kem_key: Bytes,
+    },
+    /// A node is leaving.
+    UnbondingBegun {
+        /// The node.
+        node: Address,
+        /// Block time from which its stake may be withdrawn.
+        withdrawable_at: u64,
+    },
+    /// A node has left.
+    StakeWithdrawn {
+        /// The node.
+        node: Address,
+        /// Stake in wei.
+        stake: U256,
+    },
+    /// A study exists.
+    StudyCreated {
+        /// Its number.
+        study: u64,
+        /// Who pays and decides.
+        sponsor: Address,
+        /// What it is.
+        terms: StudyTerms,
+    },
+    /// The committee of an epoch.
+    CommitteeFormed {
+        /// The study.
+        study: u64,
+        /// From 1.
+        epoch: u64,
+        /// t.
+        threshold: u8,
+        /// Node 1 first.
+        nodes: Vec<Address>,
+        /// keccak256 of their KEM keys in this epoch.
+        kem_key_hashes: Vec<B256>,
+    },
+    /// The sites admitted from the next opened round on.
+    SitesAdmitted {
+        /// The study.
+        study: u64,
+        /// What the rounds freeze. Whether the list matches is for [`consilium_core::terms::Terms::check`].
+        sites_root: B256,
+        /// The published list.
+        sites: Vec<Address>,
+    },
+    /// The policy from the next opened round on.
+    PolicySet {
+        /// The study.
+        study: u64,
+        /// Fewest sites of a set.
+        minimum_cohort: u32,
+        /// Finality rule, as text.
+        finality: String,
+    },
+    /// An account may, or may no longer, read the study's vectors.
+    AuditorSet {
+        /// The study.
+        study: u64,
+        /// The account.
+        auditor: Address,
+        /// Whether it may.
+        allowed: bool,
+    },
+    /// A round is open. The hash of what was frozen has been recomputed.
+    RoundOpened(RoundOpened),
+    /// The set that counts.
+    RoundCertified {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+        /// Its root.
+        set_root: B256,
+        /// Number of sites.
+        size: u32,
+        /// Bit j-1: node j voted.
+        voters: U256,
+    },
+    /// The result that counts.
+    RoundSettled {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+        /// The certified set.
+        set_root: B256,
+        /// Root of each node's output share, node 1 first.
+        share_roots: Vec<B256>,
+        /// Root of the aggregate.
+        aggregate_root: B256,
+        /// Root of the credits.
+        reward_root: B256,
+        /// Bit j-1: node j signed.
+        signers: U256,
+    },
+    /// No set was certified in time.
+    RoundVoided {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+    },
+    /// The certified set was not settled in time.
+    RoundAbandoned {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+    },
+}
+
+impl Event {
+    /// The study that the event is about; none for events of the registry.
+    #[must_use]
+    pub fn study(&self) -> Option<u64> {
+        match self {
+            Self::NodeRegistered { .. } | Self::KemKeySet { .. } | Self::UnbondingBegun { .. } | Self::StakeWithdrawn { .. } => {
+                None
+            }
+            Self::RoundOpened(opened) => Some(opened.study),
+            Self::StudyCreated { study, .. }
+            | Self::CommitteeFormed { study, .. }
+            | Self::SitesAdmitted { study, .. }
+            | Self::PolicySet { study, .. }
+            | Self::AuditorSet { study, .. }
+            | Self::RoundCertified { study, .. }
+            | Self::RoundSettled { study, .. }
+            | Self::RoundVoided { study, .. }
+            | Self::RoundAbandoned { study, .. } => Some(*study),
+        }
+    }
+
+    /// The round that the event is about.
+    #[must_use]
+    pub fn round(&self) -> Option<u64> {
+        match self {
+            Self::RoundOpened(opened) => Some(opened.round),
+            Self::RoundCertified { round, .. }
+            | Self::RoundSettled { round, .. }
+            | Self::RoundVoided { round, .. }
+            | Self::RoundAbandoned { round, .. } => Some(*round),
+            _ => None,
+        }
+    }
+}
+
+/// What a sponsor published about a study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StudyTerms {
+    /// Kind of job.
+    pub kind: u8,
+    /// Program name.
+    pub program: String,
+    /// Program parameters.
+    pub parameters: Bytes,
+    /// t of the first committee.
+    pub threshold: u8,
+    /// Fewest sites of a set, at first.
+    pub minimum_cohort: u32,
+    /// Finality rule at first, as text.
+    pub finality: String,
+    /// Root of the first admitted sites.
+    pub sites_root: B256,
+}
+
+/// What `openRound` froze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundOpened {
+    /// The study.
+    pub study: u64,
+    /// The round.
+    pub round: u64,
+    /// What it is about.
+    pub subject: B256,
+    /// Committee epoch.
+    pub epoch: u64,
+    /// Fewest sites of a set.
+    pub minimum_cohort: u32,
+    /// Root of the admitted sites.
+    pub sites_root: B256,
+    /// Finality rule, as text.
+    pub finality: String,
+    /// Certification is possible before this block time.
+    pub deadline: u64,
+    /// Settlement is possible before this block time.
+    pub settle_by: u64,
+    /// Block time of the opening.
+    pub opened_at: u64,
+    /// Hash of all of it but the last.
+    pub frozen: B256,
+}
+
+/// A log that is no event of these contracts.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("log {} of block {} (transaction {}): {defect}", show(index.as_ref()), show(block.as_ref()), show(transaction.as_ref()))]
+pub struct MalformedLog {
+    /// Height of its block.
+    pub block: Option<u64>,
+    /// Its number in the block.
+    pub index: Option<u64>,
+    /// Its transaction.
+    pub transaction: Option<B256>,
+    /// The study that its topics name, if they do.
+    pub study: Option<u64>,
+    /// What is wrong with it.
+    pub defect: Defect,
+}
+
+fn show<T: std::fmt::Display>(value: Option<&T>) -> String {
+    value.map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+/// What is wrong with a log.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Defect {
+    /// Pending, removed, or without its block, transaction or number.
+    #[error("it is not in a block")]
+    NotMined,
+    /// It was not asked for.
+    #[error("it is from {0}, which is not one of the contracts")]
+    Foreign(Address),
+    /// Outside the blocks that were asked for, or out of order.
+    #[error("it is not among the blocks that were asked for, or not in order")]
+    Place,
+    /// The first topic is none of the contract's events.
+    #[error("it is none of the contract's events")]
+    UnknownEvent,
+    /// Not the canonical ABI encoding of the event.
+    #[error("it is not the canonical encoding of a {0}")]
+    Encoding(&'static str),
+    /// A string is not UTF-8, or a length is impossible.
+    #[error("{0} has an impossible length")]
+    Length(&'static str),
+    /// The KEM key has another hash.
+    #[error("the KEM key does not have the announced hash")]
+    KeyHash,
+    /// The frozen terms have another hash.
+    #[error("the round's terms hash to {computed}, the chain says {announced}")]
+    Frozen {
+        /// Recomputed.
+        computed: B256,
+        /// In the log.
+        announced: B256,
+    },
+    /// The bitmap names nodes that no committee has.
+    #[error("the bitmap names nodes beyond number 32")]
+    Bitmap,
+}

@@ -1,0 +1,157 @@
+//! Reading events in bounded ranges, and everything about one study at one block.
+
+use crate::contracts::{Consilium, IConsilium, NodeRegistry};
+use crate::endpoint::{Block, Ledger};
+use crate::error::{Error, Unknown};
+use crate::event::{ChainEvent, Defect, Event, MalformedLog};
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use std::collections::BTreeMap;
+
+/// How often a reading is repeated that a reorganisation spoilt.
+const ATTEMPTS: usize = 3;
+
+/// The events of some blocks, in the order of the chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// What the contracts announced.
+    pub events: Vec<ChainEvent>,
+    /// Logs that are no such thing. Anyone can have strange bytes put into an event, so that one is a warning to
+    /// write down and no reason to stop.
+    pub malformed: Vec<MalformedLog>,
+}
+
+/// All events of one study up to one block, the keys of its committees, and what the contract stores.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub(crate) ledger: Ledger,
+    pub(crate) study: u64,
+    pub(crate) head: Block,
+    pub(crate) events: Vec<ChainEvent>,
+    pub(crate) kem_keys: BTreeMap<(Address, B256), Bytes>,
+    pub(crate) stored: IConsilium::Study,
+}
+
+impl Ledger {
+    /// The events of both contracts in the blocks `from..=to`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint. Malformed logs are in the batch.
+    pub async fn events(&self, from: u64, to: u64) -> Result<Batch, Error> {
+        let contracts = vec![self.addresses().registry, self.addresses().consilium];
+        let logs = self.logs(&Filter::new().address(contracts), from, to).await?;
+        Ok(self.decode(&logs))
+    }
+
+    pub(crate) fn decode(&self, logs: &[Log]) -> Batch {
+        let mut batch = Batch::default();
+        for log in logs {
+            match ChainEvent::decode(self.addresses(), log) {
+                Ok(event) => batch.events.push(event),
+                Err(defect) => batch.malformed.push(defect),
+            }
+        }
+        batch
+    }
+
+    /// The logs of `from..=to`, asked for in pieces; pieces get smaller when the endpoint refuses large ones.
+    pub(crate) async fn logs(&self, filter: &Filter, from: u64, to: u64) -> Result<Vec<Log>, Error> {
+        let (mut found, mut next, mut span) = (Vec::new(), from, self.limits().blocks.max(1));
+        while next <= to {
+            let last = to.min(next.saturating_add(span - 1));
+            let piece = filter.clone().from_block(next).to_block(last);
+            match self.ask(self.provider.get_logs(&piece)).await {
+                Ok(logs) => {
+                    self.check_order(&logs, next, last)?;
+                    found.extend(logs);
+                    next = last + 1;
+                }
+                Err(Error::Rejected { .. }) if span > 1 && last > next => span = (last - next + 1) / 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn check_order(&self, logs: &[Log], from: u64, to: u64) -> Result<(), Error> {
+        let place = |log: &Log| (log.block_number, log.log_index);
+        let mut before = None;
+        for log in logs {
+            let inside = log.block_number.is_none_or(|number| (from..=to).contains(&number));
+            if !inside || before.is_some_and(|before| before >= place(log)) {
+                let defect = MalformedLog {
+                    block: log.block_number,
+                    index: log.log_index,
+                    transaction: log.transaction_hash,
+                    study: None,
+                    defect: Defect::Place,
+                };
+                return Err(self.malformed(defect.into()));
+            }
+            before = Some(place(log));
+        }
+        Ok(())
+    }
+
+    /// Everything about a study at the newest block. Views of it are [`History::study`], [`History::round`],
+    /// [`History::certified_subjects`].
+    ///
+    /// # Errors
+    /// [`Unknown::Study`]; [`Error::Malformed`] when the events do not add up to what the contract stores.
+    pub async fn history(&self, study: u64) -> Result<History, Error> {
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let head = self.head().await?;
+            let history = self.history_at(study, head).await;
+            if self.block_hash(head.number).await? == Some(head.hash) {
+                return history;
+            }
+            last = Some(head.number);
+        }
+        Err(Error::Reorganised { number: last.unwrap_or(0) })
+    }
+
+    async fn history_at(&self, study: u64, head: Block) -> Result<History, Error> {
+        let stored = self.view(Consilium::studyOfCall { study }, Some(head.number)).await?;
+        if stored.sponsor.is_zero() {
+            return Err(Unknown::Study(study).into());
+        }
+        let filter = Filter::new().address(self.addresses().consilium).topic1(B256::from(U256::from(study)));
+        let logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
+        let Batch { events, malformed } = self.decode(&logs);
+        if let Some(defect) = malformed.into_iter().next() {
+            return Err(self.malformed(defect.into()));
+        }
+        let kem_keys = self.kem_keys(&events, head.number).await?;
+        let history = History { ledger: self.clone(), study, head, events, kem_keys, stored };
+        history.check()?;
+        Ok(history)
+    }
+
+    /// The KEM keys under the hashes that the committees were formed with.
+    async fn kem_keys(&self, events: &[ChainEvent], to: u64) -> Result<BTreeMap<(Address, B256), Bytes>, Error> {
+        let (mut nodes, mut hashes) = (Vec::new(), Vec::new());
+        for event in events {
+            if let Event::CommitteeFormed { nodes: members, kem_key_hashes, .. } = &event.event {
+                nodes.extend(members.iter().map(|node| node.into_word()));
+                hashes.extend_from_slice(kem_key_hashes);
+            }
+        }
+        if nodes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let filter = Filter::new()
+            .address(self.addresses().registry)
+            .event_signature(NodeRegistry::KemKeySet::SIGNATURE_HASH)
+            .topic1(nodes)
+            .topic2(hashes);
+        let logs = self.logs(&filter, self.addresses().deployed_at, to).await?;
+        let keys = self.decode(&logs).events.into_iter().filter_map(|event| match event.event {
+            Event::KemKeySet { node, key_hash, kem_key } => Some(((node, key_hash), kem_key)),
+            _ => None,
+        });
+        Ok(keys.collect())
+    }
+}

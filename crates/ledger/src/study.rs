@@ -1,0 +1,422 @@
+//! Studies and rounds, rebuilt from their events and held against the contract's storage.
+
+use crate::contracts::terms_hash;
+use crate::contracts::{Consilium, IConsilium};
+use crate::endpoint::{Block, Ledger};
+use crate::error::{Error, Malformed, Unknown};
+use crate::event::{ChainEvent, Event, LogPosition, RoundOpened, StudyTerms};
+use crate::history::History;
+use crate::state::State;
+use alloy_primitives::{Address, B256, U256};
+use consilium_core::eip712::{Settlement, Vote, nodes_in};
+use consilium_core::error::InvalidParameters;
+use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Member, Policy};
+use consilium_core::program::{self, AnyProgram};
+use consilium_core::settle::share_roots_hash;
+use consilium_core::terms::Terms;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A study at one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Study {
+    /// Its number.
+    pub id: u64,
+    /// Who opens rounds.
+    pub sponsor: Address,
+    /// What is proved about each input.
+    pub program: AnyProgram,
+    /// The committee of every epoch so far, with the KEM keys that hold in it.
+    pub committees: BTreeMap<u64, CommitteeMembers>,
+    /// The sites admitted to the next round.
+    pub sites: Vec<Address>,
+    /// Their root, as published; [`Terms::check`] compares.
+    pub sites_root: B256,
+    /// Fewest sites of a set, in the next round.
+    pub minimum_cohort: u32,
+    /// Finality rule of the next round.
+    pub finality: Finality,
+    /// Who may read the study's vectors for audit.
+    pub auditors: BTreeSet<Address>,
+    /// Number of rounds so far.
+    pub rounds: u64,
+    /// Its creation.
+    pub created: LogPosition,
+}
+
+impl Study {
+    /// The committee of the newest epoch.
+    #[must_use]
+    pub fn committee(&self) -> Option<&CommitteeMembers> {
+        self.committees.last_key_value().map(|(_, committee)| committee)
+    }
+}
+
+/// A round at one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// What everyone agrees on; checked by [`Terms::check`].
+    pub terms: Terms,
+    /// The recorded state; see [`Self::state_at`].
+    pub state: State,
+    /// Its opening.
+    pub opened: LogPosition,
+    /// The set that counts.
+    pub certificate: Option<Certified>,
+    /// The result that counts.
+    pub settlement: Option<Settled>,
+    /// The block at which this was read.
+    pub read_at: Block,
+}
+
+impl Round {
+    /// The state at a block time: a deadline that passed counts although nobody recorded it.
+    #[must_use]
+    pub fn state_at(&self, time: u64) -> State {
+        self.state.at(time, self.terms.policy.deadline, self.terms.policy.settle_by)
+    }
+}
+
+/// A certified set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certified {
+    /// Study, round, root and size: what the voters signed.
+    pub vote: Vote,
+    /// Bit j-1: node j voted.
+    pub voters: U256,
+    /// The certificate's place on the chain.
+    pub at: LogPosition,
+}
+
+impl Certified {
+    /// The numbers of the nodes whose votes count, increasing.
+    #[must_use]
+    pub fn voters(&self) -> Vec<usize> {
+        nodes_in(self.voters)
+    }
+}
+
+/// A settled result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// What the nodes signed.
+    pub settlement: Settlement,
+    /// Root of each node's output share, node 1 first.
+    pub share_roots: Vec<B256>,
+    /// Bit j-1: node j signed.
+    pub signers: U256,
+    /// The settlement's place on the chain.
+    pub at: LogPosition,
+}
+
+impl Settled {
+    /// The numbers of the nodes that signed, increasing.
+    #[must_use]
+    pub fn signers(&self) -> Vec<usize> {
+        nodes_in(self.signers)
+    }
+}
+
+/// A subject that has had its sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertifiedSubject {
+    /// The round.
+    pub round: u64,
+    /// What it was about.
+    pub subject: B256,
+    /// The set that was certified.
+    pub set_root: B256,
+}
+
+impl Ledger {
+    /// A study at the newest block.
+    ///
+    /// # Errors
+    /// As [`Self::history`] and [`History::study`].
+    pub async fn study(&self, study: u64) -> Result<Study, Error> {
+        self.history(study).await?.study()
+    }
+
+    /// A round at the newest block.
+    ///
+    /// # Errors
+    /// As [`Self::history`] and [`History::round`].
+    pub async fn round(&self, study: u64, round: u64) -> Result<Round, Error> {
+        self.history(study).await?.round(round).await
+    }
+
+    /// Every subject of the study that has had its sum: the contract refuses only the last one, nodes and sites all.
+    ///
+    /// # Errors
+    /// As [`Self::history`].
+    pub async fn certified_subjects(&self, study: u64) -> Result<Vec<CertifiedSubject>, Error> {
+        Ok(self.history(study).await?.certified_subjects())
+    }
+
+    /// The number of studies, which is also the newest one's number.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn studies(&self) -> Result<u64, Error> {
+        self.view(Consilium::studiesCall {}, None).await
+    }
+}
+
+impl History {
+    /// The block at which this was read.
+    #[must_use]
+    pub fn head(&self) -> &Block {
+        &self.head
+    }
+
+    /// The study's events in the order of the chain.
+    #[must_use]
+    pub fn events(&self) -> &[ChainEvent] {
+        &self.events
+    }
+
+    fn newest<T>(&self, pick: impl Fn(&Event) -> Option<T>, before: Option<&LogPosition>) -> Option<T> {
+        let earlier = self.events.iter().rev().filter(|e| before.is_none_or(|limit| e.at < *limit));
+        earlier.into_iter().find_map(|e| pick(&e.event))
+    }
+
+    fn missing(&self, missing: &'static str, before: Option<LogPosition>) -> Error {
+        self.ledger.malformed(Malformed::Missing { study: self.study, missing, before })
+    }
+
+    fn unsupported(&self, reason: InvalidParameters) -> Error {
+        Error::Unsupported { study: self.study, reason }
+    }
+
+    fn created(&self) -> Result<(&LogPosition, Address, &StudyTerms), Error> {
+        let found = self.events.iter().find_map(|e| match &e.event {
+            Event::StudyCreated { sponsor, terms, .. } => Some((&e.at, *sponsor, terms)),
+            _ => None,
+        });
+        found.ok_or_else(|| self.missing("StudyCreated", None))
+    }
+
+    /// The policy as (minimum cohort, finality).
+    fn policy(&self) -> Result<(u32, String), Error> {
+        let set = |event: &Event| match event {
+            Event::PolicySet { minimum_cohort, finality, .. } => Some((*minimum_cohort, finality.clone())),
+            _ => None,
+        };
+        let (_, _, terms) = self.created()?;
+        Ok(self.newest(set, None).unwrap_or((terms.minimum_cohort, terms.finality.clone())))
+    }
+
+    fn sites(&self, before: Option<&LogPosition>) -> Result<(B256, Vec<Address>), Error> {
+        let admitted = |event: &Event| match event {
+            Event::SitesAdmitted { sites_root, sites, .. } => Some((*sites_root, sites.clone())),
+            _ => None,
+        };
+        self.newest(admitted, before).ok_or_else(|| self.missing("SitesAdmitted", before.copied()))
+    }
+
+    /// Holds the events against what the contract stores, so that no event can have been left out unnoticed.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (_, sponsor, terms) = self.created()?;
+        let (minimum_cohort, finality) = self.policy()?;
+        let stored = &self.stored;
+        let epochs = self.events.iter().filter(|e| matches!(e.event, Event::CommitteeFormed { .. })).count() as u64;
+        let rounds = self.events.iter().filter(|e| matches!(e.event, Event::RoundOpened(_))).count() as u64;
+        let last = self.certified_subjects().last().map_or((0, B256::ZERO), |last| (last.round, last.subject));
+        let agreements = [
+            ("the sponsor", sponsor == stored.sponsor),
+            ("the program", terms_hash(terms.kind, &terms.program, &terms.parameters) == stored.termsHash),
+            ("the policy", (minimum_cohort, finality) == (stored.minimumCohort, stored.finality.clone())),
+            ("the admitted sites", self.sites(None)?.0 == stored.sitesRoot),
+            ("the number of committees", epochs == stored.epoch),
+            ("the number of rounds", rounds == stored.rounds),
+            ("the last certified round", last == (stored.lastCertifiedRound, stored.lastCertifiedSubject)),
+        ];
+        match agreements.into_iter().find(|(_, agree)| !agree) {
+            Some((what, _)) => Err(self.ledger.malformed(Malformed::Storage { study: self.study, what })),
+            None => Ok(()),
+        }
+    }
+
+    fn program(&self) -> Result<AnyProgram, Error> {
+        let (_, _, terms) = self.created()?;
+        if terms.kind != KIND_SUM {
+            return Err(self.unsupported(InvalidParameters::UnknownKind(terms.kind)));
+        }
+        program::parse(&terms.program, &terms.parameters).map_err(|reason| self.unsupported(reason))
+    }
+
+    /// The committee of an epoch. A member whose key is no good X-Wing key is a member all the same.
+    fn committee(&self, wanted: u64) -> Result<CommitteeMembers, Error> {
+        let formed = self.events.iter().find_map(|e| match &e.event {
+            Event::CommitteeFormed { epoch, threshold, nodes, kem_key_hashes, .. } if *epoch == wanted => {
+                Some((*threshold, nodes, kem_key_hashes))
+            }
+            _ => None,
+        });
+        let (threshold, nodes, hashes) = formed.ok_or_else(|| self.missing("CommitteeFormed", None))?;
+        let member = |(node, hash): (&Address, &B256)| {
+            let key = self.kem_keys.get(&(*node, *hash)).ok_or_else(|| self.missing("KemKeySet", None))?;
+            Ok(Member { address: *node, kem_key: key.to_vec() })
+        };
+        let members = nodes.iter().zip(hashes).map(member).collect::<Result<Vec<_>, Error>>()?;
+        let sizes = Committee::new(nodes.len(), usize::from(threshold)).map_err(|reason| self.unsupported(reason))?;
+        CommitteeMembers::new(sizes, wanted, members).map_err(|reason| self.unsupported(reason))
+    }
+
+    fn auditors(&self) -> BTreeSet<Address> {
+        let mut auditors = BTreeSet::new();
+        for event in &self.events {
+            match event.event {
+                Event::AuditorSet { auditor, allowed: true, .. } => auditors.insert(auditor),
+                Event::AuditorSet { auditor, allowed: false, .. } => auditors.remove(&auditor),
+                _ => continue,
+            };
+        }
+        auditors
+    }
+
+    /// The study.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when this version cannot run it; [`Error::Malformed`] when an event is missing.
+    pub fn study(&self) -> Result<Study, Error> {
+        let (created, sponsor, _) = self.created()?;
+        let (minimum_cohort, finality) = self.policy()?;
+        let (sites_root, sites) = self.sites(None)?;
+        let committees = (1..=self.stored.epoch).map(|epoch| Ok((epoch, self.committee(epoch)?)));
+        Ok(Study {
+            id: self.study,
+            sponsor,
+            program: self.program()?,
+            committees: committees.collect::<Result<_, Error>>()?,
+            sites,
+            sites_root,
+            minimum_cohort,
+            finality: finality.parse().map_err(|reason| self.unsupported(reason))?,
+            auditors: self.auditors(),
+            rounds: self.stored.rounds,
+            created: *created,
+        })
+    }
+
+    /// All subjects that have had their sum, oldest first.
+    #[must_use]
+    pub fn certified_subjects(&self) -> Vec<CertifiedSubject> {
+        let certified = self.events.iter().filter_map(|e| match &e.event {
+            Event::RoundCertified { round, set_root, .. } => Some((*round, *set_root)),
+            _ => None,
+        });
+        let of = |(round, set_root)| Some(CertifiedSubject { round, subject: self.opened(round)?.1.subject, set_root });
+        certified.filter_map(of).collect()
+    }
+
+    fn opened(&self, wanted: u64) -> Option<(&LogPosition, &RoundOpened)> {
+        self.events.iter().find_map(|e| match &e.event {
+            Event::RoundOpened(opened) if opened.round == wanted => Some((&e.at, opened)),
+            _ => None,
+        })
+    }
+
+    /// A round, held against the contract's storage.
+    ///
+    /// # Errors
+    /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::Malformed`] when events and
+    /// storage differ.
+    pub async fn round(&self, round: u64) -> Result<Round, Error> {
+        let (opened, frozen) = self.opened(round).ok_or(Unknown::Round { study: self.study, round })?;
+        let (certificate, settlement) = (self.certificate(round), self.settlement(round));
+        let state = self.recorded_state(round);
+        let call = Consilium::roundOfCall { study: self.study, round };
+        let stored = self.ledger.view(call, Some(self.head.number)).await?;
+        self.check_round(&stored, frozen, certificate.as_ref(), settlement.as_ref(), state)?;
+        let terms = self.terms(opened, frozen)?;
+        terms.check().map_err(|reason| Error::Terms { study: self.study, round, reason })?;
+        Ok(Round { terms, state, opened: *opened, certificate, settlement, read_at: self.head })
+    }
+
+    fn terms(&self, opened: &LogPosition, frozen: &RoundOpened) -> Result<Terms, Error> {
+        let finality = frozen.finality.parse().map_err(|reason| self.unsupported(reason))?;
+        let policy = Policy {
+            minimum_cohort: frozen.minimum_cohort.into(),
+            sites_root: frozen.sites_root,
+            finality,
+            deadline: frozen.deadline,
+            settle_by: frozen.settle_by,
+        };
+        Ok(Terms {
+            domain: self.ledger.domain(),
+            study: self.study,
+            round: frozen.round,
+            subject: frozen.subject,
+            committee: self.committee(frozen.epoch)?,
+            program: self.program()?,
+            policy,
+            sites: self.sites(Some(opened))?.1,
+            opened: frozen.opened_at,
+        })
+    }
+
+    fn recorded_state(&self, wanted: u64) -> State {
+        let of = |event: &Event| match event {
+            _ if event.round() != Some(wanted) => None,
+            Event::RoundOpened(_) => Some(State::Open),
+            Event::RoundCertified { .. } => Some(State::Certified),
+            Event::RoundSettled { .. } => Some(State::Settled),
+            Event::RoundVoided { .. } => Some(State::Void),
+            Event::RoundAbandoned { .. } => Some(State::Abandoned),
+            _ => None,
+        };
+        self.newest(of, None).unwrap_or(State::None)
+    }
+
+    fn certificate(&self, wanted: u64) -> Option<Certified> {
+        self.events.iter().find_map(|e| match e.event {
+            Event::RoundCertified { study, round, set_root, size, voters } if round == wanted => {
+                Some(Certified { vote: Vote { study, round, setRoot: set_root, size }, voters, at: e.at })
+            }
+            _ => None,
+        })
+    }
+
+    fn settlement(&self, wanted: u64) -> Option<Settled> {
+        self.events.iter().find_map(|e| match &e.event {
+            Event::RoundSettled { study, round, set_root, share_roots, aggregate_root, reward_root, signers }
+                if *round == wanted =>
+            {
+                let settlement = Settlement {
+                    study: *study,
+                    round: *round,
+                    setRoot: *set_root,
+                    shareRootsHash: share_roots_hash(share_roots),
+                    aggregateRoot: *aggregate_root,
+                    rewardRoot: *reward_root,
+                };
+                Some(Settled { settlement, share_roots: share_roots.clone(), signers: *signers, at: e.at })
+            }
+            _ => None,
+        })
+    }
+
+    fn check_round(
+        &self,
+        stored: &IConsilium::Round,
+        frozen: &RoundOpened,
+        certificate: Option<&Certified>,
+        settlement: Option<&Settled>,
+        state: State,
+    ) -> Result<(), Error> {
+        use alloy::sol_types::SolStruct;
+        let certified = certificate.map_or((B256::ZERO, 0, U256::ZERO), |c| (c.vote.setRoot, c.vote.size, c.voters));
+        let settled = settlement.map_or((B256::ZERO, U256::ZERO), |s| (s.settlement.eip712_hash_struct(), s.signers));
+        let same_set = settlement.is_none_or(|s| s.settlement.setRoot == certified.0);
+        let agreements = [
+            ("a round's frozen terms", stored.frozen == frozen.frozen && stored.epoch == frozen.epoch),
+            ("a round's certificate", (stored.setRoot, stored.size, stored.voters) == certified),
+            ("a round's settlement", (stored.settlement, stored.signers) == settled && same_set),
+            ("a round's state", State::from_code(stored.state.into()) == Some(state)),
+        ];
+        match agreements.into_iter().find(|(_, agree)| !agree) {
+            Some((what, _)) => Err(self.ledger.malformed(Malformed::Storage { study: self.study, what })),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A key that sends transactions and owns its nonces.
+
+use crate::endpoint::Ledger;
+use crate::error::{Error, Refusal};
+use crate::event::{BlockRef, ChainEvent};
+use crate::revert::Revert;
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::{BlockId, Encodable2718};
+use alloy::network::{TransactionBuilder, TransactionResponse};
+use alloy::providers::Provider;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use consilium_core::eip712::SecretKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Osaka's cap on a transaction's gas (EIP-7825).
+const GAS_CAP: u64 = 1 << 24;
+/// Tip where the endpoint does not suggest one.
+const DEFAULT_TIP: u128 = 1_000_000_000;
+const FIRST_POLL: Duration = Duration::from_millis(5);
+const SLOWEST_POLL: Duration = Duration::from_secs(1);
+
+/// A signing key with its nonces, one count a chain. Clones share them, so that one process sends in order; two
+/// processes must not send with one key.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    key: SecretKey,
+    nonces: Arc<Mutex<BTreeMap<u64, u64>>>,
+}
+
+/// A mined, successful transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The transaction.
+    pub transaction: B256,
+    /// The block it is in.
+    pub block: BlockRef,
+    /// Gas it used.
+    pub gas_used: u64,
+    /// Wei it cost besides its value.
+    pub fee: U256,
+    /// What the contracts announced in it.
+    pub events: Vec<ChainEvent>,
+    /// The contract that it created.
+    pub created: Option<Address>,
+}
+
+/// A mined transaction and what it yielded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mined<T> {
+    /// The number it was given: of a study, a round, an epoch.
+    pub output: T,
+    /// The transaction.
+    pub receipt: Receipt,
+}
+
+impl Wallet {
+    /// The wallet of a key.
+    #[must_use]
+    pub fn new(key: SecretKey) -> Self {
+        Self { key, nonces: Arc::default() }
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The key, for signing statements.
+    #[must_use]
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Signs and sends a transaction under the next nonce. After any error the next nonce is asked from the chain.
+    async fn broadcast(&self, ledger: &Ledger, mut transaction: TxEip1559) -> Result<B256, Error> {
+        let mut nonces = self.nonces.lock().await;
+        let chain = ledger.chain_id();
+        transaction.nonce = match nonces.remove(&chain) {
+            Some(nonce) => nonce,
+            None => ledger.ask(ledger.provider.get_transaction_count(self.address()).pending()).await?,
+        };
+        let next = transaction.nonce + 1;
+        let envelope = self.sign(transaction);
+        let _sent = ledger.ask(ledger.provider.send_raw_transaction(&envelope.encoded_2718())).await?;
+        nonces.insert(chain, next);
+        Ok(*envelope.tx_hash())
+    }
+
+    fn sign(&self, transaction: TxEip1559) -> TxEnvelope {
+        let signed = self.key.sign(&transaction.signature_hash());
+        let signature = Signature::from_raw_array(signed.as_bytes())
+            .unwrap_or_else(|_| unreachable!("core's signatures are r || s || v with v 27 or 28"));
+        transaction.into_signed(signature).into()
+    }
+}
+
+impl Ledger {
+    /// Sends a transaction and waits until it is mined.
+    pub(crate) async fn send(&self, wallet: &Wallet, to: TxKind, value: U256, input: Bytes) -> Result<Receipt, Error> {
+        let mut request = TransactionRequest::default().with_from(wallet.address()).with_value(value).with_input(input.clone());
+        request.to = Some(to);
+        let estimate = self.ask(self.provider.estimate_gas(request.clone())).await?;
+        let (max_fee_per_gas, max_priority_fee_per_gas) = self.fees().await?;
+        let transaction = TxEip1559 {
+            chain_id: self.chain_id(),
+            nonce: 0,
+            gas_limit: with_margin(estimate),
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+            to,
+            value,
+            access_list: Default::default(),
+            input,
+        };
+        let hash = wallet.broadcast(self, transaction).await?;
+        let receipt = self.wait(hash).await?;
+        if !receipt.status() {
+            return Err(self.why_failed(request, &receipt).await);
+        }
+        self.receipt(&receipt)
+    }
+
+    /// Twice the base fee and the suggested tip: room for six full blocks.
+    async fn fees(&self) -> Result<(u128, u128), Error> {
+        let base = u128::from(self.head().await?.base_fee);
+        let tip = match self.ask(self.provider.get_max_priority_fee_per_gas()).await {
+            Ok(tip) => tip,
+            Err(Error::Rejected { cause: Refusal::Other, .. }) => DEFAULT_TIP,
+            Err(error) => return Err(error),
+        };
+        Ok((base.saturating_mul(2).saturating_add(tip), tip))
+    }
+
+    async fn wait(&self, transaction: B256) -> Result<TransactionReceipt, Error> {
+        let end = Instant::now() + self.limits().receipt;
+        let mut pause = FIRST_POLL;
+        loop {
+            match self.ask(self.provider.get_transaction_receipt(transaction)).await {
+                Ok(Some(receipt)) => return Ok(receipt),
+                // The transaction is on its way whatever happens to this connection.
+                Ok(None) | Err(Error::Unreachable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if Instant::now() >= end {
+                return Err(Error::NotMined { transaction, seconds: self.limits().receipt.as_secs() });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(SLOWEST_POLL);
+        }
+    }
+
+    /// Repeats a failed transaction as a call, to learn the reason: mostly somebody else was first.
+    async fn why_failed(&self, request: TransactionRequest, receipt: &TransactionReceipt) -> Error {
+        let block = receipt.block_number.map_or_else(BlockId::latest, BlockId::number);
+        match self.ask(self.provider.call(request).block(block)).await {
+            Err(error @ Error::Reverted(_)) => error,
+            _ => Revert::unexplained("the transaction failed in its block, and the reason does not show any more").into(),
+        }
+    }
+
+    fn receipt(&self, receipt: &TransactionReceipt) -> Result<Receipt, Error> {
+        let unasked = || self.malformed(crate::error::Malformed::Unasked("a mined transaction"));
+        let block = BlockRef { number: receipt.block_number.ok_or_else(unasked)?, hash: receipt.block_hash.ok_or_else(unasked)? };
+        let ours =
+            |log: &&alloy::rpc::types::Log| [self.addresses().registry, self.addresses().consilium].contains(&log.address());
+        let events = receipt.logs().iter().filter(ours).map(|log| ChainEvent::decode(self.addresses(), log));
+        Ok(Receipt {
+            transaction: receipt.transaction_hash,
+            block,
+            gas_used: receipt.gas_used,
+            fee: U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price),
+            events: events.collect::<Result<_, _>>().map_err(|log| self.malformed(log.into()))?,
+            created: receipt.contract_address,
+        })
+    }
+
+    /// The input of a mined transaction.
+    pub(crate) async fn input_of(&self, transaction: B256) -> Result<Option<(Option<Address>, Bytes)>, Error> {
+        use alloy::consensus::Transaction;
+        let found = self.ask(self.provider.get_transaction_by_hash(transaction)).await?;
+        let Some(found) = found else { return Ok(None) };
+        if found.tx_hash() != transaction {
+            return Err(self.malformed(crate::error::Malformed::Unasked("the transaction that was asked for")));
+        }
+        Ok(Some((found.to(), found.input().clone())))
+    }
+}
+
+/// A quarter more than estimated, within the cap.
+fn with_margin(estimate: u64) -> u64 {
+    estimate.saturating_add(estimate / 4).min(GAS_CAP.max(estimate))
+}
