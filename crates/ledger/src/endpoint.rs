@@ -8,6 +8,7 @@ use crate::revert::{Revert, shorten};
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::network::TransactionBuilder;
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use alloy::transports::http::reqwest::Url;
@@ -83,6 +84,12 @@ pub fn http_provider(url: &str) -> Result<DynProvider, Error> {
         return Err(Error::Url(shorten(url)));
     }
     Ok(ProviderBuilder::new().disable_recommended_fillers().connect_http(parsed).erased())
+}
+
+/// A provider over a client, such as the embedded chain's, likewise without fillers.
+#[must_use]
+pub fn client_provider(client: RpcClient) -> DynProvider {
+    ProviderBuilder::new().disable_recommended_fillers().connect_client(client).erased()
 }
 
 /// Scheme, host and port: paths, queries and user names of endpoints hold access keys and stay out of messages.
@@ -284,5 +291,41 @@ impl Ledger {
         let words = cause.to_string();
         let hidden = words.split_whitespace().map(|word| if word.contains("://") { &*self.endpoint } else { word });
         hidden.collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silent(endpoint: &str) -> Ledger {
+        let addresses = Addresses { chain_id: 1, registry: Address::ZERO, consilium: Address::ZERO, deployed_at: 0 };
+        let provider = http_provider(endpoint).unwrap();
+        let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
+        Ledger::unchecked(provider, addresses, &label(endpoint)).with_limits(limits)
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_never_answers_is_unreachable_after_the_limit() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let error = silent(&url).head().await.unwrap_err();
+        assert!(matches!(&error, Error::Unreachable { endpoint, .. } if *endpoint == url), "{error}");
+        assert!(error.is_temporary());
+    }
+
+    #[tokio::test]
+    async fn access_keys_in_urls_stay_out_of_messages() {
+        let error = silent("http://user:hunter2@127.0.0.1:9/v3/topsecret?key=topsecret").head().await.unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("http://127.0.0.1:9") && !said.contains("topsecret") && !said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_the_form_to_use() {
+        for text in ["", "localhost:8545", "ws://localhost:8545", "/tmp/socket", "http://"] {
+            let error = http_provider(text).unwrap_err().to_string();
+            assert!(error.contains("http://host:port"), "{text}: {error}");
+        }
     }
 }

@@ -247,9 +247,6 @@ pub enum Misuse {
     /// A site is listed twice.
     #[error("a site is admitted twice: list each address once")]
     Sites,
-    /// A node number that no committee has.
-    #[error("a committee has nodes 1 to 32, not {0}")]
-    Node(usize),
     /// No endpoint at all.
     #[error("at least one endpoint is needed")]
     NoEndpoint,

@@ -312,13 +312,8 @@ pub enum Defect {
     #[error("the KEM key does not have the announced hash")]
     KeyHash,
     /// The frozen terms have another hash.
-    #[error("the round's terms hash to {computed}, the chain says {announced}")]
-    Frozen {
-        /// Recomputed.
-        computed: B256,
-        /// In the log.
-        announced: B256,
-    },
+    #[error("the round's terms do not have the announced hash")]
+    Frozen,
     /// The bitmap names nodes that no committee has.
     #[error("the bitmap names nodes beyond number 32")]
     Bitmap,

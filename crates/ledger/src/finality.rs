@@ -68,7 +68,7 @@ impl Ledger {
 
 /// One deployment seen through several endpoints of one chain. The first is the one that is written to.
 #[derive(Debug, Clone)]
-pub struct Endpoints(Vec<Ledger>);
+pub struct Endpoints(Vec<Ledger>); // never empty, see `new`
 
 impl Endpoints {
     /// Connects to all of them.

@@ -30,6 +30,9 @@ pub struct History {
     pub(crate) study: u64,
     pub(crate) head: Block,
     pub(crate) events: Vec<ChainEvent>,
+    /// What the sponsor had published that is no event, such as a finality rule that is not UTF-8. It spoils the study
+    /// as it is now, and every round that depends on it, but no earlier round.
+    pub(crate) malformed: Vec<MalformedLog>,
     pub(crate) kem_keys: BTreeMap<(Address, B256), Bytes>,
     pub(crate) stored: IConsilium::Study,
 }
@@ -68,7 +71,7 @@ impl Ledger {
                     found.extend(logs);
                     next = last + 1;
                 }
-                Err(Error::Rejected { .. }) if span > 1 && last > next => span = (last - next + 1) / 2,
+                Err(Error::Rejected { .. }) if span > 1 && last > next => span = (last - next).div_ceil(2),
                 Err(error) => return Err(error),
             }
         }
@@ -121,11 +124,8 @@ impl Ledger {
         let filter = Filter::new().address(self.addresses().consilium).topic1(B256::from(U256::from(study)));
         let logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
         let Batch { events, malformed } = self.decode(&logs);
-        if let Some(defect) = malformed.into_iter().next() {
-            return Err(self.malformed(defect.into()));
-        }
         let kem_keys = self.kem_keys(&events, head.number).await?;
-        let history = History { ledger: self.clone(), study, head, events, kem_keys, stored };
+        let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored };
         history.check()?;
         Ok(history)
     }
@@ -135,7 +135,7 @@ impl Ledger {
         let (mut nodes, mut hashes) = (Vec::new(), Vec::new());
         for event in events {
             if let Event::CommitteeFormed { nodes: members, kem_key_hashes, .. } = &event.event {
-                nodes.extend(members.iter().map(|node| node.into_word()));
+                nodes.extend(members.iter().map(Address::into_word));
                 hashes.extend_from_slice(kem_key_hashes);
             }
         }

@@ -71,7 +71,7 @@ pub use addresses::Addresses;
 pub use calls::{NewStudy, Registration};
 pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
-pub use endpoint::{Block, Ledger, Limits, http_provider};
+pub use endpoint::{Block, Ledger, Limits, client_provider, http_provider};
 pub use error::Error;
 pub use event::{BlockRef, ChainEvent, Event, LogPosition};
 pub use evidence::Signatures;

@@ -183,6 +183,10 @@ impl History {
         self.ledger.malformed(Malformed::Missing { study: self.study, missing, before })
     }
 
+    fn unreadable(&self) -> Option<Error> {
+        self.malformed.first().map(|defect| self.ledger.malformed(defect.clone().into()))
+    }
+
     fn unsupported(&self, reason: InvalidParameters) -> Error {
         Error::Unsupported { study: self.study, reason }
     }
@@ -192,7 +196,7 @@ impl History {
             Event::StudyCreated { sponsor, terms, .. } => Some((&e.at, *sponsor, terms)),
             _ => None,
         });
-        found.ok_or_else(|| self.missing("StudyCreated", None))
+        found.ok_or_else(|| self.unreadable().unwrap_or_else(|| self.missing("StudyCreated", None)))
     }
 
     /// The policy as (minimum cohort, finality).
@@ -213,7 +217,8 @@ impl History {
         self.newest(admitted, before).ok_or_else(|| self.missing("SitesAdmitted", before.copied()))
     }
 
-    /// Holds the events against what the contract stores, so that no event can have been left out unnoticed.
+    /// Holds the events against what the contract stores, so that no event can have been left out unnoticed. What a
+    /// sponsor can spoil is compared only while nothing is spoilt; rounds are compared one by one in any case.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let (_, sponsor, terms) = self.created()?;
         let (minimum_cohort, finality) = self.policy()?;
@@ -221,19 +226,23 @@ impl History {
         let epochs = self.events.iter().filter(|e| matches!(e.event, Event::CommitteeFormed { .. })).count() as u64;
         let rounds = self.events.iter().filter(|e| matches!(e.event, Event::RoundOpened(_))).count() as u64;
         let last = self.certified_subjects().last().map_or((0, B256::ZERO), |last| (last.round, last.subject));
+        let spoilt = !self.malformed.is_empty();
         let agreements = [
             ("the sponsor", sponsor == stored.sponsor),
             ("the program", terms_hash(terms.kind, &terms.program, &terms.parameters) == stored.termsHash),
-            ("the policy", (minimum_cohort, finality) == (stored.minimumCohort, stored.finality.clone())),
-            ("the admitted sites", self.sites(None)?.0 == stored.sitesRoot),
+            ("the policy", spoilt || (minimum_cohort, finality) == (stored.minimumCohort, stored.finality.clone())),
+            ("the admitted sites", spoilt || self.sites(None)?.0 == stored.sitesRoot),
             ("the number of committees", epochs == stored.epoch),
-            ("the number of rounds", rounds == stored.rounds),
+            ("the number of rounds", spoilt || rounds == stored.rounds),
             ("the last certified round", last == (stored.lastCertifiedRound, stored.lastCertifiedSubject)),
         ];
-        match agreements.into_iter().find(|(_, agree)| !agree) {
-            Some((what, _)) => Err(self.ledger.malformed(Malformed::Storage { study: self.study, what })),
-            None => Ok(()),
-        }
+        self.all_agree(&agreements)
+    }
+
+    fn all_agree(&self, agreements: &[(&'static str, bool)]) -> Result<(), Error> {
+        let Some((what, _)) = agreements.iter().find(|(_, agree)| !agree) else { return Ok(()) };
+        let differ = || self.ledger.malformed(Malformed::Storage { study: self.study, what });
+        Err(self.unreadable().unwrap_or_else(differ))
     }
 
     fn program(&self) -> Result<AnyProgram, Error> {
@@ -279,6 +288,9 @@ impl History {
     /// # Errors
     /// [`Error::Unsupported`] when this version cannot run it; [`Error::Malformed`] when an event is missing.
     pub fn study(&self) -> Result<Study, Error> {
+        if let Some(error) = self.unreadable() {
+            return Err(error);
+        }
         let (created, sponsor, _) = self.created()?;
         let (minimum_cohort, finality) = self.policy()?;
         let (sites_root, sites) = self.sites(None)?;
@@ -322,7 +334,9 @@ impl History {
     /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::Malformed`] when events and
     /// storage differ.
     pub async fn round(&self, round: u64) -> Result<Round, Error> {
-        let (opened, frozen) = self.opened(round).ok_or(Unknown::Round { study: self.study, round })?;
+        let unknown = || Unknown::Round { study: self.study, round }.into();
+        let absent = || if round > self.stored.rounds { unknown() } else { self.unreadable().unwrap_or_else(unknown) };
+        let (opened, frozen) = self.opened(round).ok_or_else(absent)?;
         let (certificate, settlement) = (self.certificate(round), self.settlement(round));
         let state = self.recorded_state(round);
         let call = Consilium::roundOfCall { study: self.study, round };
@@ -412,11 +426,8 @@ impl History {
             ("a round's frozen terms", stored.frozen == frozen.frozen && stored.epoch == frozen.epoch),
             ("a round's certificate", (stored.setRoot, stored.size, stored.voters) == certified),
             ("a round's settlement", (stored.settlement, stored.signers) == settled && same_set),
-            ("a round's state", State::from_code(stored.state.into()) == Some(state)),
+            ("a round's state", State::from_code(stored.state) == Some(state)),
         ];
-        match agreements.into_iter().find(|(_, agree)| !agree) {
-            Some((what, _)) => Err(self.ledger.malformed(Malformed::Storage { study: self.study, what })),
-            None => Ok(()),
-        }
+        self.all_agree(&agreements)
     }
 }

@@ -119,7 +119,14 @@ impl Ledger {
             input,
         };
         let hash = wallet.broadcast(self, transaction).await?;
-        let receipt = self.wait(hash).await?;
+        let receipt = match self.wait(hash).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                // A nonce beyond a gap waits forever: let the next transaction ask the chain which one it takes.
+                wallet.nonces.lock().await.remove(&self.chain_id());
+                return Err(error);
+            }
+        };
         if !receipt.status() {
             return Err(self.why_failed(request, &receipt).await);
         }

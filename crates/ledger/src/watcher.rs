@@ -153,3 +153,18 @@ impl Watcher {
         Ok(self.ledger.block_hash(block.number).await? == Some(block.hash))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_stays_short_and_reaches_back_to_the_start() {
+        let mut cursor = Cursor::default();
+        let block = |number| BlockRef { number, ..BlockRef::default() };
+        (0..10_000).for_each(|number| cursor.advance(block(number)));
+        assert!(cursor.trail.len() <= TRAIL && cursor.trail.is_sorted());
+        assert_eq!((cursor.trail[0], cursor.position()), (block(0), Some(block(9_999))));
+        assert!(cursor.trail.ends_with(&[block(9_997), block(9_998), block(9_999)]));
+    }
+}

@@ -1,0 +1,186 @@
+//! Logs that no contract wrote: an error that names the log, never a panic, never an event.
+
+use alloy::primitives::{Log as RawLog, LogData};
+use alloy::rpc::types::Log;
+use alloy::sol_types::SolEvent;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R};
+use consilium_ledger::event::{Defect, RoundOpened};
+use consilium_ledger::{Addresses, ChainEvent, Event};
+use proptest::prelude::*;
+
+const ADDRESSES: Addresses =
+    Addresses { chain_id: 1, registry: Address::repeat_byte(1), consilium: Address::repeat_byte(2), deployed_at: 0 };
+
+fn mined(address: Address, data: LogData) -> Log {
+    Log {
+        inner: RawLog { address, data },
+        block_hash: Some(B256::repeat_byte(3)),
+        block_number: Some(17),
+        block_timestamp: None,
+        transaction_hash: Some(B256::repeat_byte(4)),
+        transaction_index: Some(0),
+        log_index: Some(5),
+        removed: false,
+    }
+}
+
+fn opened() -> C::RoundOpened {
+    let mut event = C::RoundOpened {
+        study: 1,
+        round: 2,
+        subject: B256::repeat_byte(5),
+        epoch: 1,
+        minimumCohort: 3,
+        sitesRoot: B256::repeat_byte(6),
+        finality: "depth:12".into(),
+        deadline: 100,
+        settleBy: 200,
+        openedAt: 50,
+        frozen: B256::ZERO,
+    };
+    let terms = RoundOpened {
+        study: 1,
+        round: 2,
+        subject: event.subject,
+        epoch: 1,
+        minimum_cohort: 3,
+        sites_root: event.sitesRoot,
+        finality: event.finality.clone(),
+        deadline: 100,
+        settle_by: 200,
+        opened_at: 50,
+        frozen: B256::ZERO,
+    };
+    event.frozen = terms.frozen_hash();
+    event
+}
+
+fn registered() -> R::NodeRegistered {
+    R::NodeRegistered {
+        node: Address::repeat_byte(7),
+        operator: "Clinic".into(),
+        jurisdiction: "AT".into(),
+        stake: U256::from(1),
+    }
+}
+
+fn settled(roots: usize, signers: u64) -> C::RoundSettled {
+    C::RoundSettled {
+        study: 1,
+        round: 2,
+        setRoot: B256::repeat_byte(1),
+        shareRoots: vec![B256::repeat_byte(2); roots],
+        aggregateRoot: B256::repeat_byte(3),
+        rewardRoot: B256::repeat_byte(4),
+        signers: U256::from(signers),
+    }
+}
+
+fn defect(log: &Log) -> Defect {
+    let malformed = ChainEvent::decode(&ADDRESSES, log).unwrap_err();
+    let words = malformed.to_string();
+    assert!(log.removed || words.contains("log 5 of block 17"), "{words}");
+    malformed.defect
+}
+
+#[test]
+fn good_logs_decode() {
+    let log = mined(ADDRESSES.consilium, opened().encode_log_data());
+    assert!(matches!(ChainEvent::decode(&ADDRESSES, &log).unwrap().event, Event::RoundOpened(_)));
+    let log = mined(ADDRESSES.registry, registered().encode_log_data());
+    assert!(matches!(ChainEvent::decode(&ADDRESSES, &log).unwrap().event, Event::NodeRegistered { .. }));
+    let log = mined(ADDRESSES.consilium, settled(32, u32::MAX.into()).encode_log_data());
+    assert!(ChainEvent::decode(&ADDRESSES, &log).is_ok());
+}
+
+#[test]
+fn bad_logs_are_named_with_their_defect() {
+    let consilium = |data| defect(&mined(ADDRESSES.consilium, data));
+    let registry = |data| defect(&mined(ADDRESSES.registry, data));
+
+    let wrong = C::RoundOpened { settleBy: 201, ..opened() };
+    assert_eq!(consilium(wrong.encode_log_data()), Defect::Frozen);
+    let long = C::RoundOpened { finality: "x".repeat(33), ..opened() };
+    assert_eq!(consilium(long.encode_log_data()), Defect::Length("the finality rule"));
+    assert_eq!(consilium(settled(33, 1).encode_log_data()), Defect::Length("the list of share roots"));
+    assert_eq!(consilium(settled(5, 1 << 32).encode_log_data()), Defect::Bitmap);
+
+    let long = R::NodeRegistered { operator: "x".repeat(129), ..registered() };
+    assert_eq!(registry(long.encode_log_data()), Defect::Length("the operator"));
+    let key: Bytes = vec![1; 1216].into();
+    let wrong = R::KemKeySet { node: Address::ZERO, keyHash: B256::ZERO, kemKey: key.clone() };
+    assert_eq!(registry(wrong.encode_log_data()), Defect::KeyHash);
+    let short = R::KemKeySet { node: Address::ZERO, keyHash: keccak256(&key[1..]), kemKey: key.slice(1..) };
+    assert_eq!(registry(short.encode_log_data()), Defect::Length("the KEM key"));
+    assert_eq!(registry(opened().encode_log_data()), Defect::UnknownEvent);
+    assert_eq!(registry(LogData::default()), Defect::UnknownEvent);
+}
+
+#[test]
+fn a_string_that_is_not_utf8_is_refused_and_so_is_dirty_padding() {
+    let good = registered().encode_log_data();
+    let text = good.data.windows(6).position(|bytes| bytes == b"Clinic").unwrap();
+    for (at, byte) in [(text, 0xff), (text + 6, 1)] {
+        let mut data = good.data.to_vec();
+        data[at] = byte;
+        let log = mined(ADDRESSES.registry, LogData::new_unchecked(good.topics().to_vec(), data.into()));
+        assert_eq!(defect(&log), Defect::Encoding("NodeRegistered"));
+    }
+}
+
+#[test]
+fn logs_from_elsewhere_or_nowhere_are_refused() {
+    let data = opened().encode_log_data();
+    assert_eq!(defect(&mined(Address::ZERO, data.clone())), Defect::Foreign(Address::ZERO));
+    let removed = Log { removed: true, ..mined(ADDRESSES.consilium, data.clone()) };
+    assert_eq!(defect(&removed), Defect::NotMined);
+    let pending = Log { block_hash: None, ..mined(ADDRESSES.consilium, data) };
+    assert_eq!(defect(&pending), Defect::NotMined);
+}
+
+fn signatures() -> impl Strategy<Value = B256> {
+    let known = [C::StudyCreated::SIGNATURE_HASH, C::CommitteeFormed::SIGNATURE_HASH, C::SitesAdmitted::SIGNATURE_HASH]
+        .into_iter()
+        .chain([C::PolicySet::SIGNATURE_HASH, C::AuditorSet::SIGNATURE_HASH, C::RoundOpened::SIGNATURE_HASH])
+        .chain([C::RoundCertified::SIGNATURE_HASH, C::RoundSettled::SIGNATURE_HASH, C::RoundVoided::SIGNATURE_HASH])
+        .chain([C::RoundAbandoned::SIGNATURE_HASH, R::NodeRegistered::SIGNATURE_HASH, R::KemKeySet::SIGNATURE_HASH])
+        .chain([R::UnbondingBegun::SIGNATURE_HASH, R::Withdrawn::SIGNATURE_HASH]);
+    prop::sample::select(known.collect::<Vec<_>>())
+}
+
+/// Words as offsets and lengths like them, mostly small.
+fn words() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        (0..512_u64).prop_map(U256::from),
+        any::<u64>().prop_map(U256::from),
+        any::<[u8; 32]>().prop_map(U256::from_be_bytes),
+        Just(U256::MAX),
+    ];
+    prop::collection::vec(word, 0..24).prop_map(|words| words.iter().flat_map(U256::to_be_bytes::<32>).collect())
+}
+
+proptest! {
+    #[test]
+    fn random_logs_never_panic(topic in signatures(), rest in prop::collection::vec(any::<[u8; 32]>(), 0..4),
+        data in words(), tail in prop::collection::vec(any::<u8>(), 0..32), registry in any::<bool>()) {
+        let topics = std::iter::once(topic).chain(rest.into_iter().map(B256::from)).collect();
+        let address = if registry { ADDRESSES.registry } else { ADDRESSES.consilium };
+        let log = mined(address, LogData::new_unchecked(topics, [data, tail].concat().into()));
+        if let Err(malformed) = ChainEvent::decode(&ADDRESSES, &log) {
+            prop_assert!(malformed.to_string().starts_with("log 5 of block 17"));
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_of_an_opening_is_always_noticed(at in 0..320_usize, flip in 1..=255_u8) {
+        let good = opened().encode_log_data();
+        let mut data = good.data.to_vec();
+        prop_assume!(at < data.len());
+        // The time of the opening is not part of what was frozen, so only its padding is protected here.
+        prop_assume!(!(6 * 32 + 24..7 * 32).contains(&at));
+        data[at] ^= flip;
+        let log = mined(ADDRESSES.consilium, LogData::new_unchecked(good.topics().to_vec(), data.into()));
+        prop_assert!(ChainEvent::decode(&ADDRESSES, &log).is_err());
+    }
+}

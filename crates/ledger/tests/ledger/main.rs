@@ -1,0 +1,10 @@
+//! The ledger against real chains: the embedded one and anvil.
+//!
+//! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
+//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie.
+
+mod failures;
+mod following;
+mod logs;
+mod scenario;
+mod worlds;
