@@ -1,0 +1,1 @@
+//! What the chain itself can have wrong.

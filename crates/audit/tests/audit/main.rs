@@ -1,0 +1,7 @@
+//! A complete study on real contracts, served by nodes that the tests tamper with, one artefact at a time.
+
+mod chain_faults;
+mod honest;
+mod nodes;
+mod tampering;
+mod world;
