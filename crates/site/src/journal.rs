@@ -1,0 +1,332 @@
+//! What this site has bound itself to, on disk before it is on the wire (section 3).
+//!
+//! One journal a site key, over all studies, contracts and chains, kept for good. It is a file of lines, `checksum JSON`,
+//! that only ever grows, and one file a message under `messages/` with the exact bytes of the request, so that a retry after a
+//! crash sends the same ones. Messages go once their round is over; lines never. A line counts once it is synced to disk;
+//! half a line at the end was never acted on and is dropped.
+
+use crate::error::JournalError;
+use alloy_primitives::{Address, B256, keccak256};
+use consilium_core::certify::ReceiptCertificate;
+use consilium_core::eip712::Domain;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// One round of one study of one contract on one chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The Consilium contract.
+    pub contract: Address,
+    /// Study number.
+    pub study: u64,
+    /// Round number.
+    pub round: u64,
+}
+
+impl Slot {
+    /// A round in a signing domain.
+    #[must_use]
+    pub fn new(domain: Domain, study: u64, round: u64) -> Self {
+        Self { chain_id: domain.chain_id, contract: domain.contract, study, round }
+    }
+
+    /// The signing domain.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        Domain { chain_id: self.chain_id, contract: self.contract }
+    }
+}
+
+impl core::fmt::Display for Slot {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { chain_id, contract, study, round } = self;
+        write!(f, "round {round} of study {study} (contract {contract}, chain {chain_id})")
+    }
+}
+
+/// A contribution as the journal keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// In which round.
+    #[serde(flatten)]
+    pub slot: Slot,
+    /// What the round is about.
+    pub subject: B256,
+    /// What was signed.
+    pub digest: B256,
+    /// A keyed hash of the plain input, to recognise a repeated call.
+    pub input: B256,
+    /// keccak256 of the message.
+    pub message: B256,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Site(Address),
+    Contribution(Recorded),
+    Receipts { slot: Slot, certificate: ReceiptCertificate },
+    Certified { slot: Slot, subject: B256 },
+    Void(Slot),
+    Model { chain_id: u64, contract: Address, study: u64, model: B256 },
+}
+
+/// The journal of one site key. One process at a time has it.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    file: File,
+    contributions: BTreeMap<Slot, Recorded>,
+    receipts: BTreeMap<Slot, ReceiptCertificate>,
+    certified: BTreeMap<B256, Slot>,
+    void: BTreeSet<Slot>,
+    models: BTreeSet<(u64, Address, u64, B256)>,
+}
+
+impl Journal {
+    /// Opens the journal of `site` in a folder, or starts one.
+    ///
+    /// # Errors
+    /// [`JournalError`] when another process has it, when it is another site's, or when it is damaged.
+    pub fn open(folder: &Path, site: Address) -> Result<Self, JournalError> {
+        let messages = folder.join("messages");
+        std::fs::create_dir_all(&messages).map_err(disk(&messages))?;
+        let path = folder.join("journal");
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path).map_err(disk(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked(folder.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(JournalError::Disk { path, source }),
+        }
+        let lines = read_lines(&mut file, &path)?;
+        let mut journal = Self {
+            folder: folder.to_owned(),
+            file,
+            contributions: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            certified: BTreeMap::new(),
+            void: BTreeSet::new(),
+            models: BTreeSet::new(),
+        };
+        match lines.first() {
+            None => journal.append(Line::Site(site))?,
+            Some(Line::Site(found)) if *found == site => {}
+            Some(Line::Site(found)) => {
+                return Err(JournalError::OtherSite { path: folder.to_owned(), found: *found, expected: site });
+            }
+            Some(_) => return Err(JournalError::Damaged { path, line: 1 }),
+        }
+        lines.into_iter().for_each(|line| journal.take_in(line));
+        sync_folder(folder)?;
+        Ok(journal)
+    }
+
+    fn take_in(&mut self, line: Line) {
+        match line {
+            Line::Site(_) => {}
+            Line::Contribution(recorded) => {
+                self.contributions.entry(recorded.slot).or_insert(recorded);
+            }
+            Line::Receipts { slot, certificate } => {
+                self.receipts.insert(slot, certificate);
+            }
+            Line::Certified { slot, subject } => {
+                self.certified.entry(subject).or_insert(slot);
+            }
+            Line::Void(slot) => {
+                self.void.insert(slot);
+            }
+            Line::Model { chain_id, contract, study, model } => {
+                self.models.insert((chain_id, contract, study, model));
+            }
+        }
+    }
+
+    fn append(&mut self, line: Line) -> Result<(), JournalError> {
+        let path = self.folder.join("journal");
+        let failed = disk(&path);
+        let json = serde_json::to_string(&line).map_err(|error| disk(&path)(error.into()))?;
+        let text = format!("{} {json}\n", checksum(json.as_bytes()));
+        self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data()).map_err(failed)?;
+        self.take_in(line);
+        Ok(())
+    }
+
+    /// The contribution to a round, if there is one.
+    #[must_use]
+    pub fn contribution(&self, slot: &Slot) -> Option<&Recorded> {
+        self.contributions.get(slot)
+    }
+
+    /// All contributions to a subject, wherever.
+    pub fn contributions_to(&self, subject: B256) -> impl Iterator<Item = &Recorded> {
+        self.contributions.values().filter(move |recorded| recorded.subject == subject)
+    }
+
+    /// Where a subject is known to have been certified.
+    #[must_use]
+    pub fn certified(&self, subject: B256) -> Option<Slot> {
+        self.certified.get(&subject).copied()
+    }
+
+    /// Whether a round is known to be void.
+    #[must_use]
+    pub fn is_void(&self, slot: &Slot) -> bool {
+        self.void.contains(slot)
+    }
+
+    /// Whether a model has been declared a base model of a study.
+    #[must_use]
+    pub fn knows_model(&self, domain: Domain, study: u64, model: B256) -> bool {
+        self.models.contains(&(domain.chain_id, domain.contract, study, model))
+    }
+
+    /// The receipts of a contribution.
+    #[must_use]
+    pub fn receipts(&self, slot: &Slot) -> Option<&ReceiptCertificate> {
+        self.receipts.get(slot)
+    }
+
+    /// Writes a contribution and its message down. From then on it may be sent. Writing the same one again changes nothing.
+    ///
+    /// # Errors
+    /// [`JournalError::AnotherDigest`]; [`JournalError::Disk`].
+    pub fn record(&mut self, contribution: Recorded, message: &[u8]) -> Result<(), JournalError> {
+        if let Some(known) = self.contributions.get(&contribution.slot) {
+            if known.digest == contribution.digest {
+                return Ok(());
+            }
+            let (place, signed, refused) = (known.slot, known.digest, contribution.digest);
+            return Err(JournalError::AnotherDigest { place, signed, refused });
+        }
+        let path = self.message_path(&contribution);
+        write_synced(&path, message).map_err(disk(&path))?;
+        sync_folder(&self.folder.join("messages"))?;
+        self.append(Line::Contribution(contribution))
+    }
+
+    /// The message of a contribution, exactly as it was written.
+    ///
+    /// # Errors
+    /// [`JournalError::Message`] when it is not there any more or not the same.
+    pub fn message(&self, contribution: &Recorded) -> Result<Vec<u8>, JournalError> {
+        let path = self.message_path(contribution);
+        match std::fs::read(&path) {
+            Ok(bytes) if keccak256(&bytes) == contribution.message => Ok(bytes),
+            _ => Err(JournalError::Message(path)),
+        }
+    }
+
+    /// Keeps the receipts of a contribution.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub fn note_receipts(&mut self, slot: Slot, certificate: ReceiptCertificate) -> Result<(), JournalError> {
+        if self.receipts.get(&slot).is_some_and(|known| known.receipts.len() >= certificate.receipts.len()) {
+            return Ok(());
+        }
+        self.append(Line::Receipts { slot, certificate })
+    }
+
+    /// Remembers that a subject has a certified round.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub fn note_certified(&mut self, slot: Slot, subject: B256) -> Result<(), JournalError> {
+        if self.certified.contains_key(&subject) { Ok(()) } else { self.append(Line::Certified { slot, subject }) }
+    }
+
+    /// Remembers that a round is void for good.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub fn note_void(&mut self, slot: Slot) -> Result<(), JournalError> {
+        if self.void.contains(&slot) { Ok(()) } else { self.append(Line::Void(slot)) }
+    }
+
+    /// Declares a model a base model of a study.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub fn note_model(&mut self, domain: Domain, study: u64, model: B256) -> Result<(), JournalError> {
+        if self.knows_model(domain, study, model) {
+            return Ok(());
+        }
+        self.append(Line::Model { chain_id: domain.chain_id, contract: domain.contract, study, model })
+    }
+
+    /// Deletes the message of a round that is over. The line about it stays.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub fn forget_message(&mut self, slot: &Slot) -> Result<(), JournalError> {
+        let Some(recorded) = self.contributions.get(slot) else { return Ok(()) };
+        let path = self.message_path(recorded);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::Disk { path, source: error }),
+            _ => Ok(()),
+        }
+    }
+
+    fn message_path(&self, contribution: &Recorded) -> PathBuf {
+        self.folder.join("messages").join(hex::encode(contribution.digest))
+    }
+}
+
+fn disk(path: &Path) -> impl Fn(std::io::Error) -> JournalError + '_ {
+    move |source| JournalError::Disk { path: path.to_owned(), source }
+}
+
+fn checksum(json: &[u8]) -> String {
+    hex::encode(&keccak256(json)[..8])
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A new file is only there after a crash if its folder was synced too.
+fn sync_folder(folder: &Path) -> Result<(), JournalError> {
+    if cfg!(unix) { File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk(folder)) } else { Ok(()) }
+}
+
+/// All lines; half a line at the end is cut off.
+fn read_lines(file: &mut File, path: &Path) -> Result<Vec<Line>, JournalError> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(disk(path))?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if whole < bytes.len() {
+        file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(disk(path))?;
+    }
+    let text = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
+    let lines: Vec<&[u8]> = text.collect();
+    // An empty line ends the reading above; nothing may stand after it.
+    let read: usize = lines.iter().map(|line| line.len() + 1).sum();
+    if read != whole {
+        return Err(JournalError::Damaged { path: path.to_owned(), line: lines.len() + 1 });
+    }
+    let parse = |(index, line): (usize, &&[u8])| {
+        let damaged = || JournalError::Damaged { path: path.to_owned(), line: index + 1 };
+        let (sum, json) = line.split_at_checked(17).ok_or_else(damaged)?;
+        if sum != format!("{} ", checksum(json)).as_bytes() {
+            return Err(damaged());
+        }
+        serde_json::from_slice(json).map_err(|_| damaged())
+    };
+    lines.iter().enumerate().map(parse).collect()
+}
