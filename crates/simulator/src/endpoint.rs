@@ -1,0 +1,92 @@
+//! What a node sees of the chain: through an honest endpoint, a lying one, or both.
+
+use crate::ledger::{Certified, Ledger};
+use crate::scenario::NodeRole;
+use crate::work::addresses;
+use alloy_primitives::B256;
+use consilium_core::certify::Cohort;
+use consilium_core::round::{ChainEvent, Event, Message, Round};
+
+/// What a node has been told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    certificate: Option<Certified>,
+    is_final: bool,
+    settled: bool,
+    closed: bool,
+    /// The set that its lying endpoint shows.
+    lie: Option<Cohort>,
+}
+
+/// A node's endpoints.
+pub(crate) struct View<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) role: NodeRole,
+}
+
+impl View<'_> {
+    /// What is new since the last look, as events for the machine.
+    pub(crate) fn news(&self, told: &mut Told, round: &Round, now: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        let number = round.terms().round;
+        let lying = matches!(self.role, NodeRole::LiedTo | NodeRole::LiedToByOne);
+        if lying && told.lie.is_none() {
+            told.lie = lie(round, now);
+        }
+        let shown = match &told.lie {
+            Some(set) => Some(forge(set, round)),
+            None => self.ledger.certificate(number).filter(|_| !lying).cloned(),
+        };
+        if told.certificate != shown && !told.is_final {
+            if told.certificate.take().is_some() {
+                events.push(Event::Chain(ChainEvent::CertificateGone));
+            }
+            if let Some(Certified { set_root, size, voters, .. }) = shown.clone() {
+                events.push(Event::Chain(ChainEvent::Certified { set_root, size, voters: addresses(&voters) }));
+                events.extend(told.lie.clone().map(|set| Event::Message { from: 1, message: Message::Cohort(set) }));
+            }
+            told.certificate = shown;
+        }
+        // Two endpoints that disagree: nothing is final.
+        let agreed = self.role != NodeRole::LiedToByOne;
+        let settles = told.certificate.as_ref().is_some_and(|seen| lying || self.ledger.is_final(seen.number));
+        if agreed && settles && !told.is_final {
+            told.is_final = true;
+            events.push(Event::Chain(ChainEvent::CertificateFinal));
+        }
+        if !lying {
+            self.outcome(told, round, now, &mut events);
+        }
+        events
+    }
+
+    fn outcome(&self, told: &mut Told, round: &Round, now: u64, events: &mut Vec<Event>) {
+        let terms = round.terms();
+        let settled = self.ledger.settlement(terms.round).filter(|settled| self.ledger.is_final(settled.number));
+        if let Some(settled) = settled.filter(|_| !told.settled) {
+            told.settled = true;
+            let (share_roots, aggregate_root) = (settled.share_roots.clone(), settled.aggregate_root);
+            events.push(Event::Chain(ChainEvent::Settled { share_roots, aggregate_root }));
+        }
+        let limit = if told.certificate.is_some() { terms.policy.settle_by } else { terms.policy.deadline };
+        if now / 1000 >= limit && !told.settled && !told.closed && self.ledger.settlement(terms.round).is_none() {
+            told.closed = true;
+            events.push(Event::Chain(ChainEvent::Closed));
+        }
+    }
+}
+
+/// Another set that could have been certified: what the node holds, without its last member.
+fn lie(round: &Round, now: u64) -> Option<Cohort> {
+    let mut members: Vec<_> = round.accepted().iter().copied().collect();
+    members.dedup_by_key(|member| member.site);
+    let enough = members.len() as u64 > round.terms().policy.minimum_cohort;
+    members.pop();
+    let due = now >= round.terms().opened * 1000 + 1_500;
+    Cohort::new(members).ok().filter(|_| enough && due)
+}
+
+fn forge(set: &Cohort, round: &Round) -> Certified {
+    let voters = (1..=round.terms().committee.sizes().quorum()).collect();
+    Certified { block: B256::repeat_byte(6), number: 0, set_root: set.root(), size: set.size(), voters }
+}
