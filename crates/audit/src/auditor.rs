@@ -53,11 +53,7 @@ impl Auditor {
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn new(
-        endpoints: Endpoints,
-        nodes: &BTreeMap<Address, String>,
-        key: Option<SecretKey>,
-    ) -> Result<Self, SetupError> {
+    pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, key: Option<SecretKey>) -> Result<Self, SetupError> {
         let parsed = nodes.iter().map(|(&node, url)| Ok((node, parse(node, url)?))).collect::<Result<_, SetupError>>()?;
         let client = Client::new(endpoints.primary().domain(), key.clone())?;
         Ok(Self { endpoints, nodes: parsed, key, client, rounds: None, copies: Copies::default() })

@@ -38,8 +38,6 @@ pub(crate) fn status_of(error: &Error) -> Status {
         | Error::File(_)
         | Error::Unknown(_)
         | Error::Misuse(_) => Status::Unavailable,
-        #[expect(unreachable_patterns, reason = "a new fault is one that nothing is known about")]
-        _ => Status::Unavailable,
     }
 }
 
@@ -157,8 +155,8 @@ const PUSH32: u8 = 0x7f;
 
 /// Whether `code` is the runtime part at the end of the creation code, but for its immutables.
 fn runs(creation: &[u8], code: &[u8]) -> bool {
-    let starts = (0..creation.len().saturating_sub(code.len()) + 1).rev();
-    !code.is_empty() && code.len() <= creation.len() && starts.into_iter().any(|at| same_code(&creation[at..at + code.len()], code))
+    let at = creation.len().checked_sub(code.len());
+    !code.is_empty() && at.is_some_and(|at| at > 0 && same_code(&creation[at..], code))
 }
 
 fn same_code(artefact: &[u8], code: &[u8]) -> bool {
@@ -200,7 +198,8 @@ pub(crate) fn committee(view: &View, committee: &CommitteeMembers, book: &mut Bo
         }
     }
     for (operator, nodes) in operators.iter().filter(|(_, nodes)| nodes.len() > 1) {
-        let reason = format!("nodes {nodes:?} of epoch {epoch} are all run by {operator}: privacy rests on independent operators");
+        let reason =
+            format!("nodes {nodes:?} of epoch {epoch} are all run by {operator}: privacy rests on independent operators");
         book.note(Check::Committee, Scope::Study, reason);
     }
     if sound {
@@ -272,5 +271,31 @@ pub(crate) fn subject(view: &View, round: u64, subject: B256, book: &mut Book) {
              together tell more than one; ask those sites"
         );
         book.note(Check::Subject, scope, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_the_artefacts_but_for_immutables() {
+        let runtime = [&[0x60, 0x80, PUSH32], &[0; 32][..], &[0x52, 0x00, 0x5b]].concat();
+        let creation = [&[0x60, 0x40, 0xf3][..], &runtime].concat();
+        let mut deployed = runtime.clone();
+        deployed[3..35].copy_from_slice(&[7; 32]);
+        assert!(runs(&creation, &runtime) && runs(&creation, &deployed));
+        for at in [0, 1, 2, 35, 36, 37] {
+            let mut other = deployed.clone();
+            other[at] ^= 1;
+            assert!(!runs(&creation, &other), "byte {at}");
+        }
+        assert!(!runs(&creation, &[]) && !runs(&runtime, &creation));
+    }
+
+    #[test]
+    fn a_code_that_is_a_mere_piece_of_the_artefact_is_not_it() {
+        let creation = [0x60, 0x80, 0x52, 0x00, 0x5b];
+        assert!(!runs(&creation, &creation[1..3]));
     }
 }

@@ -139,9 +139,7 @@ impl Client {
         }
         let mut left = route.limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            left = left
-                .checked_sub(chunk.len())
-                .ok_or_else(|| FetchError::TooLarge { url: shown(base), limit: route.limit })?;
+            left = left.checked_sub(chunk.len()).ok_or_else(|| FetchError::TooLarge { url: shown(base), limit: route.limit })?;
             sink(&chunk);
         }
         Ok(())

@@ -164,7 +164,9 @@ impl Work<'_> {
         let mut reading = Reading::new(self.shape.values_len());
         let route = self.case.route(&rest, self.shape.values_len());
         self.case.client.stream(peer, route, true, |chunk| reading.take(chunk)).await.map_err(Fault::Fetch)?;
-        reading.finish(&committed).map_err(|reason| Fault::Wrong(format!("serves a masked vector that is not the site's: {reason}")))
+        reading
+            .finish(&committed)
+            .map_err(|reason| Fault::Wrong(format!("serves a masked vector that is not the site's: {reason}")))
     }
 }
 

@@ -1,23 +1,23 @@
 //! The report as a compliance officer reads it.
 
 use crate::report::{Check, Level, Line, Report, Scope, Status, Verdict};
+use alloy_primitives::Address;
 use std::collections::BTreeMap;
 use std::fmt;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", sentence(self))?;
-        for (status, heading) in [
-            (Status::Fail, "Failed"),
-            (Status::Unavailable, "Could not be checked"),
-            (Status::Note, "To know"),
-        ] {
+        for (status, heading) in
+            [(Status::Fail, "Failed"), (Status::Unavailable, "Could not be checked"), (Status::Note, "To know")]
+        {
             let lines: Vec<&Line> = self.with(status).filter(|line| line.check != Check::Limits).collect();
             if !lines.is_empty() {
                 writeln!(f, "\n{heading}")?;
             }
-            for line in lines {
-                writeln!(f, "  {:<11} {:<18} {}: {}", mark(status), place(&line.scope), line.check.title(), line.reason)?;
+            for (line, rounds) in folded(&lines) {
+                let place = place(&line.scope, &rounds);
+                writeln!(f, "  {:<11} {place:<18} {}: {}", mark(status), line.check.subject(), line.reason)?;
             }
         }
         passed(self, f)?;
@@ -55,14 +55,38 @@ fn mark(status: Status) -> &'static str {
     }
 }
 
-fn place(scope: &Scope) -> String {
+/// Lines that say the same of the same party in several rounds become one.
+fn folded<'a>(lines: &[&'a Line]) -> Vec<(&'a Line, Vec<u64>)> {
+    let mut out: Vec<(&Line, Vec<u64>)> = Vec::new();
+    for line in lines {
+        let same = |(other, _): &&mut (&Line, Vec<u64>)| {
+            (other.check, &other.reason, party(&other.scope)) == (line.check, &line.reason, party(&line.scope))
+        };
+        match out.iter_mut().find(same) {
+            Some((_, rounds)) => rounds.extend(line.scope.round()),
+            None => out.push((line, line.scope.round().into_iter().collect())),
+        }
+    }
+    out
+}
+
+/// Whom a scope is about, in whatever round.
+fn party(scope: &Scope) -> Option<Address> {
+    match scope {
+        Scope::Study | Scope::Round(_) => None,
+        Scope::Node { address, .. } => Some(*address),
+        Scope::Site { site, .. } => Some(*site),
+    }
+}
+
+fn place(scope: &Scope, rounds: &[u64]) -> String {
     match scope {
         Scope::Study => "study".to_owned(),
-        Scope::Round(round) => format!("round {round}"),
-        Scope::Node { round, node, .. } => format!("round {round} node {node}"),
-        Scope::Site { round, site } => {
-            let short: String = site.to_string().chars().take(8).collect();
-            format!("round {round} {short}..")
+        Scope::Round(_) => ranges(rounds),
+        Scope::Node { node, .. } => format!("{} node {node}", ranges(rounds)),
+        Scope::Site { site, .. } => {
+            let short: String = site.to_string().chars().take(10).collect();
+            format!("{} site {short}..", ranges(rounds))
         }
     }
 }
@@ -79,12 +103,12 @@ fn passed(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "\nHolds")?;
     for (check, lines) in by_check {
         match lines[..] {
-            [line] => writeln!(f, "  {:<11} {:<18} {}: {}", "ok", place(&line.scope), check.title(), line.reason)?,
-            _ => {
+            [] => {}
+            [.., last] => {
                 let rounds: Vec<u64> = lines.iter().filter_map(|line| line.scope.round()).collect();
-                let place = if rounds.is_empty() { "study".to_owned() } else { ranges(&rounds) };
-                let (title, last) = (check.title(), lines.last().map_or("", |line| &line.reason));
-                writeln!(f, "  {:<11} {place:<18} {title}; the last: {last}", "ok")?;
+                let (place, title) = (place(&last.scope, &rounds), check.title());
+                let which = if lines.len() > 1 { "; the last" } else { "" };
+                writeln!(f, "  {:<11} {place:<18} {title}{which}: {}", "ok", last.reason)?;
             }
         }
     }
@@ -113,7 +137,8 @@ fn ranges(rounds: &[u64]) -> String {
 }
 
 fn caveats(report: &Report) -> Vec<String> {
-    let mut said: Vec<String> = report.lines.iter().filter(|line| line.check == Check::Limits).map(|line| line.reason.clone()).collect();
+    let mut said: Vec<String> =
+        report.lines.iter().filter(|line| line.check == Check::Limits).map(|line| line.reason.clone()).collect();
     said.push(
         "Recomputed here: everything that a line under \"Holds\" says was recomputed or recovered. Proved: signatures and hashes, by \
          anyone again. Attested: what only the committee can have seen."

@@ -1,6 +1,6 @@
 //! Signed statements against each other and against the chain (section 6.12): who said what that cannot be.
 
-use crate::report::{Book, Check, Scope, Status};
+use crate::report::{Book, Check, Line, Scope, Status};
 use crate::round::Case;
 use crate::statements::Gathered;
 use consilium_core::audit::{self, Contradicts, Evidence, Offence, contradiction, share_root_offence};
@@ -28,7 +28,11 @@ pub(crate) fn void(case: &Case<'_>, gathered: &Gathered, book: &mut Book) {
         let reason = format!("nodes {released:?} released output shares without a certificate, more than may be corrupt");
         book.fail(Check::ShareRoots, case.scope(), reason);
     } else if gathered.complete {
-        book.pass(Check::Statements, case.scope(), "the round is void: no result, its subject is free, and no honest release is on show");
+        book.pass(
+            Check::Statements,
+            case.scope(),
+            "the round is void: no result, its subject is free, and no honest release is on show",
+        );
     } else {
         let reason = "the round is void on the chain; not every node shows what it signed, so a release cannot be excluded";
         book.note(Check::Statements, case.scope(), reason);
@@ -44,9 +48,25 @@ pub(crate) fn certified(case: &Case<'_>, certificate: &Certified, gathered: &Gat
     }
     contradictions(case, gathered, book);
     settled(case, gathered, book);
+    let proved = |line: &Line| match (line.check, line.scope) {
+        (Check::Statements | Check::ShareRoots, Scope::Node { node, .. }) => Some(node),
+        _ => None,
+    };
+    let liars: BTreeSet<usize> = book.lines[before..].iter().filter_map(proved).collect();
+    let bound = case.round.terms.committee.sizes().t();
+    if liars.len() > bound {
+        let reason = format!(
+            "nodes {liars:?} are proved to have lied by their own signatures, more than the {bound} that may be corrupt: nothing that \
+             rests on the committee's word holds"
+        );
+        return book.fail(Check::Statements, case.scope(), reason);
+    }
     if !book.lines[before..].iter().any(|line| line.status <= Status::Note) {
         let counts = (gathered.finals.len(), gathered.share_roots.len(), gathered.settlements.len());
-        let reason = format!("{} Finals, {} share roots and {} settlements agree with each other and the chain", counts.0, counts.1, counts.2);
+        let reason = format!(
+            "{} Finals, {} share roots and {} settlements agree with each other and the chain",
+            counts.0, counts.1, counts.2
+        );
         book.pass(Check::Statements, case.scope(), reason);
     }
 }
@@ -98,13 +118,18 @@ fn wrong_share(case: &Case<'_>, offence: Offence, signed: &SignedShareRoot) -> S
 fn judge_share_roots(case: &Case<'_>, off: &BTreeSet<usize>, agreeing: &BTreeSet<usize>, complete: bool, book: &mut Book) {
     let (scope, sizes) = (case.scope(), case.round.terms.committee.sizes());
     if off.len() > sizes.t() {
-        let reason = format!("nodes {off:?} signed other shares than the settled ones: more than the {} that may be corrupt", sizes.t());
+        let reason =
+            format!("nodes {off:?} signed other shares than the settled ones: more than the {} that may be corrupt", sizes.t());
         book.fail(Check::ShareRoots, scope, reason);
     } else if agreeing.len() >= sizes.agreement() {
         let reason = format!("the signed share roots of nodes {agreeing:?} are the settled ones ({} needed)", sizes.agreement());
         book.pass(Check::ShareRoots, scope, reason);
     } else {
-        let reason = format!("only {} signed share roots that agree with the settled ones are shown, {} must exist", agreeing.len(), sizes.agreement());
+        let reason = format!(
+            "only {} signed share roots that agree with the settled ones are shown, {} must exist",
+            agreeing.len(),
+            sizes.agreement()
+        );
         if complete {
             book.fail(Check::ShareRoots, scope, reason);
         } else {

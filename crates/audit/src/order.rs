@@ -67,7 +67,8 @@ fn step(rounds: &mut BTreeMap<u64, Tracked>, round: u64, event: &Event, time: u6
     if phase != from {
         return Some(format!("it was {word} out of order"));
     }
-    (!in_time).then(|| format!("it was {word} at {time}, with certification due before {deadline} and settlement before {settle_by}"))
+    (!in_time)
+        .then(|| format!("it was {word} at {time}, with certification due before {deadline} and settlement before {settle_by}"))
 }
 
 #[cfg(test)]

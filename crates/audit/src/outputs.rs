@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 pub(crate) async fn check(case: &Case<'_>, book: &mut Book) {
     let Some(settled) = &case.round.settlement else { return };
     let shares = fetch(case, "share").await;
-    let (settled_shares, served) = sort(case, settled, shares, book);
-    recompute(case, settled, &settled_shares, &served, book);
+    let sorted = sort(case, settled, shares, book);
+    recompute(case, settled, &sorted, book);
     published(case, settled, book).await;
 }
 
@@ -43,32 +43,55 @@ async fn fetch(case: &Case<'_>, rest: &'static str) -> Fetched {
     join_all(case.peers.iter().map(one)).await
 }
 
-/// Shares that are the settled ones, and all that were served.
-fn sort(case: &Case<'_>, settled: &Settled, fetched: Fetched, book: &mut Book) -> (Shares, Shares) {
-    let (mut right, mut served, mut blames) = (Shares::new(), Shares::new(), Blames::default());
+/// The shares that came.
+#[derive(Default)]
+struct Sorted {
+    /// Under the settled roots.
+    right: Shares,
+    /// Of the right form.
+    served: Shares,
+    /// Nodes that served nothing.
+    silent: usize,
+}
+
+fn sort(case: &Case<'_>, settled: &Settled, fetched: Fetched, book: &mut Book) -> Sorted {
+    let (mut sorted, mut blames) = (Sorted::default(), Blames::default());
     for (peer, answer) in fetched {
         match answer {
-            Err(error) => blames.fetch(Check::OutputShares, &peer, &error),
+            Err(error) => {
+                sorted.silent += usize::from(!error.is_wrong());
+                blames.fetch(Check::OutputShares, &peer, &error);
+            }
             Ok(values) => {
                 let root = vector_root(&values);
                 if settled.share_roots.get(peer.number - 1) == Some(&root) {
-                    right.insert(peer.number, values.clone());
+                    sorted.right.insert(peer.number, values.clone());
                 } else {
                     let evidence = json!({ "served_root": root, "settled_root": settled.share_roots.get(peer.number - 1) });
                     blames.wrong(Check::OutputShares, &peer, wrong_share(settled, &root), evidence);
                 }
-                served.insert(peer.number, values);
+                sorted.served.insert(peer.number, values);
             }
         }
     }
     blames.write(case.number(), book);
-    let sizes = case.round.terms.committee.sizes();
-    let nodes: Vec<usize> = right.keys().copied().collect();
-    if right.len() >= sizes.agreement() {
-        let reason = format!("nodes {nodes:?} serve the shares that are settled ({} needed)", sizes.agreement());
-        book.pass(Check::OutputShares, case.scope(), reason);
+    judge(case, &sorted, book);
+    sorted
+}
+
+fn judge(case: &Case<'_>, sorted: &Sorted, book: &mut Book) {
+    let (scope, needed) = (case.scope(), case.round.terms.committee.sizes().agreement());
+    let nodes: Vec<usize> = sorted.right.keys().copied().collect();
+    if nodes.len() >= needed {
+        let reason = format!("nodes {nodes:?} serve the shares that are settled ({needed} needed)");
+        return book.pass(Check::OutputShares, scope, reason);
     }
-    (right, served)
+    let reason = format!("only {} of the settled shares are served, {needed} are needed", nodes.len());
+    if sorted.silent == 0 {
+        book.fail(Check::OutputShares, scope, format!("{reason}, and every node serves something"));
+    } else {
+        book.unavailable(Check::OutputShares, scope, format!("{reason}: bring the silent nodes back, then audit again"));
+    }
 }
 
 fn wrong_share(settled: &Settled, root: &B256) -> String {
@@ -79,10 +102,10 @@ fn wrong_share(settled: &Settled, root: &B256) -> String {
 }
 
 /// The aggregate from 2t+1 settled shares. Without these, from whatever agrees, which then cannot be the settled one.
-fn recompute(case: &Case<'_>, settled: &Settled, right: &Shares, served: &Shares, book: &mut Book) {
+fn recompute(case: &Case<'_>, settled: &Settled, sorted: &Sorted, book: &mut Book) {
     let (scope, committee) = (case.scope(), case.round.terms.committee.sizes());
-    let enough = right.len() >= committee.agreement();
-    let chosen = if enough { right } else { served };
+    let enough = sorted.right.len() >= committee.agreement();
+    let chosen = if enough { &sorted.right } else { &sorted.served };
     let points: BTreeMap<usize, &[Fp]> = chosen.iter().map(|(&node, values)| (node, &values[..])).collect();
     match unmask(committee, &points) {
         Ok(aggregate) => compare(case, settled, &aggregate, book),
@@ -90,19 +113,7 @@ fn recompute(case: &Case<'_>, settled: &Settled, right: &Shares, served: &Shares
             let reason = format!("the settled shares lie on no polynomial of degree t ({reason}): the settlement is wrong");
             book.fail(Check::Aggregate, scope, reason);
         }
-        Err(_) => {
-            let reason = format!(
-                "{} of the settled shares are served, {} are needed: bring nodes back, then audit again",
-                right.len(),
-                committee.agreement()
-            );
-            if served.len() == committee.n() {
-                book.fail(Check::OutputShares, scope, format!("{reason}; and every node serves some share"));
-            } else {
-                book.unavailable(Check::OutputShares, scope, reason);
-            }
-            book.unavailable(Check::Aggregate, scope, "too few of the settled shares are served to recompute it");
-        }
+        Err(_) => book.unavailable(Check::Aggregate, scope, "too few of the settled shares are served to recompute it"),
     }
 }
 
@@ -110,7 +121,9 @@ fn compare(case: &Case<'_>, settled: &Settled, aggregate: &Aggregate, book: &mut
     let scope = case.scope();
     let (computed, recorded) = (aggregate.root(), settled.settlement.aggregateRoot);
     if computed != recorded {
-        let reason = format!("the output shares give an aggregate with root {computed}, {recorded} is settled: the result does not follow");
+        let reason = format!(
+            "the output shares give an aggregate with root {computed}, {recorded} is settled: the result does not follow"
+        );
         return book.fail(Check::Aggregate, scope, reason);
     }
     let off = aggregate.share_roots().iter().zip(&settled.share_roots).position(|(a, b)| a != b);
@@ -118,12 +131,13 @@ fn compare(case: &Case<'_>, settled: &Settled, aggregate: &Aggregate, book: &mut
         let reason = format!("the settled root of node {}'s share does not lie on the polynomial of the others", i + 1);
         return book.fail(Check::Aggregate, scope, reason);
     }
-    let reason = format!("interpolated from the shares: {} values, root {computed}, and all share roots follow", aggregate.values().len());
+    let reason =
+        format!("interpolated from the shares: {} values, root {computed}, and all share roots follow", aggregate.values().len());
     book.pass(Check::Aggregate, scope, reason);
 }
 
 async fn published(case: &Case<'_>, settled: &Settled, book: &mut Book) {
-    let (mut right, mut blames) = (Vec::new(), Blames::default());
+    let (mut right, mut silent, mut blames) = (Vec::new(), 0, Blames::default());
     for (peer, answer) in fetch(case, "aggregate").await {
         match answer.map(|values| vector_root(&values)) {
             Ok(root) if root == settled.settlement.aggregateRoot => right.push(peer.number),
@@ -132,13 +146,23 @@ async fn published(case: &Case<'_>, settled: &Settled, book: &mut Book) {
                 let evidence = json!({ "served_root": root, "settled_root": settled.settlement.aggregateRoot });
                 blames.wrong(Check::PublishedAggregate, &peer, reason, evidence);
             }
-            Err(error) => blames.fetch(Check::PublishedAggregate, &peer, &error),
+            Err(error) => {
+                silent += usize::from(!error.is_wrong());
+                blames.fetch(Check::PublishedAggregate, &peer, &error);
+            }
         }
     }
     blames.write(case.number(), book);
-    if right.is_empty() {
-        book.unavailable(Check::PublishedAggregate, case.scope(), "no node serves the settled aggregate");
+    let scope = case.scope();
+    if !right.is_empty() {
+        book.pass(Check::PublishedAggregate, scope, format!("nodes {right:?} serve the settled aggregate"));
+    } else if silent == 0 {
+        book.fail(Check::PublishedAggregate, scope, "every node serves something, and none the settled aggregate");
     } else {
-        book.pass(Check::PublishedAggregate, case.scope(), format!("nodes {right:?} serve the settled aggregate"));
+        book.unavailable(
+            Check::PublishedAggregate,
+            scope,
+            "no node serves the settled aggregate: bring one back, then audit again",
+        );
     }
 }

@@ -67,7 +67,37 @@ pub enum Check {
 }
 
 impl Check {
-    /// The check in plain words.
+    /// What the check is about, in a word or two.
+    #[must_use]
+    pub fn subject(self) -> &'static str {
+        match self {
+            Self::Endpoints => "chain endpoints",
+            Self::Contracts => "contract code",
+            Self::Committee => "committee",
+            Self::Order => "order of the round",
+            Self::Terms => "rules of the round",
+            Self::Subject => "one sum a subject",
+            Self::Certificate => "votes",
+            Self::Finality => "finality",
+            Self::Set => "set of sites",
+            Self::Receipts => "receipts",
+            Self::Finals => "Finals",
+            Self::Settlement => "signed result",
+            Self::Rewards => "credits",
+            Self::ShareRoots => "signed shares",
+            Self::Statements => "signed statements",
+            Self::Evidence => "reported evidence",
+            Self::Capability => "right to read",
+            Self::Contributions => "contributions",
+            Self::MaskedVectors => "masked vectors",
+            Self::OutputShares => "output shares",
+            Self::Aggregate => "recomputed aggregate",
+            Self::PublishedAggregate => "served aggregate",
+            Self::Limits => "not recomputed",
+        }
+    }
+
+    /// What holds if the check passes, in plain words.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {

@@ -128,7 +128,9 @@ async fn certified(endpoints: &Endpoints, view: &View, case: &Case<'_>, certific
             let reason = format!("not yet final by the rule {rule}, or an endpoint lags behind: audit again later");
             book.unavailable(Check::Finality, scope, reason);
         }
-        Ok(Standing::Replaced) => book.fail(Check::Finality, scope, "the block with the certificate has been replaced by another"),
+        Ok(Standing::Replaced) => {
+            book.fail(Check::Finality, scope, "the block with the certificate has been replaced by another")
+        }
         Err(error) => book.write(status_of(&error), Check::Finality, scope, error.to_string()),
     }
 }
@@ -140,11 +142,8 @@ fn signatures(case: &Case<'_>, check: Check, what: &str, found: Checked, book: &
     match found {
         Ok(Some(Ok(signed))) => {
             let nodes: Vec<usize> = signed.keys().copied().collect();
-            let reason = format!(
-                "{} {what} ({} needed), by nodes {nodes:?}, recovered from the transaction",
-                signed.len(),
-                case.quorum()
-            );
+            let reason =
+                format!("{} {what} ({} needed), by nodes {nodes:?}, recovered from the transaction", signed.len(), case.quorum());
             book.pass(check, scope, reason);
         }
         Ok(Some(Err(reason))) => {
@@ -186,7 +185,12 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
             Ok(cohort) => found = Some(cohort),
             Err(reason) => {
                 wrong += 1;
-                blames.wrong(Check::Set, peer, format!("serves a set that is not the certified one: {reason}"), serde_json::Value::Null);
+                blames.wrong(
+                    Check::Set,
+                    peer,
+                    format!("serves a set that is not the certified one: {reason}"),
+                    serde_json::Value::Null,
+                );
             }
         }
     }
@@ -194,7 +198,8 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
     match &found {
         Some(cohort) => judge_set(case, cohort, book),
         None if wrong > 0 => {
-            let reason = format!("no node shows the set under the certified root {}, and {wrong} show another", certificate.vote.setRoot);
+            let reason =
+                format!("no node shows the set under the certified root {}, and {wrong} show another", certificate.vote.setRoot);
             book.fail(Check::Set, case.scope(), reason);
         }
         None => book.unavailable(Check::Set, case.scope(), "no node shows the certified set: bring one back, then audit again"),

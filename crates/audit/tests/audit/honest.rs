@@ -35,8 +35,14 @@ async fn a_settled_study_passes_both_audits_and_every_check_is_made() {
         Check::ShareRoots,
         Check::Statements,
     ];
-    let vectors =
-        [Check::Capability, Check::Contributions, Check::MaskedVectors, Check::OutputShares, Check::Aggregate, Check::PublishedAggregate];
+    let vectors = [
+        Check::Capability,
+        Check::Contributions,
+        Check::MaskedVectors,
+        Check::OutputShares,
+        Check::Aggregate,
+        Check::PublishedAggregate,
+    ];
     for check in public.iter().chain(&vectors) {
         assert!(passes(&full, *check), "{check:?}\n{full}");
     }

@@ -240,7 +240,8 @@ impl World {
         }
         let said = Final { study, subject: terms.subject, round, setRoot: set_root };
         let finals: Vec<_> = (1..=N).map(|node| SignedFinal { node, set_root, signature: self.sign(node, &said) }).collect();
-        let share_roots: Vec<_> = (1..=N).map(|node| self.share_root(terms, set_root, node, vector_root(&shares[&node]))).collect();
+        let share_roots: Vec<_> =
+            (1..=N).map(|node| self.share_root(terms, set_root, node, vector_root(&shares[&node]))).collect();
         let honest = (1..=N).filter(|node| Some(*node) != liar);
         let settlements: Vec<_> = honest.map(|node| self.signed_settlement(node, result)).collect();
         json!({ "receipts": receipts, "finals": finals, "share_roots": share_roots, "settlements": settlements, "evidence": [] })
