@@ -87,8 +87,11 @@ impl Round {
                 self.sign_receipt(member, effects);
             }
             Verdict::MissingSeeds(numbers) => {
-                self.collected.missing.insert(member, numbers);
-                self.ask_for_seeds(&member, effects);
+                // Asked at once only when something changed: else a peer that answers with garbage is asked at once again.
+                let before = self.collected.missing.insert(member, numbers.clone());
+                if before != Some(numbers) {
+                    self.ask_for_seeds(&member, effects);
+                }
             }
             Verdict::Rejected(step) => {
                 self.collected.stored.remove(&member);
