@@ -1,0 +1,135 @@
+//! Who calls, and what the chain lets them do.
+
+use super::Refused;
+use crate::rounds::{Entry, OpenRound};
+use crate::service::{Service, now_seconds};
+use alloy_primitives::Address;
+use axum::http::{HeaderMap, header};
+use consilium_core::eip712::{Access, Signed};
+use consilium_core::transcript::access_object;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest validity of a capability in seconds.
+const MAX_SECONDS: u64 = 300;
+/// How long a request waits for a round that this node has not seen on the chain yet.
+const OPENING: Duration = Duration::from_millis(1500);
+
+/// What a caller is in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Committee member with its number.
+    Member(usize),
+    /// The sponsor, or an auditor whom it named.
+    Auditor,
+    /// An admitted site.
+    Site,
+}
+
+/// A request, as a capability names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) study: u64,
+    pub(super) round: u64,
+    pub(super) method: &'a str,
+    /// With query.
+    pub(super) path: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+/// An open round, after a short wait for one that the chain may show any moment.
+pub(super) async fn open_round(service: &Service, study: u64, round: u64) -> Result<Arc<OpenRound>, Refused> {
+    let mut entry = service.rounds.get(study, round);
+    if entry.is_none() {
+        if service.database.run(move |db| db.closed(study, round)).await?.is_some() {
+            return Err(Refused::round_closed());
+        }
+        service.look.notify_one();
+        entry = service.rounds.wait_for(study, round, OPENING).await;
+    }
+    match entry {
+        Some(Entry::Open(open)) => Ok(open),
+        Some(Entry::Refused(reason)) => Err(Refused::not_taking_part(&reason)),
+        None => Err(Refused::unknown_round()),
+    }
+}
+
+/// Who signed the request's capability.
+pub(super) fn caller(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Address, Refused> {
+    let given = headers.get(header::AUTHORIZATION).ok_or_else(|| Refused::unauthorised("no capability is given"))?;
+    let parsed = given.to_str().ok().and_then(parse);
+    let (study, round, expires, signature) = parsed.ok_or_else(|| Refused::unauthorised("the capability has another form"))?;
+    if (study, round) != (asked.study, asked.round) {
+        return Err(Refused::unauthorised("the capability is for another round"));
+    }
+    let now = now_seconds();
+    if expires < now {
+        return Err(Refused::expired("the capability has expired"));
+    }
+    if expires > now + MAX_SECONDS {
+        return Err(Refused::expired("the capability is valid for too long"));
+    }
+    let access = Access { study, round, object: access_object(asked.method, asked.path, asked.body), expires };
+    service.domain.signer(&access, &signature).map_err(|error| Refused::unauthorised(error.to_string()))
+}
+
+fn parse(header: &str) -> Option<(u64, u64, u64, Signed)> {
+    let mut parts = header.strip_prefix("Consilium ")?.split('.');
+    let numbers = [parts.next()?, parts.next()?, parts.next()?].map(|part| part.parse::<u64>().ok());
+    let signature = parts.next()?.strip_prefix("0x")?;
+    let signature = Signed::from_bytes(&hex::decode(signature).ok()?).ok()?;
+    parts.next().is_none().then_some((numbers[0]?, numbers[1]?, numbers[2]?, signature))
+}
+
+/// What the chain says that a caller is. Sites are those of the open round, or after its end those that the study admits.
+pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Address) -> Result<Option<Role>, Refused> {
+    if let Some(Entry::Open(open)) = service.rounds.get(study, round) {
+        if let Some(number) = open.terms.committee.index_of(caller) {
+            return Ok(Some(Role::Member(number)));
+        }
+        if open.terms.admits(&caller) {
+            return Ok(Some(Role::Site));
+        }
+    }
+    let known = service.study(study).await.map_err(|error| {
+        tracing::warn!(%error, study, "who may read cannot be looked up");
+        Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
+    })?;
+    if known.sponsor == caller || known.auditors.contains(&caller) {
+        return Ok(Some(Role::Auditor));
+    }
+    let epochs = known.committees.values();
+    let seat = epochs.rev().find_map(|committee| committee.index_of(caller));
+    Ok(seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site)))
+}
+
+/// A caller with a role, or a refusal.
+pub(super) async fn admit(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<(Address, Role), Refused> {
+    let caller = caller(service, headers, asked)?;
+    let role = role(service, asked.study, asked.round, caller).await?;
+    role.map(|role| (caller, role)).ok_or_else(|| Refused::forbidden(caller))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_form_of_a_capability_is_read() {
+        let key = consilium_core::eip712::SecretKey::from_bytes(&[3; 32]).unwrap();
+        let signature = hex::encode_prefixed(key.sign(&Default::default()).as_bytes());
+        assert!(parse(&format!("Consilium 1.2.3.{signature}")).is_some());
+        for wrong in [
+            String::new(),
+            format!("Bearer 1.2.3.{signature}"),
+            format!("Consilium 1.2.{signature}"),
+            format!("Consilium 1.2.3.{signature}.4"),
+            format!("Consilium 1.2.-3.{signature}"),
+            format!("Consilium 1.2.3.{}", &signature[2..]),
+            format!("Consilium 1.2.3.{}", &signature[..20]),
+            "Consilium 1.2.3.0x".into(),
+        ] {
+            assert!(parse(&wrong).is_none(), "{wrong}");
+        }
+    }
+}

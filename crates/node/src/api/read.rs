@@ -1,0 +1,206 @@
+//! Everything that is read: status, statements, vectors.
+
+use super::access::{self, Asked, Role};
+use super::{OPENAPI, Refused, Shared};
+use crate::metrics::Metrics;
+use crate::rounds::{Entry, OpenRound, stage_name};
+use crate::service::{Service, locked};
+use crate::store::ClosedRound;
+use alloy_primitives::{Address, B256};
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use consilium_core::certify::SetMember;
+use consilium_core::round::Stage;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Params<T> = Result<Path<T>, axum::extract::rejection::PathRejection>;
+type Answer = Result<Json<Value>, Refused>;
+
+fn params<T>(path: Params<T>) -> Result<T, Refused> {
+    path.map(|Path(params)| params).map_err(|error| Refused::format(error.body_text()))
+}
+
+/// `GET /v1/status`.
+pub(super) async fn status(State(service): Shared) -> Json<Value> {
+    let head = *locked(&service.head);
+    let head = head.map(|head| json!({"number": head.number, "hash": head.hash, "timestamp": head.timestamp}));
+    Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "address": service.address(),
+        "chain_id": service.domain.chain_id,
+        "contract": service.domain.contract,
+        "head": head,
+    }))
+}
+
+/// A round that is open here, or what is kept of one that has ended.
+enum Found {
+    Open(Arc<OpenRound>),
+    Closed(Box<ClosedRound>),
+}
+
+async fn find(service: &Service, study: u64, round: u64) -> Result<Found, Refused> {
+    if let Some(Entry::Open(open)) = service.rounds.get(study, round) {
+        return Ok(Found::Open(open));
+    }
+    match service.database.run(move |db| db.closed(study, round)).await? {
+        Some(closed) => Ok(Found::Closed(Box::new(closed))),
+        None => access::open_round(service, study, round).await.map(Found::Open),
+    }
+}
+
+/// `GET /v1/studies/S/rounds/R`.
+pub(super) async fn round(State(service): Shared, path: Params<(u64, u64)>) -> Answer {
+    let (study, round) = params(path)?;
+    Ok(Json(match find(&service, study, round).await? {
+        Found::Open(open) => open.status(),
+        Found::Closed(closed) => closed.status,
+    }))
+}
+
+/// `GET .../receipts/SITE`.
+pub(super) async fn receipts(State(service): Shared, path: Params<(u64, u64, Address)>) -> Answer {
+    let (study, round, site) = params(path)?;
+    let receipts: Vec<Value> = match find(&service, study, round).await? {
+        Found::Open(open) => open.receipts(&site),
+        Found::Closed(closed) => {
+            let all = closed.statements["receipts"].as_array().cloned().unwrap_or_default();
+            all.into_iter().filter(|receipt| receipt["site"] == json!(site)).collect()
+        }
+    };
+    Ok(Json(json!({ "receipts": receipts })))
+}
+
+/// `GET .../set`.
+pub(super) async fn set(State(service): Shared, path: Params<(u64, u64)>) -> Answer {
+    let (study, round) = params(path)?;
+    let set = match find(&service, study, round).await? {
+        Found::Open(open) => open.set(),
+        Found::Closed(closed) => closed.set,
+    };
+    set.map(Json).ok_or_else(|| Refused::not_ready("no certified set is known here"))
+}
+
+/// `GET .../statements`.
+pub(super) async fn statements(State(service): Shared, path: Params<(u64, u64)>) -> Answer {
+    let (study, round) = params(path)?;
+    Ok(Json(match find(&service, study, round).await? {
+        Found::Open(open) => {
+            let evidence = service.database.run(move |db| db.evidence(study, round)).await?;
+            open.statements(evidence)
+        }
+        Found::Closed(closed) => closed.statements,
+    }))
+}
+
+/// Checks the capability of a GET.
+async fn admit(service: &Service, study: u64, round: u64, headers: &HeaderMap, uri: &Uri) -> Result<(Address, Role), Refused> {
+    let path = uri.path_and_query().map_or("", |target| target.as_str());
+    access::admit(service, headers, &Asked { study, round, method: "GET", path, body: &[] }).await
+}
+
+/// Checks that a contribution is of this round and that the caller may read it.
+async fn readable(
+    service: &Service,
+    study: u64,
+    round: u64,
+    digest: &B256,
+    caller: (Address, Role),
+) -> Result<SetMember, Refused> {
+    let members = service.database.run(move |db| db.contributions(study, round)).await?;
+    let found = members.into_iter().find(|member| member.digest == *digest);
+    match caller {
+        (_, Role::Member(_) | Role::Auditor) => found.ok_or_else(|| Refused::not_found("no such contribution is here")),
+        // A site learns of others' contributions neither whether they are here.
+        (site, Role::Site) => found.filter(|member| member.site == site).ok_or_else(|| Refused::forbidden(site)),
+    }
+}
+
+/// `GET .../contributions/DIGEST/header`.
+pub(super) async fn header(
+    State(service): Shared,
+    path: Params<(u64, u64, B256)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (study, round, digest) = params(path)?;
+    let caller = admit(&service, study, round, &headers, &uri).await?;
+    let member = readable(&service, study, round, &digest, caller).await?;
+    let bytes = service.blobs.header(&member.digest).await?;
+    raw(&service, bytes.ok_or_else(|| Refused::not_found("the header was deleted"))?)
+}
+
+/// `GET .../contributions/DIGEST/values`, streamed.
+pub(super) async fn values(
+    State(service): Shared,
+    path: Params<(u64, u64, B256)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (study, round, digest) = params(path)?;
+    let caller = admit(&service, study, round, &headers, &uri).await?;
+    let member = readable(&service, study, round, &digest, caller).await?;
+    let found = service.blobs.stream_values(&member.digest).await?;
+    let (length, stream) = found.ok_or_else(|| Refused::not_found("the masked vector was deleted"))?;
+    Metrics::add(&service.metrics.bytes_out, length as usize);
+    let mut response = bytes_response(Body::from_stream(stream));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    Ok(response)
+}
+
+/// `GET .../share`.
+pub(super) async fn share(
+    State(service): Shared,
+    path: Params<(u64, u64)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (study, round) = params(path)?;
+    let (caller, role) = admit(&service, study, round, &headers, &uri).await?;
+    if role == Role::Site {
+        return Err(Refused::forbidden(caller));
+    }
+    let bytes = service.blobs.share(study, round).await?;
+    raw(&service, bytes.ok_or_else(|| Refused::not_ready("this node has released no output share for this round"))?)
+}
+
+/// `GET .../aggregate`.
+pub(super) async fn aggregate(
+    State(service): Shared,
+    path: Params<(u64, u64)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (study, round) = params(path)?;
+    let _caller = admit(&service, study, round, &headers, &uri).await?;
+    let bytes = service.blobs.aggregate(study, round).await?;
+    raw(&service, bytes.ok_or_else(|| Refused::not_ready("this node has no aggregate of this round"))?)
+}
+
+fn raw(service: &Service, bytes: Bytes) -> Result<Response, Refused> {
+    Metrics::add(&service.metrics.bytes_out, bytes.len());
+    Ok(bytes_response(Body::from(bytes)))
+}
+
+fn bytes_response(body: Body) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response
+}
+
+/// `GET /v1/openapi.yaml`.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(service): Shared) -> Response {
+    let open = service.rounds.open();
+    let stages = [Stage::Collecting, Stage::Certified, Stage::Final, Stage::Settled, Stage::Closed];
+    let counts = stages.map(|stage| (stage_name(stage), open.iter().filter(|round| round.stage() == stage).count()));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render(&counts)).into_response()
+}

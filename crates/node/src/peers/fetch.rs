@@ -1,0 +1,81 @@
+//! Headers, masked vectors and output shares from peers, every one bounded while it arrives.
+
+use super::{Peers, hex_of, target};
+use crate::metrics::Metrics;
+use alloy_primitives::{Address, B256};
+use reqwest::header::AUTHORIZATION;
+use thiserror::Error;
+
+/// Why a peer's vector is not here.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    #[error("no URL of this peer is configured")]
+    Unknown,
+    #[error("cannot reach the peer: {0}")]
+    Http(#[from] reqwest::Error),
+    #[error("the peer answered {0}")]
+    Status(reqwest::StatusCode),
+    #[error("the peer sent more than the {0} bytes that there can be")]
+    TooLong(usize),
+}
+
+impl Peers {
+    /// A GET with this node's capability.
+    async fn get(&self, peer: &Address, study: u64, round: u64, rest: &str) -> Result<reqwest::Response, FetchError> {
+        let base = self.inner.urls.get(peer).ok_or(FetchError::Unknown)?;
+        let path = format!("/v1/studies/{study}/rounds/{round}/{rest}");
+        let url = target(base, &path).ok_or(FetchError::Unknown)?;
+        let capability = self.inner.caller.authorise(study, round, "GET", &path, &[]);
+        let sent = self.inner.client.get(url).header(AUTHORIZATION, capability).send().await;
+        match sent {
+            Ok(answer) if answer.status().is_success() => Ok(answer),
+            Ok(answer) => Err(FetchError::Status(answer.status())),
+            Err(error) => {
+                Metrics::add(&self.inner.metrics.peer_errors, 1);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn bounded(&self, mut answer: reqwest::Response, most: usize) -> Result<Vec<u8>, FetchError> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.chunk().await? {
+            if bytes.len() + piece.len() > most {
+                return Err(FetchError::TooLong(most));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Metrics::add(&self.inner.metrics.bytes_in, bytes.len());
+        Ok(bytes)
+    }
+
+    /// A contribution's header.
+    pub(crate) async fn header(
+        &self,
+        peer: &Address,
+        study: u64,
+        round: u64,
+        digest: &B256,
+        most: usize,
+    ) -> Result<Vec<u8>, FetchError> {
+        let answer = self.get(peer, study, round, &format!("contributions/{}/header", hex_of(digest))).await?;
+        self.bounded(answer, most).await
+    }
+
+    /// A contribution's masked vector, as it arrives. The caller counts.
+    pub(crate) async fn values(
+        &self,
+        peer: &Address,
+        study: u64,
+        round: u64,
+        digest: &B256,
+    ) -> Result<reqwest::Response, FetchError> {
+        self.get(peer, study, round, &format!("contributions/{}/values", hex_of(digest))).await
+    }
+
+    /// A peer's output share.
+    pub(crate) async fn share(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
+        let answer = self.get(peer, study, round, "share").await?;
+        self.bounded(answer, most).await
+    }
+}

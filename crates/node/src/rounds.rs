@@ -1,0 +1,201 @@
+//! The rounds in which this node has a seat. Each is one task (`actor`) around core's state machine
+//! [`consilium_core::round::Round`]; this module holds what HTTP handlers and the chain watcher see of it.
+
+pub(crate) mod actor;
+mod pull;
+mod release;
+mod repair;
+pub(crate) mod seat;
+mod transact;
+mod verify;
+mod view;
+
+pub(crate) use view::stage_name;
+
+use crate::service::locked;
+use alloy_primitives::Address;
+use consilium_core::certify::SetMember;
+use consilium_core::contribution::Shape;
+use consilium_core::field::Fp;
+use consilium_core::release::RunningSum;
+use consilium_core::round::{Event, Message, Round, SignedReceipt, Stage};
+use consilium_core::terms::Terms;
+use consilium_core::transcript::Context;
+use consilium_ledger::{Certified, LogPosition};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+/// What HTTP handlers see of a round that is open here.
+pub(crate) struct OpenRound {
+    pub(crate) terms: Terms,
+    /// This node's number, 1..=n.
+    pub(crate) me: usize,
+    pub(crate) context: Context,
+    pub(crate) shape: Shape,
+    /// Where the round was opened.
+    pub(crate) opened: LogPosition,
+    /// The machine. Only the actor applies events; others read. Never held across an await.
+    pub(crate) machine: Mutex<Round>,
+    /// The certificate that the chain shows.
+    pub(crate) certificate: Mutex<Option<Certified>>,
+    /// The running sum and everything like it: in memory only.
+    sum: Mutex<RunningSum>,
+    /// Output shares of peers, and this node's own.
+    shares: Mutex<BTreeMap<usize, Vec<Fp>>>,
+    /// Contributions whose box was bad here.
+    missing: Mutex<BTreeSet<SetMember>>,
+    pulling: Mutex<BTreeSet<SetMember>>,
+    /// Rings after every step of the machine.
+    changed: Notify,
+    events: mpsc::UnboundedSender<Event>,
+    messages: mpsc::Sender<(usize, Vec<Message>)>,
+}
+
+/// How a contribution fared here.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// This node's receipt, and those of others that it knows.
+    Receipts(Vec<SignedReceipt>),
+    Rejected(consilium_core::error::Rejection),
+    /// The box for this node was bad; it asks its peers.
+    BadBox,
+    /// Not verified in time.
+    Pending,
+    Closed,
+}
+
+impl OpenRound {
+    pub(crate) fn id(&self) -> (u64, u64) {
+        (self.terms.study, self.terms.round)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        locked(&self.machine).stage()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.stage(), Stage::Settled | Stage::Closed)
+    }
+
+    /// The address of a committee member, 1..=n.
+    pub(crate) fn address_of(&self, node: usize) -> Option<Address> {
+        self.terms.committee.member(node).map(|member| member.address)
+    }
+
+    /// Whether this contribution is stored and waits for seeds of peers.
+    pub(crate) fn is_missing_seeds(&self, member: &SetMember) -> bool {
+        locked(&self.missing).contains(member)
+    }
+
+    /// Gives the machine an event.
+    pub(crate) fn tell(&self, event: Event) {
+        // The actor is gone only when the round is over.
+        let _gone = self.events.send(event);
+    }
+
+    /// Gives the machine messages of a member; false when too many are waiting.
+    pub(crate) fn receive(&self, from: usize, messages: Vec<Message>) -> bool {
+        !matches!(self.messages.try_send((from, messages)), Err(mpsc::error::TrySendError::Full(_)))
+    }
+
+    fn outcome(&self, member: &SetMember) -> Outcome {
+        let machine = locked(&self.machine);
+        if let Some(step) = machine.rejected().get(member) {
+            return Outcome::Rejected(*step);
+        }
+        let receipts = machine.receipts_of(&member.site);
+        let mine = |receipt: &&SignedReceipt| receipt.node == self.me && receipt.member == *member;
+        if receipts.iter().find(mine).is_some() {
+            return Outcome::Receipts(receipts);
+        }
+        if matches!(machine.stage(), Stage::Settled | Stage::Closed) {
+            return Outcome::Closed;
+        }
+        if locked(&self.missing).contains(member) { Outcome::BadBox } else { Outcome::Pending }
+    }
+
+    /// Drops what only an open round needs.
+    fn wipe(&self) {
+        *locked(&self.sum) = RunningSum::new(0);
+        locked(&self.shares).clear();
+    }
+
+    /// Waits until a stored contribution has been judged.
+    pub(crate) async fn judged(&self, member: &SetMember, patience: Duration) -> Outcome {
+        let judged = async {
+            loop {
+                let mut ring = std::pin::pin!(self.changed.notified());
+                ring.as_mut().enable();
+                match self.outcome(member) {
+                    Outcome::Pending => ring.await,
+                    outcome => return outcome,
+                }
+            }
+        };
+        timeout(patience, judged).await.unwrap_or(Outcome::Pending)
+    }
+}
+
+/// A round as far as this node is concerned.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    /// The node takes part.
+    Open(Arc<OpenRound>),
+    /// It does not, and says why.
+    Refused(Arc<str>),
+}
+
+/// All rounds that are open or refused here.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    entries: Mutex<BTreeMap<(u64, u64), Entry>>,
+    added: Notify,
+}
+
+impl Rounds {
+    pub(crate) fn get(&self, study: u64, round: u64) -> Option<Entry> {
+        locked(&self.entries).get(&(study, round)).cloned()
+    }
+
+    /// Waits a moment for a round that the chain may show any time now.
+    pub(crate) async fn wait_for(&self, study: u64, round: u64, patience: Duration) -> Option<Entry> {
+        let found = async {
+            loop {
+                let mut ring = std::pin::pin!(self.added.notified());
+                ring.as_mut().enable();
+                if let Some(entry) = self.get(study, round) {
+                    return entry;
+                }
+                ring.await;
+            }
+        };
+        timeout(patience, found).await.ok()
+    }
+
+    pub(crate) fn insert(&self, study: u64, round: u64, entry: Entry) {
+        locked(&self.entries).insert((study, round), entry);
+        self.added.notify_waiters();
+    }
+
+    /// Removes a round, if it is still this one.
+    pub(crate) fn remove(&self, round: &Arc<OpenRound>) {
+        let mut entries = locked(&self.entries);
+        if let Some(Entry::Open(found)) = entries.get(&round.id())
+            && Arc::ptr_eq(found, round)
+        {
+            entries.remove(&round.id());
+        }
+    }
+
+    pub(crate) fn forget(&self, study: u64, round: u64) {
+        locked(&self.entries).remove(&(study, round));
+    }
+
+    pub(crate) fn open(&self) -> Vec<Arc<OpenRound>> {
+        let entries = locked(&self.entries);
+        entries.values().filter_map(|entry| if let Entry::Open(round) = entry { Some(Arc::clone(round)) } else { None }).collect()
+    }
+}

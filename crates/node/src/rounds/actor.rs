@@ -1,0 +1,206 @@
+//! One task a round: it feeds core's machine with events and carries out the effects, in order.
+//!
+//! `Effect::Sign` goes through the journal: what is to be signed is on disk before it is signed, and what contradicts
+//! the journal is never signed.
+
+use super::{OpenRound, pull, release, repair, seat, transact, verify, view};
+use crate::metrics::Metrics;
+use crate::service::{Service, locked, now_millis};
+use consilium_core::eip712::Signed;
+use consilium_core::round::{Effect, Event, Message, Stage, Statement, Verdict};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const TICK: Duration = Duration::from_millis(50);
+/// Events that are handled together, so that their statements share one write to the disk.
+const TOGETHER: usize = 256;
+/// How long a round that is over still answers its peers and collects what they sign.
+const LINGER: Duration = Duration::from_secs(60);
+/// Pause after a failed write to the journal.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Signs a statement. Only for what the journal holds.
+pub(super) fn sign(service: &Service, statement: &Statement) -> Signed {
+    let (domain, key) = (&service.domain, service.keys.signing_key());
+    match statement {
+        Statement::Receipt(said) => domain.sign(key, said),
+        Statement::Vote(said) => domain.sign(key, said),
+        Statement::Final(said) => domain.sign(key, said),
+        Statement::ShareRoot(said) => domain.sign(key, said),
+        Statement::Settlement(said) => domain.sign(key, said),
+    }
+}
+
+pub(super) struct Actor {
+    service: Arc<Service>,
+    round: Arc<OpenRound>,
+    internal: mpsc::UnboundedReceiver<Event>,
+    external: mpsc::Receiver<(usize, Vec<Message>)>,
+    over_since: Option<Instant>,
+    /// What was last written about the round's end.
+    written: Option<serde_json::Value>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        service: Arc<Service>,
+        round: Arc<OpenRound>,
+        internal: mpsc::UnboundedReceiver<Event>,
+        external: mpsc::Receiver<(usize, Vec<Message>)>,
+    ) -> Self {
+        Self { service, round, internal, external, over_since: None, written: None }
+    }
+
+    /// Runs until the round has been over for a while.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let events = self.next_events(&mut tick).await;
+            self.handle(events).await;
+            self.round.changed.notify_waiters();
+            if self.round.is_over() && self.wind_up().await {
+                return;
+            }
+        }
+    }
+
+    async fn next_events(&mut self, tick: &mut tokio::time::Interval) -> Vec<Event> {
+        let mut events = Vec::new();
+        tokio::select! {
+            Some(event) = self.internal.recv() => events.push(event),
+            Some((from, messages)) = self.external.recv() => {
+                events.extend(messages.into_iter().map(|message| Event::Message { from, message }));
+            }
+            _ = tick.tick() => events.push(Event::Tick),
+        }
+        while events.len() < TOGETHER {
+            let Ok(event) = self.internal.try_recv() else { break };
+            events.push(event);
+        }
+        events
+    }
+
+    /// Applies events and carries out their effects, until no statement is left to sign.
+    async fn handle(&mut self, mut events: Vec<Event>) {
+        while !events.is_empty() {
+            let mut statements = Vec::new();
+            for effect in self.apply(events) {
+                match effect {
+                    Effect::Sign(statement) => statements.push(statement),
+                    other => self.carry_out(other).await,
+                }
+            }
+            events = self.sign_all(statements).await;
+        }
+    }
+
+    fn apply(&self, events: Vec<Event>) -> Vec<Effect> {
+        for event in &events {
+            if let Event::Verified { member, verdict } = event {
+                let mut missing = locked(&self.round.missing);
+                match verdict {
+                    Verdict::MissingSeeds(_) => missing.insert(*member),
+                    Verdict::Accepted | Verdict::Rejected(_) => missing.remove(member),
+                };
+            }
+        }
+        let mut machine = locked(&self.round.machine);
+        let now = now_millis();
+        events.into_iter().flat_map(|event| machine.apply(now, event)).collect()
+    }
+
+    /// Journals, then signs.
+    async fn sign_all(&self, statements: Vec<Statement>) -> Vec<Event> {
+        if statements.is_empty() {
+            return Vec::new();
+        }
+        let copy = statements.clone();
+        let verdicts = loop {
+            let batch = copy.clone();
+            match self.service.database.run(move |db| db.journal(&batch)).await {
+                Ok(verdicts) => break verdicts,
+                Err(error) => {
+                    tracing::error!(%error, "the journal cannot be written: signing nothing until it can");
+                    tokio::time::sleep(DISK_PAUSE).await;
+                }
+            }
+        };
+        let mut signed = Vec::with_capacity(statements.len());
+        for (statement, verdict) in statements.into_iter().zip(verdicts) {
+            match verdict {
+                Ok(()) => signed.push(Event::Signed { signature: sign(&self.service, &statement), statement }),
+                Err(conflict) => {
+                    let (study, round) = self.round.id();
+                    let (slot, kind) = (conflict.slot, seat::name_of(&statement));
+                    tracing::error!(study, round, slot, kind, "the journal holds another statement here: NOT signing a second one");
+                    Metrics::add(&self.service.metrics.journal_refusals, 1);
+                }
+            }
+        }
+        signed
+    }
+
+    async fn carry_out(&self, effect: Effect) {
+        let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
+        match effect {
+            Effect::Sign(_) => unreachable!("handle() collects them"),
+            Effect::Send { to, message } => seat::broadcast(&service, &round, to, &message),
+            Effect::Verify(member) => self.service.spawn(verify::run(service, round, member)),
+            Effect::Pull { member, from } => pull::start(&service, &round, member, from),
+            Effect::AnswerSeeds { to, member, numbers } => {
+                self.service.spawn(repair::answer(service, round, to, member, numbers));
+            }
+            Effect::OpenSeeds { member, sealed } => self.service.spawn(repair::open(service, round, member, sealed)),
+            Effect::Certify { set_root, size, votes } => {
+                self.service.spawn(transact::certify(service, round, set_root, size, votes));
+            }
+            Effect::Release(cohort) => self.service.spawn(release::release(service, round, cohort)),
+            Effect::FetchShare { node, root } => self.service.spawn(release::fetch(service, round, node, root)),
+            Effect::Unmask(nodes) => self.service.spawn(release::unmask(service, round, nodes)),
+            Effect::Settle { settlement, share_roots, signatures } => {
+                self.service.spawn(transact::settle(service, settlement, share_roots, signatures));
+            }
+            Effect::Report(offender) => self.report(offender).await,
+        }
+    }
+
+    async fn report(&self, offender: consilium_core::round::Offender) {
+        let (study, round) = self.round.id();
+        let evidence = view::evidence(&self.round, &offender);
+        let node = offender.node();
+        match self.service.database.run(move |db| db.add_evidence(study, round, &evidence)).await {
+            Ok(true) => tracing::warn!(study, round, node, "evidence of an offence is kept: see the round's statements"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, node, "evidence of an offence could not be kept"),
+        }
+    }
+
+    /// Writes down how the round ended, again whenever there is more to say; true when nothing more is awaited.
+    async fn wind_up(&mut self) -> bool {
+        let since = *self.over_since.get_or_insert_with(Instant::now);
+        if self.over_since.is_some_and(|at| at == since) && self.written.is_none() {
+            self.round.wipe();
+            let (study, round) = self.round.id();
+            let settled = self.round.stage() == Stage::Settled;
+            tracing::info!(study, round, settled, "the round is over");
+        }
+        match view::closed(&self.service, &self.round).await {
+            Ok(closed) if self.written.as_ref() != Some(&closed.statements) => {
+                let (study, round) = self.round.id();
+                self.written = Some(closed.statements.clone());
+                if let Err(error) = self.service.database.run(move |db| db.set_closed(study, round, &closed)).await {
+                    tracing::error!(%error, study, round, "how the round ended could not be written down");
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "how the round ended could not be read"),
+        }
+        if since.elapsed() < LINGER {
+            return false;
+        }
+        self.service.rounds.remove(&self.round);
+        true
+    }
+}

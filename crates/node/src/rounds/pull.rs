@@ -1,0 +1,76 @@
+//! Pulling contributions from peers that have signed a receipt for them. What arrives is checked like an upload, and
+//! stored only when it is complete and authentic.
+
+use super::OpenRound;
+use crate::metrics::Metrics;
+use crate::peers::FetchError;
+use crate::service::{Service, locked};
+use crate::store::StoreError;
+use alloy_primitives::Address;
+use consilium_core::certify::SetMember;
+use consilium_core::contribution::Contribution;
+use consilium_core::round::Event;
+use std::sync::Arc;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+enum PullError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the peer sent something else than the contribution with this digest")]
+    Foreign,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Carries out `Effect::Pull`, unless the contribution is on its way already.
+pub(super) fn start(service: &Arc<Service>, round: &Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
+    if locked(&round.pulling).insert(member) {
+        service.spawn(run(Arc::clone(service), Arc::clone(round), member, from));
+    }
+}
+
+async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
+    let _permit = service.pulls.acquire().await;
+    let (study, number) = round.id();
+    for node in from.into_iter().filter(|node| *node != round.me) {
+        let Some(peer) = round.address_of(node) else { continue };
+        match pull(&service, &round, &member, &peer).await {
+            Ok(()) => {
+                round.tell(Event::Stored(member));
+                break;
+            }
+            Err(error) => tracing::debug!(study, round = number, node, site = %member.site, %error, "pulling failed"),
+        }
+    }
+    locked(&round.pulling).remove(&member);
+}
+
+async fn pull(service: &Service, round: &OpenRound, member: &SetMember, peer: &Address) -> Result<(), PullError> {
+    let (study, number) = round.id();
+    let digest = &member.digest;
+    let header = service.peers.header(peer, study, number, digest, round.shape.max_header_len()).await?;
+    let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| PullError::Foreign)?;
+    let authentic = contribution.authenticate(&round.terms.domain, &round.context);
+    if contribution.site != member.site || authentic.as_ref() != Ok(digest) {
+        return Err(PullError::Foreign);
+    }
+    let length = round.shape.values_len();
+    let mut answer = service.peers.values(peer, study, number, digest).await?;
+    let mut upload = service.blobs.upload_values(digest, length).await?;
+    let mut received = 0;
+    while let Some(piece) = answer.chunk().await.map_err(FetchError::from)? {
+        received += piece.len();
+        if received > length {
+            return Err(FetchError::TooLong(length).into());
+        }
+        upload.write(&piece).await?;
+    }
+    Metrics::add(&service.metrics.bytes_in, received);
+    if received != length || !upload.finish(&contribution.body.values_hash).await? {
+        return Err(PullError::Foreign);
+    }
+    service.blobs.put_header(digest, header.into()).await?;
+    let member = *member;
+    Ok(service.database.run(move |db| db.add_contribution(study, number, &member)).await?)
+}

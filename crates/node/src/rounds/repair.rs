@@ -1,0 +1,65 @@
+//! Section 6.3: seeds for a node whose box was bad. They leave only sealed to that node's registered key, and what
+//! arrives is kept sealed.
+
+use super::verify::{self, Loaded};
+use super::{OpenRound, seat};
+use crate::metrics::Metrics;
+use crate::service::Service;
+use alloy_primitives::Bytes;
+use consilium_core::certify::SetMember;
+use consilium_core::round::Message;
+use consilium_core::seal::{BoxContext, seal_repair};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Carries out `Effect::AnswerSeeds`. The machine has checked that the asking node is entitled to these seeds.
+pub(super) async fn answer(service: Arc<Service>, round: Arc<OpenRound>, to: usize, member: SetMember, numbers: Vec<usize>) {
+    let loaded = match Loaded::read(&service, &round, &member).await {
+        Ok(loaded) => loaded,
+        Err(error) => return tracing::error!(%error, site = %member.site, "cannot answer a request for seeds"),
+    };
+    let shared = Arc::clone(&round);
+    let sealing = tokio::task::spawn_blocking(move || seal_all(&shared, &loaded, to, &member, &numbers));
+    match sealing.await {
+        Ok(sealed) if !sealed.is_empty() => {
+            tracing::info!(to, site = %member.site, seeds = sealed.len(), "sending sealed seeds to a node whose box was bad");
+            seat::broadcast(&service, &round, Some(to), &Message::Seeds { member, sealed });
+        }
+        _ => tracing::warn!(to, site = %member.site, "no seeds could be sealed: the node's KEM key is invalid"),
+    }
+}
+
+fn seal_all(round: &OpenRound, loaded: &Loaded, to: usize, member: &SetMember, numbers: &[usize]) -> BTreeMap<usize, Bytes> {
+    let Some(asking) = round.terms.committee.member(to) else { return BTreeMap::new() };
+    let seeds = loaded.seeds(round, member);
+    let context = BoxContext { ctx: round.context.of_site(member.site), digest: member.digest, node: to };
+    let mut rng = UnwrapErr(SysRng);
+    let mut sealed = BTreeMap::new();
+    for number in numbers {
+        let Some(seed) = seeds.get(number) else { continue };
+        if let Ok(bytes) = seal_repair(&asking.kem_key, &context, *number, seed, &mut rng) {
+            sealed.insert(*number, bytes.into());
+        }
+    }
+    sealed
+}
+
+/// Carries out `Effect::OpenSeeds`: keeps those answers that open and match their commitments, sealed as they came, and
+/// verifies again.
+pub(super) async fn open(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, sealed: BTreeMap<usize, Bytes>) {
+    let (study, number) = round.id();
+    let good = match Loaded::read(&service, &round, &member).await {
+        Ok(loaded) => loaded.good_answers(&round, &member, sealed),
+        Err(error) => return tracing::error!(%error, site = %member.site, "seeds of peers cannot be checked"),
+    };
+    if good.is_empty() {
+        return tracing::warn!(study, round = number, site = %member.site, "a peer sent seeds that do not match their commitments");
+    }
+    if let Err(error) = service.database.run(move |db| db.add_repairs(study, number, &member.digest, &good)).await {
+        return tracing::error!(%error, site = %member.site, "seeds of peers cannot be kept");
+    }
+    verify::run(Arc::clone(&service), Arc::clone(&round), member).await;
+    Metrics::add(&service.metrics.boxes_repaired, 1);
+}

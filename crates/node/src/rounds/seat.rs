@@ -1,0 +1,184 @@
+//! Taking a seat in a round: the checks before a node serves it, and what it resumes from after a restart.
+
+use super::actor::{self, Actor};
+use super::{Entry, OpenRound};
+use crate::service::{Service, locked, now_millis};
+use crate::store::StoreError;
+use consilium_core::release::RunningSum;
+use consilium_core::round::{ChainEvent, Event, Message, Round, Statement};
+use consilium_ledger::{Certified, Error as LedgerError, State};
+use std::sync::{Arc, Mutex};
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc};
+
+/// Lists of messages that wait for the actor at most.
+const MESSAGES: usize = 1024;
+
+/// Why a node takes no part in a round.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    /// Nobody did wrong: the study has another committee.
+    #[error("this node is not in the committee of the round's epoch")]
+    NotMember,
+    /// The sites would seal to a key that this node does not have.
+    #[error("the KEM key registered for this node is not the one in its key file: correct the key file, or rotate the key")]
+    OtherKemKey,
+    /// Section 6.9: no second sum for one subject.
+    #[error("its subject has had its sum in round {0}: there are no two sums over one subject")]
+    SubjectCertified(u64),
+    /// The chain cannot be read, or what it says is unsound.
+    #[error(transparent)]
+    Chain(#[from] LedgerError),
+    /// The node's disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal {
+    /// Whether to try again later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
+            Self::Store(_) => true,
+            Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) => false,
+        }
+    }
+}
+
+/// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once.
+pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64) -> Result<(), Refusal> {
+    if service.rounds.get(study, round).is_some() {
+        return Ok(());
+    }
+    let over = service.database.run(move |db| db.closed(study, round)).await?.is_some();
+    if over {
+        return Ok(());
+    }
+    match admit(service, study, round).await {
+        Ok(on_chain) => open(service, on_chain).await,
+        Err(refusal) if refusal.is_temporary() => Err(refusal),
+        Err(refusal) => {
+            let reason = refusal.to_string();
+            match refusal {
+                Refusal::NotMember => tracing::debug!(study, round, "no seat in this round"),
+                _ => tracing::error!(study, round, %reason, "taking no part in this round"),
+            }
+            service.rounds.insert(study, round, Entry::Refused(reason.into()));
+            Ok(())
+        }
+    }
+}
+
+/// Everything that must hold before a node serves a round. [`consilium_ledger::History::round`] runs
+/// [`consilium_core::terms::Terms::check`].
+async fn admit(service: &Service, study: u64, round: u64) -> Result<consilium_ledger::Round, Refusal> {
+    let history = service.ledger().history(study).await?;
+    let found = history.round(round).await?;
+    let committee = &found.terms.committee;
+    let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
+    let registered = committee.member(me).map(|member| member.kem_key.as_slice());
+    if registered != Some(&service.keys.kem_public_key()[..]) {
+        return Err(Refusal::OtherKemKey);
+    }
+    let earlier = history.certified_subjects().into_iter().find(|c| c.subject == found.terms.subject && c.round != round);
+    match earlier {
+        Some(certified) => Err(Refusal::SubjectCertified(certified.round)),
+        None => Ok(found),
+    }
+}
+
+/// Starts the actor with what the disk and the chain say.
+async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Result<(), Refusal> {
+    let terms = on_chain.terms.clone();
+    let (study, number, subject) = (terms.study, terms.round, terms.subject);
+    let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
+    let statements = service.database.run(move |db| db.journalled(study, number, &subject)).await?;
+    let journal = statements.into_iter().map(|statement| {
+        let signature = actor::sign(service, &statement);
+        (statement, signature)
+    });
+    let machine = Round::new(terms.clone(), me, now_millis(), journal.collect());
+    let (events, internal) = mpsc::unbounded_channel();
+    let (messages, external) = mpsc::channel(MESSAGES);
+    let round = Arc::new(OpenRound {
+        me,
+        context: terms.context(),
+        shape: terms.shape(),
+        opened: on_chain.opened,
+        machine: Mutex::new(machine),
+        certificate: Mutex::default(),
+        sum: Mutex::new(RunningSum::new(terms.program.output_len())),
+        shares: Mutex::default(),
+        missing: Mutex::default(),
+        pulling: Mutex::default(),
+        changed: Notify::new(),
+        events,
+        messages,
+        terms,
+    });
+    service.database.run(move |db| db.add_seat(study, number)).await?;
+    resume(service, &round, &on_chain).await?;
+    warn_of_unknown_peers(service, &round);
+    service.rounds.insert(study, number, Entry::Open(Arc::clone(&round)));
+    tracing::info!(study, round = number, node = me, "taking part in a round");
+    service.spawn(Actor::new(Arc::clone(service), round, internal, external).run());
+    Ok(())
+}
+
+/// Queues what is on the disk and on the chain, and asks the peers for the rest.
+async fn resume(service: &Arc<Service>, round: &Arc<OpenRound>, on_chain: &consilium_ledger::Round) -> Result<(), StoreError> {
+    let (study, number) = round.id();
+    for member in service.database.run(move |db| db.contributions(study, number)).await? {
+        if service.blobs.holds(&member.digest).await? {
+            round.tell(Event::Stored(member));
+        } else {
+            tracing::warn!(study, round = number, site = %member.site, "a contribution's blobs are gone: asking the peers for them");
+        }
+    }
+    if let Some(certificate) = &on_chain.certificate {
+        tell_certified(round, certificate);
+    }
+    if let Some(settled) = &on_chain.settlement {
+        let (share_roots, aggregate_root) = (settled.share_roots.clone(), settled.settlement.aggregateRoot);
+        round.tell(Event::Chain(ChainEvent::Settled { share_roots, aggregate_root }));
+    } else if matches!(on_chain.state_at(on_chain.read_at.timestamp), State::Void | State::Abandoned | State::Fraudulent) {
+        round.tell(Event::Chain(ChainEvent::Closed));
+    }
+    broadcast(service, round, None, &Message::Sync { receipts: Default::default() });
+    Ok(())
+}
+
+/// Tells the machine of a certificate, and remembers it for the finality check.
+pub(crate) fn tell_certified(round: &OpenRound, certificate: &Certified) {
+    let numbers = certificate.voters();
+    let voters = numbers.into_iter().filter_map(|node| round.address_of(node)).collect();
+    *locked(&round.certificate) = Some(certificate.clone());
+    let (set_root, size) = (certificate.vote.setRoot, certificate.vote.size);
+    round.tell(Event::Chain(ChainEvent::Certified { set_root, size, voters }));
+}
+
+/// Sends a message to one node, or to all others.
+pub(super) fn broadcast(service: &Service, round: &OpenRound, to: Option<usize>, message: &Message) {
+    let members = round.terms.committee.members().iter().enumerate();
+    let wanted = members.filter(|(i, _)| i + 1 != round.me && to.is_none_or(|to| i + 1 == to));
+    let addresses: Vec<_> = wanted.map(|(_, member)| member.address).collect();
+    service.peers.send(&addresses, round.terms.study, round.terms.round, message);
+}
+
+fn warn_of_unknown_peers(service: &Service, round: &OpenRound) {
+    let members = round.terms.committee.members().iter();
+    for member in members.filter(|member| member.address != service.address() && !service.peers.knows(&member.address)) {
+        tracing::warn!(peer = %member.address, "no URL of this committee member is configured: add it to [peers]");
+    }
+}
+
+/// The round that a statement is about, for the log.
+pub(super) fn name_of(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::Receipt(_) => "receipt",
+        Statement::Vote(_) => "vote",
+        Statement::Final(_) => "final",
+        Statement::ShareRoot(_) => "share root",
+        Statement::Settlement(_) => "settlement",
+    }
+}

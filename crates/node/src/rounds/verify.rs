@@ -1,0 +1,134 @@
+//! Verification of a stored contribution, on a blocking thread, as many at once as there are cores.
+
+use super::OpenRound;
+use crate::metrics::Metrics;
+use crate::service::{Service, locked};
+use crate::store::StoreError;
+use bytes::Bytes;
+use consilium_core::certify::SetMember;
+use consilium_core::contribution::Contribution;
+use consilium_core::error::Rejection;
+use consilium_core::mask::Seed;
+use consilium_core::round::{Event, Verdict};
+use consilium_core::seal::{BoxContext, KemSecret};
+use consilium_core::transcript::seed_commitment;
+use consilium_core::verify::{Accepted, Verifier};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What verification found.
+pub(super) enum Judged {
+    Accepted(Accepted),
+    Missing(Vec<usize>),
+    Rejected(Rejection),
+}
+
+/// A contribution from the disk, with everything that its verification needs.
+pub(super) struct Loaded {
+    contribution: Contribution,
+    values: Bytes,
+    repairs: BTreeMap<usize, Vec<u8>>,
+    kem: Arc<KemSecret>,
+}
+
+impl Loaded {
+    /// Reads a contribution of which header and masked vector are stored.
+    pub(super) async fn read(service: &Service, round: &OpenRound, member: &SetMember) -> Result<Self, StoreError> {
+        let damaged = || StoreError::Damaged(format!("contribution {}", member.digest));
+        let header = service.blobs.header(&member.digest).await?.ok_or_else(damaged)?;
+        let values = service.blobs.values(&member.digest).await?.ok_or_else(damaged)?;
+        let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| damaged())?;
+        let ((study, number), digest) = (round.id(), member.digest);
+        let repairs = service.database.run(move |db| db.repairs(study, number, &digest)).await?;
+        Ok(Self { contribution, values, repairs, kem: Arc::clone(service.keys.kem()) })
+    }
+
+    /// The seeds that the box and the peers' answers give and that match their commitments.
+    pub(super) fn seeds(&self, round: &OpenRound, member: &SetMember) -> BTreeMap<usize, Seed> {
+        let ctx = round.context.of_site(member.site);
+        let verifier = verifier(round);
+        let mut seeds = verifier.open_box(&ctx, member.digest, &self.contribution, &self.kem);
+        for (&number, sealed) in &self.repairs {
+            if let Some(seed) = self.open_answer(round, member, number, sealed) {
+                seeds.entry(number).or_insert(seed);
+            }
+        }
+        seeds
+    }
+
+    /// A seed that a peer sent, if it is the one that the site committed to.
+    fn open_answer(&self, round: &OpenRound, member: &SetMember, number: usize, sealed: &[u8]) -> Option<Seed> {
+        let ctx = round.context.of_site(member.site);
+        let context = BoxContext { ctx, digest: member.digest, node: round.me };
+        let seed = self.kem.open_repair(&context, number, sealed).ok()?;
+        let commitment = seed_commitment(&ctx, number as u64, seed.expose());
+        (self.contribution.body.commitments.get(number) == Some(&commitment)).then_some(seed)
+    }
+
+    /// Those of a peer's answers that are worth keeping.
+    pub(super) fn good_answers(
+        &self,
+        round: &OpenRound,
+        member: &SetMember,
+        sealed: BTreeMap<usize, alloy_primitives::Bytes>,
+    ) -> BTreeMap<usize, alloy_primitives::Bytes> {
+        sealed.into_iter().filter(|(number, bytes)| self.open_answer(round, member, *number, bytes).is_some()).collect()
+    }
+
+    /// Verifies. Takes a core for as long as it lasts.
+    pub(super) fn judge(&self, round: &OpenRound, member: &SetMember) -> Judged {
+        let ctx = round.context.of_site(member.site);
+        let verifier = verifier(round);
+        let seeds = self.seeds(round, member);
+        let missing = verifier.missing_seeds(&seeds);
+        if !missing.is_empty() {
+            return Judged::Missing(missing);
+        }
+        match verifier.verify(member.site, &ctx, &self.contribution.body, &self.values, &seeds) {
+            Ok(accepted) => Judged::Accepted(accepted),
+            Err(step) => Judged::Rejected(step),
+        }
+    }
+}
+
+fn verifier(round: &OpenRound) -> Verifier<'_> {
+    Verifier { committee: round.terms.committee.sizes(), program: &*round.terms.program, node: round.me }
+}
+
+/// Reads and verifies a contribution.
+pub(super) async fn judge(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<Judged, StoreError> {
+    let _permit = service.cores.acquire().await;
+    let loaded = Loaded::read(service, round, &member).await?;
+    let round = Arc::clone(round);
+    let start = Instant::now();
+    let judged = tokio::task::spawn_blocking(move || loaded.judge(&round, &member)).await;
+    service.metrics.verified(start.elapsed());
+    judged.map_err(|_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest)))
+}
+
+/// Carries out `Effect::Verify`: the share goes into the running sum, the verdict to the machine.
+pub(super) async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember) {
+    let (study, number) = round.id();
+    let verdict = match judge(&service, &round, member).await {
+        Ok(Judged::Accepted(accepted)) => {
+            locked(&round.sum).add(&accepted);
+            Metrics::add(&service.metrics.accepted, 1);
+            Verdict::Accepted
+        }
+        Ok(Judged::Missing(seeds)) => {
+            tracing::warn!(study, round = number, site = %member.site, missing = seeds.len(), "a box does not open: asking the peers");
+            Verdict::MissingSeeds(seeds)
+        }
+        Ok(Judged::Rejected(step)) => {
+            tracing::warn!(study, round = number, site = %member.site, %step, "a contribution is rejected");
+            service.metrics.rejected(step);
+            Verdict::Rejected(step)
+        }
+        Err(error) => {
+            tracing::error!(%error, study, round = number, site = %member.site, "a contribution cannot be verified");
+            return;
+        }
+    };
+    round.tell(Event::Verified { member, verdict });
+}

@@ -1,0 +1,120 @@
+//! What the API shows of a round, while it is open and after its end.
+
+use super::OpenRound;
+use crate::service::{Service, locked, now_seconds};
+use crate::store::{ClosedRound, StoreError};
+use alloy_primitives::Address;
+use consilium_core::audit::Evidence;
+use consilium_core::eip712::Signed;
+use consilium_core::round::{Offender, Round, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, Stage};
+use serde_json::{Value, json};
+
+pub(crate) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Collecting => "collecting",
+        Stage::Certified => "certified",
+        Stage::Final => "final",
+        Stage::Settled => "settled",
+        Stage::Closed => "closed",
+    }
+}
+
+impl OpenRound {
+    /// The answer of `GET /v1/studies/S/rounds/R`.
+    pub(crate) fn status(&self) -> Value {
+        let machine = locked(&self.machine);
+        let certificate = locked(&self.certificate).clone();
+        let rejected = machine.rejected().iter();
+        let rejected: Vec<Value> = rejected
+            .map(|(member, step)| json!({"site": member.site, "digest": member.digest, "step": step.to_string()}))
+            .collect();
+        json!({
+            "stage": stage_name(machine.stage()),
+            "accepted": machine.accepted().len(),
+            "certified_sites": certificate.as_ref().map_or(0, |c| c.vote.size),
+            "rejected": rejected,
+            "set_root": certificate.as_ref().map(|c| c.vote.setRoot),
+            "size": certificate.as_ref().map(|c| c.vote.size),
+        })
+    }
+
+    /// The answer of `.../set`.
+    pub(crate) fn set(&self) -> Option<Value> {
+        locked(&self.machine).certified().map(|cohort| json!({ "members": cohort }))
+    }
+
+    /// The answer of `.../receipts/SITE`.
+    pub(crate) fn receipts(&self, site: &Address) -> Vec<Value> {
+        locked(&self.machine).receipts_of(site).iter().map(receipt).collect()
+    }
+
+    /// The answer of `.../statements`, with the evidence that is kept.
+    pub(crate) fn statements(&self, evidence: Vec<Value>) -> Value {
+        let machine = locked(&self.machine);
+        let sites = self.terms.sites.iter().flat_map(|site| machine.receipts_of(site));
+        json!({
+            "receipts": sites.map(|signed| receipt(&signed)).collect::<Vec<_>>(),
+            "finals": machine.finals(),
+            "share_roots": machine.share_roots(),
+            "settlements": settlements(&machine),
+            "evidence": evidence,
+        })
+    }
+}
+
+fn settlements(machine: &Round) -> Vec<SignedSettlement> {
+    machine.settlements()
+}
+
+fn receipt(signed: &SignedReceipt) -> Value {
+    json!(signed)
+}
+
+/// What is kept of a round after its end.
+pub(super) async fn closed(service: &Service, round: &OpenRound) -> Result<ClosedRound, StoreError> {
+    let (study, number) = round.id();
+    let evidence = service.database.run(move |db| db.evidence(study, number)).await?;
+    let (status, set, statements) = (round.status(), round.set(), round.statements(evidence));
+    Ok(ClosedRound { at: now_seconds(), forgotten: false, status, set, statements })
+}
+
+/// Evidence as the API shows it: everything that a verifier needs.
+pub(super) fn evidence(round: &OpenRound, offender: &Offender) -> Value {
+    let address = round.address_of(offender.node());
+    let (offence, statements): (&str, Vec<Value>) = match offender {
+        Offender::Finals(node, pair) => ("two-finals", pair.iter().map(|said| final_of(*node, said)).collect()),
+        Offender::ShareRoots(node, pair) => ("two-share-roots", pair.iter().map(|said| share_root_of(*node, said)).collect()),
+        Offender::Settlements(node, pair) => ("two-settlements", pair.iter().map(|said| settlement_of(*node, said)).collect()),
+        Offender::WrongShareRoot(node, said) => ("wrong-share-root", vec![share_root_of(*node, said)]),
+    };
+    json!({"offence": offence, "node": offender.node(), "address": address, "statements": statements})
+}
+
+fn final_of(node: usize, said: &Evidence<consilium_core::eip712::Final>) -> Value {
+    let signed = SignedFinal { node, set_root: said.statement.setRoot, signature: said.signature };
+    with(json!(signed), &[("round", json!(said.statement.round)), ("subject", json!(said.statement.subject))])
+}
+
+fn share_root_of(node: usize, said: &Evidence<consilium_core::eip712::ShareRoot>) -> Value {
+    let signature: Signed = said.signature;
+    json!(SignedShareRoot { node, set_root: said.statement.setRoot, root: said.statement.root, signature })
+}
+
+fn settlement_of(node: usize, said: &Evidence<consilium_core::eip712::Settlement>) -> Value {
+    let s = &said.statement;
+    json!(SignedSettlement {
+        node,
+        set_root: s.setRoot,
+        share_roots_hash: s.shareRootsHash,
+        aggregate_root: s.aggregateRoot,
+        reward_root: s.rewardRoot,
+        signature: said.signature,
+    })
+}
+
+fn with(mut value: Value, more: &[(&str, Value)]) -> Value {
+    for (key, item) in more {
+        value[*key] = item.clone();
+    }
+    value
+}

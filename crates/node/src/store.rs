@@ -1,0 +1,59 @@
+//! What a node keeps: blobs by content address (`blobs`), small durable state (`database`), and the journal that makes
+//! sure nothing is ever signed twice (`journal`).
+//!
+//! Nothing secret is in here: seeds stay in the sealed boxes in which they came.
+
+mod blobs;
+mod database;
+mod journal;
+
+pub(crate) use blobs::Blobs;
+pub(crate) use database::{ClosedRound, Database};
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// The node's own disk failed, or holds what the node did not write.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the database in the data folder failed: {0}; check the disk")]
+    Database(Box<redb::Error>),
+    /// Another process has the data folder open.
+    #[error("{} is in use by another process: every node needs a data folder of its own", .0.display())]
+    InUse(PathBuf),
+    /// A blob cannot be read or written.
+    #[error("a blob in the data folder cannot be read or written: {0}; check the disk")]
+    Blob(object_store::Error),
+    /// The folder cannot be made.
+    #[error("cannot use the data folder {}: {source}", path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The folder belongs to another node or deployment.
+    #[error("the data folder belongs to {found}, this node is {expected}: give every node and deployment its own folder")]
+    Foreign {
+        /// What the folder says.
+        found: String,
+        /// What is configured.
+        expected: String,
+    },
+    /// A record cannot be read back.
+    #[error("the record {0} in the data folder is damaged: restore the folder from a backup, do not delete it, the journal is in it")]
+    Damaged(String),
+}
+
+macro_rules! from_database {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+
+from_database!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);

@@ -1,0 +1,299 @@
+//! Small durable state in one redb file. Keys are texts whose order groups them by study and round.
+
+use super::StoreError;
+use alloy_primitives::{B256, keccak256};
+use consilium_core::certify::SetMember;
+use consilium_ledger::Cursor;
+use redb::{Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Table = TableDefinition<'static, &'static str, &'static [u8]>;
+
+const META: Table = Table::new("meta");
+const CONTRIBUTIONS: Table = Table::new("contributions");
+const REPAIRS: Table = Table::new("repairs");
+const EVIDENCE: Table = Table::new("evidence");
+const CLOSED: Table = Table::new("closed");
+const SEATS: Table = Table::new("seats");
+pub(super) const JOURNAL: Table = Table::new("journal");
+
+/// How long an opening waits for a previous owner in this process to let go.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// The database; clones share it. All methods block on the disk: call them through [`Database::run`].
+#[derive(Clone)]
+pub(crate) struct Database(Arc<redb::Database>);
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+/// What is kept about a round after its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClosedRound {
+    /// Unix seconds of the end.
+    pub(crate) at: u64,
+    /// Whether masked vectors and boxes have been deleted.
+    pub(crate) forgotten: bool,
+    /// The answer of `GET /v1/studies/S/rounds/R`.
+    pub(crate) status: serde_json::Value,
+    /// The answer of `.../set`, if the set is known.
+    pub(crate) set: Option<serde_json::Value>,
+    /// The answer of `.../statements`.
+    pub(crate) statements: serde_json::Value,
+}
+
+pub(super) fn round_key(study: u64, round: u64) -> String {
+    format!("{study:016x}/{round:016x}/")
+}
+
+impl Database {
+    /// Opens or creates the file, and checks that it belongs to this node and deployment.
+    pub(crate) fn open(path: &Path, owner: &str) -> Result<Self, StoreError> {
+        let end = Instant::now() + HANDOVER;
+        let opened = loop {
+            match redb::Database::create(path) {
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path.to_owned())),
+                other => break other?,
+            }
+        };
+        let database = Self(Arc::new(opened));
+        database.write(Durability::Immediate, |transaction| {
+            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, JOURNAL] {
+                transaction.open_table(table)?;
+            }
+            let mut meta = transaction.open_table(META)?;
+            let found = meta.get("owner")?.map(|value| String::from_utf8_lossy(value.value()).into_owned());
+            match found {
+                Some(found) if found != owner => Err(StoreError::Foreign { found, expected: owner.to_owned() }),
+                Some(_) => Ok(()),
+                None => Ok(meta.insert("owner", owner.as_bytes()).map(drop)?),
+            }
+        })?;
+        Ok(database)
+    }
+
+    /// Runs a blocking piece of work on the database where it may block.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let database = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&database)).await;
+        done.unwrap_or_else(|stopped| match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Damaged("of a node that is stopping".into())),
+        })
+    }
+
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut transaction = self.0.begin_write()?;
+        transaction.set_durability(durability)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    fn put(&self, table: Table, key: &str, value: &[u8], durability: Durability) -> Result<(), StoreError> {
+        self.write(durability, |transaction| Ok(transaction.open_table(table)?.insert(key, value).map(drop)?))
+    }
+
+    fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, StoreError> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        let Some(value) = table.get(key)? else { return Ok(None) };
+        serde_json::from_slice(value.value()).map(Some).map_err(|_| StoreError::Damaged(key.to_owned()))
+    }
+
+    /// Keys, without the prefix, and values under a prefix.
+    pub(super) fn under(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let table = self.0.begin_read()?.open_table(table)?;
+        let mut found = Vec::new();
+        for entry in table.range(prefix..)? {
+            let (key, value) = entry?;
+            let Some(rest) = key.value().strip_prefix(prefix) else { break };
+            found.push((rest.to_owned(), value.value().to_vec()));
+        }
+        Ok(found)
+    }
+
+    fn remove_under(&self, table: Table, prefix: &str) -> Result<(), StoreError> {
+        let keys = self.under(table, prefix)?;
+        self.write(Durability::Immediate, |transaction| {
+            let mut table = transaction.open_table(table)?;
+            for (rest, _) in &keys {
+                table.remove(format!("{prefix}{rest}").as_str())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How far the chain was read.
+    pub(crate) fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
+        self.get(META, "cursor")
+    }
+
+    pub(crate) fn set_cursor(&self, cursor: &Cursor) -> Result<(), StoreError> {
+        self.put(META, "cursor", &json(cursor), Durability::None)
+    }
+
+    /// Notes a stored contribution. It reaches the disk with the receipt that promises to hold it, at the latest.
+    pub(crate) fn add_contribution(&self, study: u64, round: u64, member: &SetMember) -> Result<(), StoreError> {
+        let key = format!("{}{}/{}", round_key(study, round), hex::encode(member.site), hex::encode(member.digest));
+        self.put(CONTRIBUTIONS, &key, &json(member), Durability::None)
+    }
+
+    pub(crate) fn contributions(&self, study: u64, round: u64) -> Result<Vec<SetMember>, StoreError> {
+        let found = self.under(CONTRIBUTIONS, &round_key(study, round))?;
+        found.into_iter().map(|(key, value)| parse(&key, &value)).collect()
+    }
+
+    /// Keeps sealed seeds that peers sent, as they came.
+    pub(crate) fn add_repairs(
+        &self,
+        study: u64,
+        round: u64,
+        digest: &B256,
+        sealed: &BTreeMap<usize, alloy_primitives::Bytes>,
+    ) -> Result<(), StoreError> {
+        self.write(Durability::None, |transaction| {
+            let mut table = transaction.open_table(REPAIRS)?;
+            for (number, bytes) in sealed {
+                let key = format!("{}{}/{number:04}", round_key(study, round), hex::encode(digest));
+                table.insert(key.as_str(), &bytes[..])?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn repairs(&self, study: u64, round: u64, digest: &B256) -> Result<BTreeMap<usize, Vec<u8>>, StoreError> {
+        let found = self.under(REPAIRS, &format!("{}{}/", round_key(study, round), hex::encode(digest)))?;
+        let number = |key: String| key.parse().map_err(|_| StoreError::Damaged(key));
+        found.into_iter().map(|(key, sealed)| Ok((number(key)?, sealed))).collect()
+    }
+
+    /// Keeps evidence of an offence; the same twice is kept once. Whether it is new.
+    pub(crate) fn add_evidence(&self, study: u64, round: u64, evidence: &serde_json::Value) -> Result<bool, StoreError> {
+        let bytes = json(evidence);
+        let key = format!("{}{}", round_key(study, round), hex::encode(keccak256(&bytes)));
+        if self.get::<serde_json::Value>(EVIDENCE, &key)?.is_some() {
+            return Ok(false);
+        }
+        self.put(EVIDENCE, &key, &bytes, Durability::Immediate).map(|()| true)
+    }
+
+    pub(crate) fn evidence(&self, study: u64, round: u64) -> Result<Vec<serde_json::Value>, StoreError> {
+        let found = self.under(EVIDENCE, &round_key(study, round))?;
+        found.into_iter().map(|(key, value)| parse(&key, &value)).collect()
+    }
+
+    pub(crate) fn closed(&self, study: u64, round: u64) -> Result<Option<ClosedRound>, StoreError> {
+        self.get(CLOSED, &round_key(study, round))
+    }
+
+    /// Writes down how a round ended.
+    pub(crate) fn set_closed(&self, study: u64, round: u64, closed: &ClosedRound) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.write(Durability::Immediate, |transaction| {
+            transaction.open_table(SEATS)?.remove(key.as_str())?;
+            Ok(transaction.open_table(CLOSED)?.insert(key.as_str(), json(closed).as_slice()).map(drop)?)
+        })
+    }
+
+    /// Forgets that a round ended, because its end is no longer on the chain.
+    pub(crate) fn reopen(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.write(Durability::Immediate, |transaction| Ok(transaction.open_table(CLOSED)?.remove(key.as_str()).map(drop)?))
+    }
+
+    /// Every round that has ended here.
+    pub(crate) fn all_closed(&self) -> Result<Vec<((u64, u64), ClosedRound)>, StoreError> {
+        let found = self.under(CLOSED, "")?;
+        found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, parse(&key, &value)?))).collect()
+    }
+
+    /// Notes that this node takes part in a round. It reaches the disk no later than a cursor beyond the opening.
+    pub(crate) fn add_seat(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        self.put(SEATS, &round_key(study, round), b"{}", Durability::None)
+    }
+
+    /// The rounds in which this node takes part and that have not ended.
+    pub(crate) fn seats(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.under(SEATS, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
+    }
+
+    /// Forgets that contributions and sealed seeds of a round were here. Journal and evidence stay.
+    pub(crate) fn forget(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.remove_under(REPAIRS, &key)?;
+        self.remove_under(CONTRIBUTIONS, &key)
+    }
+}
+
+pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| unreachable!("records have string keys and no failing serializers"))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value).map_err(|_| StoreError::Damaged(key.to_owned()))
+}
+
+fn parse_round(key: &str) -> Result<(u64, u64), StoreError> {
+    let mut parts = key.split('/').map(|part| u64::from_str_radix(part, 16).ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(study), Some(round)) => Ok((study, round)),
+        _ => Err(StoreError::Damaged(key.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Address;
+
+    #[test]
+    fn a_folder_belongs_to_one_node_and_to_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.redb");
+        let first = Database::open(&path, "node a").unwrap();
+        drop(first);
+        let error = Database::open(&path, "node b").unwrap_err().to_string();
+        assert!(error.contains("node a") && error.contains("its own folder"), "{error}");
+    }
+
+    #[test]
+    fn records_are_found_by_round_and_forgotten_by_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        let member = |byte| SetMember { site: Address::repeat_byte(byte), digest: B256::repeat_byte(byte) };
+        database.add_contribution(1, 1, &member(1)).unwrap();
+        database.add_contribution(1, 2, &member(2)).unwrap();
+        database.add_contribution(1, 0x10, &member(3)).unwrap();
+        let sealed = [(0, vec![1u8; 4].into()), (12, vec![2u8; 4].into())].into();
+        database.add_repairs(1, 2, &member(2).digest, &sealed).unwrap();
+        assert_eq!(database.contributions(1, 2).unwrap(), [member(2)]);
+        database.add_seat(1, 16).unwrap();
+        assert_eq!(database.seats().unwrap(), [(1, 16)]);
+        assert_eq!(database.repairs(1, 2, &member(2).digest).unwrap(), [(0, vec![1; 4]), (12, vec![2; 4])].into());
+        database.forget(1, 2).unwrap();
+        assert!(database.contributions(1, 2).unwrap().is_empty() && database.repairs(1, 2, &member(2).digest).unwrap().is_empty());
+        assert_eq!(database.contributions(1, 1).unwrap(), [member(1)]);
+        let said = serde_json::json!({"offence": "two finals"});
+        assert!(database.add_evidence(1, 2, &said).unwrap());
+        assert!(!database.add_evidence(1, 2, &said).unwrap());
+        assert_eq!(database.evidence(1, 2).unwrap(), [said]);
+    }
+}
