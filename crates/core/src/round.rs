@@ -459,6 +459,12 @@ impl Round {
         self.settling.share_roots.values().cloned().collect()
     }
 
+    /// Settlements that nodes have signed, for auditors.
+    #[must_use]
+    pub fn settlements(&self) -> Vec<SignedSettlement> {
+        self.settling.settlements.values().cloned().collect()
+    }
+
     /// Finals that nodes have signed, for auditors.
     #[must_use]
     pub fn finals(&self) -> Vec<SignedFinal> {
