@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(15);
 /// Slowest node, in bytes a second, that an answer is waited for, after [`SILENCE`].
 const SLOWEST: u64 = 200_000;
+/// How often a busy node is asked again, and after how long, times the number of the attempt.
+const RETRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of an error that are read.
 const ERROR_BYTES: usize = 4096;
 
@@ -129,14 +132,24 @@ impl Client {
         let path = format!("/v1/studies/{}/rounds/{}/{}", route.study, route.round, route.rest);
         let unreachable = |error: &reqwest::Error| FetchError::Unreachable { url: shown(base), reason: innermost(error) };
         let patience = SILENCE + Duration::from_secs(route.limit as u64 / SLOWEST);
-        let mut request = self.http.get(format!("{}{path}", base.as_str().trim_end_matches('/'))).timeout(patience);
-        if capability && let Some(key) = &self.key {
-            request = request.header("Authorization", self.capability(key, &route, &path));
-        }
-        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
-        if !response.status().is_success() {
-            return Err(refusal(response, shown(base)).await);
-        }
+        let target = format!("{}{path}", base.as_str().trim_end_matches('/'));
+        let mut attempt = 0;
+        let mut response = loop {
+            let mut request = self.http.get(&target).timeout(patience);
+            if capability && let Some(key) = &self.key {
+                request = request.header("Authorization", self.capability(key, &route, &path));
+            }
+            let response = request.send().await.map_err(|error| unreachable(&error))?;
+            if response.status().is_success() {
+                break response;
+            }
+            let busy = matches!(response.status().as_u16(), 429 | 503);
+            if !busy || attempt == RETRIES {
+                return Err(refusal(response, shown(base)).await);
+            }
+            attempt += 1;
+            tokio::time::sleep(PAUSE * attempt).await;
+        };
         let mut left = route.limit;
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
             left = left.checked_sub(chunk.len()).ok_or_else(|| FetchError::TooLarge { url: shown(base), limit: route.limit })?;

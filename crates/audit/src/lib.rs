@@ -1,7 +1,7 @@
 //! The auditor: recomputes a study from the chain and the nodes, and says what holds.
 //!
 //! **Who.** An *auditor* is anyone with a chain endpoint (public audit), or someone whom a study's sponsor has named on
-//! chain and who holds that key (full audit). It shares no folder, no database and no code path with the nodes: it has
+//! chain and who holds that key (full audit). It shares no folder and no database with the nodes: it has
 //! sockets, the protocol's predicates (`consilium-core`) and the chain's data (`consilium-ledger`).
 //!
 //! **What is checked**, in order:

@@ -2,10 +2,10 @@
 
 use crate::report::{Book, Check, Line, Scope, Status};
 use crate::round::Case;
-use crate::statements::Gathered;
+use crate::statements::{FinalOfRound, Gathered};
 use consilium_core::audit::{self, Contradicts, Evidence, Offence, contradiction, share_root_offence};
 use consilium_core::eip712::Signed;
-use consilium_core::round::{SignedFinal, SignedSettlement, SignedShareRoot};
+use consilium_core::round::{SignedSettlement, SignedShareRoot};
 use consilium_core::terms::Terms;
 use consilium_ledger::Certified;
 use serde::Serialize;
@@ -140,8 +140,10 @@ fn judge_share_roots(case: &Case<'_>, off: &BTreeSet<usize>, agreeing: &BTreeSet
 
 fn contradictions(case: &Case<'_>, gathered: &Gathered, book: &mut Book) {
     let terms = &case.round.terms;
-    let finals = |s: &SignedFinal, t: &Terms| (s.node, evidence(s.statement(t), s.signature));
-    pairs(case, &gathered.finals, |s| finals(s, terms), "two Finals for one subject", book);
+    let here = gathered.finals.iter().map(|signed| FinalOfRound { round: terms.round, signed: signed.clone() });
+    let finals: Vec<FinalOfRound> = here.chain(gathered.elsewhere.iter().cloned()).collect();
+    let said = |s: &FinalOfRound, t: &Terms| (s.signed.node, evidence(s.statement(t), s.signed.signature));
+    pairs(case, &finals, |s| said(s, terms), "two Finals for one subject", book);
     let roots = |s: &SignedShareRoot, t: &Terms| (s.node, evidence(s.statement(t), s.signature));
     pairs(case, &gathered.share_roots, |s| roots(s, terms), "two share roots for one round", book);
     let results = |s: &SignedSettlement, t: &Terms| (s.node, evidence(s.statement(t), s.signature));

@@ -129,7 +129,7 @@ async fn certified(endpoints: &Endpoints, view: &View, case: &Case<'_>, certific
             book.unavailable(Check::Finality, scope, reason);
         }
         Ok(Standing::Replaced) => {
-            book.fail(Check::Finality, scope, "the block with the certificate has been replaced by another")
+            book.fail(Check::Finality, scope, "the block with the certificate has been replaced by another");
         }
         Err(error) => book.write(status_of(&error), Check::Finality, scope, error.to_string()),
     }
@@ -248,17 +248,17 @@ fn receipts(case: &Case<'_>, cohort: &Cohort, gathered: &Gathered, book: &mut Bo
     }
     if lacking.len() > 8 {
         let reason = format!("{} members in all lack receipts", lacking.len());
-        missing_line(gathered, Check::Receipts, case.scope(), reason, book);
+        missing_line(gathered, Check::Receipts, case.scope(), &reason, book);
     }
 }
 
 /// Signatures that must exist and that nobody shows.
 fn missing(case: &Case<'_>, gathered: &Gathered, check: Check, scope: Scope, found: usize, what: &str, book: &mut Book) {
     let reason = format!("only {found} {what} are shown, {} must exist", case.quorum());
-    missing_line(gathered, check, scope, reason, book);
+    missing_line(gathered, check, scope, &reason, book);
 }
 
-fn missing_line(gathered: &Gathered, check: Check, scope: Scope, reason: String, book: &mut Book) {
+fn missing_line(gathered: &Gathered, check: Check, scope: Scope, reason: &str, book: &mut Book) {
     if gathered.complete {
         book.fail(check, scope, format!("{reason}, and every node has answered"));
     } else {

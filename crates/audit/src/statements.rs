@@ -6,13 +6,13 @@ use crate::report::{Book, Check};
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct;
 use consilium_core::certify::SetMember;
-use consilium_core::eip712::Signed;
+use consilium_core::eip712::{Final, Signed};
 use consilium_core::error::SignatureError;
 use consilium_core::round::{SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot};
 use consilium_core::terms::Terms;
 use futures::future::join_all;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,9 +31,25 @@ pub(crate) struct Gathered {
     pub(crate) finals: Vec<SignedFinal>,
     pub(crate) share_roots: Vec<SignedShareRoot>,
     pub(crate) settlements: Vec<SignedSettlement>,
+    /// Finals with their round, out of nodes' evidence: two of them may be of two rounds over one subject.
+    pub(crate) elsewhere: Vec<FinalOfRound>,
     /// Whether every node answered.
     pub(crate) complete: bool,
     checked: BTreeSet<(usize, B256, Signed)>,
+}
+
+/// A Final of this round or of another one over the same subject.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FinalOfRound {
+    pub(crate) round: u64,
+    #[serde(flatten)]
+    pub(crate) signed: SignedFinal,
+}
+
+impl FinalOfRound {
+    pub(crate) fn statement(&self, terms: &Terms) -> Final {
+        Final { round: self.round, ..self.signed.statement(terms) }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +133,24 @@ kind!(SignedFinal, Final, "Final", Check::Finals, |said, all| push(&mut all.fina
 kind!(SignedShareRoot, ShareRoot, "share root", Check::ShareRoots, |said, all| push(&mut all.share_roots, said, |s| s.node));
 kind!(SignedSettlement, Settlement, "settlement", Check::Settlement, |said, all| push(&mut all.settlements, said, |s| s.node));
 
+impl Kind for FinalOfRound {
+    const NAME: &'static str = "Final";
+    const CHECK: Check = Check::Finals;
+    type Struct = Final;
+    fn node(&self) -> usize {
+        self.signed.node
+    }
+    fn signature(&self) -> Signed {
+        self.signed.signature
+    }
+    fn said(&self, terms: &Terms) -> Final {
+        self.statement(terms)
+    }
+    fn keep(self, gathered: &mut Gathered) {
+        push(&mut gathered.elsewhere, self, |said| said.signed.node);
+    }
+}
+
 impl Gathered {
     fn take(&mut self, terms: &Terms, peer: &Peer, served: Served, blames: &mut Blames) {
         self.take_all::<SignedReceipt>(terms, peer, served.receipts, blames);
@@ -176,6 +210,7 @@ impl Gathered {
                     self.harvest_as::<SignedShareRoot>(terms, item);
                 } else if has("signature") && has("set_root") {
                     self.harvest_as::<SignedFinal>(terms, item);
+                    self.harvest_as::<FinalOfRound>(terms, item);
                 }
                 fields.values().for_each(|item| self.harvest(terms, item));
             }

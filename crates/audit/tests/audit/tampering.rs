@@ -259,6 +259,19 @@ async fn evidence_that_a_node_holds_is_taken_up_whatever_its_frame() {
     assert!(matches!(line.scope, Scope::Node { node: 2, .. }));
 }
 
+#[tokio::test]
+async fn a_final_of_another_round_over_the_same_subject_is_a_contradiction_that_evidence_shows() {
+    let (world, played) = World::settled().await;
+    let (subject, set_root) = (played.terms.subject, B256::repeat_byte(9));
+    let said = Final { study: 1, subject, round: 8, setRoot: set_root };
+    let other = json!({ "node": 3, "set_root": set_root, "signature": world.sign(3, &said), "round": 8, "subject": subject });
+    let evidence = json!([{ "offence": "two-finals", "node": 3, "statements": [other] }]);
+    world.edit_json(5, &statements(&played), |all| all["evidence"] = evidence);
+    let report = world.auditor().audit_public(1).await;
+    let line = says(&report, Status::Note, Check::Statements, "two Finals for one subject").unwrap_or_else(|| panic!("{report}"));
+    assert!(matches!(line.scope, Scope::Node { node: 3, .. }), "{report}");
+}
+
 fn played_root(played: &Played) -> B256 {
     consilium_core::certify::Cohort::new(played.members.clone()).unwrap().root()
 }
