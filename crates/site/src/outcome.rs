@@ -79,17 +79,19 @@ impl Site {
     /// [`Error::StillRunning`] after the configured time; [`Error::NoResult`] when no node serves what the chain says;
     /// [`Error::Refused`] for a committee that this site was not told.
     pub async fn await_result(&self, study: u64, round: u64) -> Result<Outcome, Error> {
-        let started = Instant::now();
-        let mut seen = None;
+        let (started, mut seen, mut failing) = (Instant::now(), None, None);
         loop {
             let state = match self.look(study, round, &mut seen).await {
                 Ok(Look::Over(outcome)) => return Ok(*outcome),
-                Ok(Look::Running(state, until)) if self.has_time(started, until) => state,
+                Ok(Look::Running(state, until)) if self.has_time(started, until) => {
+                    failing = None;
+                    state
+                }
                 Ok(Look::Running(state, _)) => {
                     let seconds = started.elapsed().as_secs_f64();
                     return Err(Error::StillRunning { study, round, state, seconds });
                 }
-                Err(error) if error.is_temporary() && self.has_time(started, u64::MAX) => {
+                Err(Error::Ledger(error)) if error.is_temporary() && self.has_patience(&mut failing) => {
                     self.tell(Progress::ChainFailed(error.to_string()));
                     "unknown"
                 }
@@ -113,6 +115,11 @@ impl Site {
         let next = apply_mean(base, checked.aggregate.mean())?;
         self.trust_model(study, next.model_digest()).await?;
         Ok(next)
+    }
+
+    /// An unreachable chain is asked again, as long as a delivery may take.
+    fn has_patience(&self, failing: &mut Option<Instant>) -> bool {
+        failing.get_or_insert_with(Instant::now).elapsed() < seconds(self.config().timeouts.deliver)
     }
 
     fn has_time(&self, started: Instant, until: u64) -> bool {
