@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Proposals and votes.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
-    /// Sets by root: at most one a proposer, and the certified one.
+    /// Sets by root: the latest of each proposer, those that this node voted for, and the certified one.
     cohorts: BTreeMap<B256, Cohort>,
     /// The latest proposal of each node.
     proposals: BTreeMap<usize, B256>,
@@ -17,6 +17,8 @@ pub(super) struct Agreed {
     votes: BTreeMap<(B256, u32), BTreeMap<usize, Signed>>,
     /// Roots that this node has asked to sign, or signed.
     voted: BTreeSet<B256>,
+    /// How many different sets of each proposer this node voted for.
+    voted_for: BTreeMap<usize, u64>,
     proposed_at: Option<u64>,
     quorum_at: Option<u64>,
     submitted_at: Option<u64>,
@@ -57,8 +59,8 @@ impl Round {
             return;
         }
         self.propose(effects);
-        for root in self.agreed.proposals.values().copied().collect::<BTreeSet<_>>() {
-            self.vote(root, effects);
+        for (proposer, root) in self.agreed.proposals.clone() {
+            self.vote(proposer, root, effects);
         }
         self.submit_certificate(effects);
     }
@@ -73,10 +75,17 @@ impl Round {
         let members: Vec<SetMember> = self.collected.certificates().keys().copied().collect();
         let Ok(cohort) = Cohort::new(members) else { return };
         let root = cohort.root();
-        if self.terms.allows(&cohort) && self.holds(&cohort) && !self.agreed.voted.contains(&root) {
+        let proposed = self.agreed.proposals.get(&self.me) == Some(&root);
+        if self.terms.allows(&cohort) && self.holds(&cohort) && !proposed {
             self.agreed.proposed_at = Some(self.now);
             self.adopt(self.me, root, cohort);
-            self.sign_vote(root, effects);
+            if self.agreed.voted.contains(&root) {
+                // Somebody else proposed it, perhaps not to everyone.
+                let again = self.agreed.proposal(self.me, &root);
+                effects.extend(again.map(|message| Effect::Send { to: None, message }));
+            } else {
+                self.sign_vote(root, effects);
+            }
         }
     }
 
@@ -84,13 +93,15 @@ impl Round {
         cohort.members().iter().all(|member| self.collected.held.contains(member))
     }
 
-    /// Keeps a proposed set; the proposer's previous one goes, unless somebody else proposed it too.
+    /// Keeps a proposed set; the proposer's previous one goes, unless somebody else proposed it too or this node voted
+    /// for it: a set with votes may yet be certified, and somebody must know its members then.
     fn adopt(&mut self, node: usize, root: B256, cohort: Cohort) {
         let previous = self.agreed.proposals.insert(node, root);
         self.agreed.cohorts.insert(root, cohort);
         if let Some(previous) = previous.filter(|previous| *previous != root) {
             let certified = self.certificate.as_ref().is_some_and(|c| c.set_root == previous);
-            if !certified && !self.agreed.proposals.values().any(|other| *other == previous) {
+            let voted = self.agreed.voted.contains(&previous);
+            if !certified && !voted && !self.agreed.proposals.values().any(|other| *other == previous) {
                 self.agreed.cohorts.remove(&previous);
             }
         }
@@ -101,7 +112,9 @@ impl Round {
         if vote.set_root != root || vote.size != cohort.size() || !self.terms.allows(&cohort) || !self.is_genuine_vote(vote) {
             return;
         }
-        self.progressed();
+        if self.agreed.proposals.get(&vote.node) != Some(&root) {
+            self.progressed();
+        }
         self.adopt(vote.node, root, cohort);
         self.send_omitted(vote.node, &root, effects);
         self.record_vote(vote);
@@ -118,8 +131,9 @@ impl Round {
         let root = cohort.root();
         if self.certificate.as_ref().is_some_and(|c| c.set_root == root && c.size == cohort.size()) && self.terms.allows(&cohort)
         {
-            self.progressed();
-            self.agreed.cohorts.insert(root, cohort);
+            if self.agreed.cohorts.insert(root, cohort).is_none() {
+                self.progressed();
+            }
         }
     }
 
@@ -132,9 +146,10 @@ impl Round {
         self.terms.domain.check(&vote.statement(&self.terms), &vote.signature, member.address).is_ok()
     }
 
-    /// Keeps a vote; of each node only those for sets that somebody proposes now, so that memory stays bounded.
+    /// Keeps a vote; of each node only those for sets that somebody proposes now or that this node voted for, so that
+    /// memory stays bounded.
     fn record_vote(&mut self, vote: &SignedVote) {
-        let live: BTreeSet<B256> = self.agreed.proposals.values().copied().collect();
+        let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).copied().collect();
         let (node, key) = (vote.node, (vote.set_root, vote.size));
         for ((root, _), votes) in &mut self.agreed.votes {
             if !live.contains(root) && *root != vote.set_root {
@@ -158,15 +173,23 @@ impl Round {
 
     /// From the cutoff on, votes for a proposed set if every member is held and certified here and nothing is omitted
     /// that must not be.
-    fn vote(&mut self, root: B256, effects: &mut Vec<Effect>) {
-        if self.now < self.cutoff() {
+    fn vote(&mut self, proposer: usize, root: B256, effects: &mut Vec<Effect>) {
+        if self.now < self.cutoff() || self.agreed.voted_for.get(&proposer) >= Some(&self.most_votes()) {
             return;
         }
         let Some(cohort) = self.agreed.cohorts.get(&root) else { return };
         let certified = cohort.members().iter().all(|member| self.collected.certificates().contains_key(member));
         if !self.agreed.voted.contains(&root) && certified && self.holds(cohort) && self.omitted(cohort).is_empty() {
+            *self.agreed.voted_for.entry(proposer).or_default() += 1;
             self.sign_vote(root, effects);
         }
+    }
+
+    /// An honest proposer has a new set at most once in Δ, until the deadline; more are not voted for, as every set that was
+    /// voted for is kept.
+    fn most_votes(&self) -> u64 {
+        let delta = self.terms.delta_millis().max(1);
+        (self.terms.policy.deadline * 1000).saturating_sub(self.terms.opened * 1000) / delta + 1
     }
 
     /// Certificates that a set leaves out although they were known Δ before the scheduled cutoff; none at all may be
