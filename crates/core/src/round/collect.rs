@@ -112,6 +112,7 @@ impl Round {
     }
 
     pub(super) fn on_receipts(&mut self, receipts: Vec<SignedReceipt>, effects: &mut Vec<Effect>) {
+        self.adopt_certificates(&receipts);
         for receipt in receipts {
             let member = receipt.member;
             if !self.terms.admits(&member.site) || !self.is_new(&receipt) || !self.is_genuine(&receipt) {
@@ -123,6 +124,33 @@ impl Round {
                 effects.push(Effect::Pull { member, from: vec![receipt.node] });
             }
         }
+    }
+
+    /// A node that signs two receipts for a site may show one to some and the other to the rest. So Q receipts for one
+    /// contribution that arrive together count, whatever was known before; two such sets cannot exist, as n <= 5t+1.
+    fn adopt_certificates(&mut self, receipts: &[SignedReceipt]) {
+        let mut groups: BTreeMap<SetMember, BTreeMap<usize, &SignedReceipt>> = BTreeMap::new();
+        for receipt in receipts.iter().filter(|receipt| self.terms.admits(&receipt.member.site)) {
+            groups.entry(receipt.member).or_default().insert(receipt.node, receipt);
+        }
+        let quorum = self.terms.committee.sizes().quorum();
+        for (member, group) in groups {
+            let unknown = !self.collected.certificates.contains_key(&member);
+            if !unknown || group.len() < quorum || !group.values().all(|receipt| self.is_known_or_genuine(receipt)) {
+                continue;
+            }
+            let of_site = self.collected.receipts.entry(member.site).or_default();
+            for (node, receipt) in &group {
+                of_site.insert(*node, (member.digest, receipt.signature));
+            }
+            self.progressed();
+            group.values().for_each(|receipt| self.record_receipt(receipt));
+        }
+    }
+
+    fn is_known_or_genuine(&self, receipt: &SignedReceipt) -> bool {
+        let known = self.collected.receipts.get(&receipt.member.site).and_then(|known| known.get(&receipt.node));
+        known == Some(&(receipt.member.digest, receipt.signature)) || self.is_genuine(receipt)
     }
 
     fn is_new(&self, receipt: &SignedReceipt) -> bool {
