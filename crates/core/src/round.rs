@@ -32,6 +32,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Milliseconds without progress after which a node asks its peers for what it lacks.
 const SYNC_MILLIS: u64 = 1_000;
+/// Milliseconds after which a node asks in any case: others must not be able to keep it from asking by sending it news.
+const SYNC_AT_LEAST_MILLIS: u64 = 3_000;
 /// Milliseconds between the nodes' attempts to send the same transaction, by rank.
 const SUBMIT_MILLIS: u64 = 1_000;
 
@@ -253,6 +255,7 @@ pub struct Round {
     me: usize,
     now: u64,
     progress_at: u64,
+    synced_at: u64,
     stage: Stage,
     collected: collect::Collected,
     agreed: agree::Agreed,
@@ -269,6 +272,7 @@ impl Round {
             me,
             now,
             progress_at: now,
+            synced_at: now,
             stage: Stage::Collecting,
             collected: collect::Collected::default(),
             agreed: agree::Agreed::default(),
@@ -324,10 +328,12 @@ impl Round {
     }
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
-        if !self.is_open() || self.now < self.progress_at + SYNC_MILLIS {
+        let quiet = self.now >= self.progress_at + SYNC_MILLIS;
+        if !self.is_open() || !(quiet || self.now >= self.synced_at + SYNC_AT_LEAST_MILLIS) {
             return;
         }
         self.progressed();
+        self.synced_at = self.now;
         self.retry_collection(effects);
         self.settling.fetching.clear();
         effects.push(Effect::Send { to: None, message: Message::Sync { receipts: self.collected.summary() } });
