@@ -38,6 +38,8 @@ pub(crate) struct Site {
     quorum: usize,
     pub(crate) made: Vec<Made>,
     everywhere: bool,
+    /// Nodes up to this one get the first contribution, the others the last.
+    split: usize,
     next: usize,
     patience: usize,
     done: bool,
@@ -49,7 +51,8 @@ impl Site {
         let made = Workshop { site, terms, draw }.make(role);
         let everywhere = matches!(role, SiteRole::Cheat(_));
         let next = draw.below(sizes.n() as u64) as usize;
-        Self { site, n: sizes.n(), quorum: sizes.quorum(), made, everywhere, next, patience: 0, done: false }
+        let split = draw.between(1, sizes.n() as u64 - 1) as usize;
+        Self { site, n: sizes.n(), quorum: sizes.quorum(), made, everywhere, split, next, patience: 0, done: false }
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -64,7 +67,8 @@ impl Site {
         }
         if self.everywhere {
             for node in 1..=self.n {
-                out.push((Party::Node(node), wire(&self.made[node % self.made.len()])));
+                let which = if node <= self.split { self.made.first() } else { self.made.last() };
+                out.extend(which.map(|made| (Party::Node(node), wire(made))));
             }
         } else {
             if self.patience == 0 {

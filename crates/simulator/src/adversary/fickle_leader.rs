@@ -49,6 +49,7 @@ impl Mischief for FickleLeader {
             let first = cohort.members()[0];
             effects.extend(me.cohort(|member| *member != first).map(|fewer| to_all(me.proposal(fewer))));
         } else if self.replaced_at.is_some_and(|at| me.now >= at + 500) {
+            self.replaced_at = Some(me.now + 10_000);
             effects.push(Effect::Certify { set_root, size, votes: SignerSet::collect(votes) });
         }
         effects

@@ -1,4 +1,5 @@
-//! Different receipts for different nodes: a contribution's own for one, invented or another's ones for the rest.
+//! Different receipts for different nodes: what most have is receipted to one node only; the rest get receipts for another
+//! contribution of the site, or for one that nobody has. The one node then has a certificate that nobody else can have.
 
 use super::{Me, Mischief, to};
 use alloy_primitives::{Address, B256, keccak256};
@@ -8,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(super) struct SplitReceipts {
-    heard: BTreeMap<Address, BTreeSet<B256>>,
-    told: BTreeSet<(u64, usize, Address)>,
+    heard: BTreeMap<Address, BTreeMap<B256, BTreeSet<usize>>>,
+    ticks: usize,
+    told: BTreeSet<(u64, Address)>,
 }
 
 impl Mischief for SplitReceipts {
@@ -23,24 +25,26 @@ impl Mischief for SplitReceipts {
     fn overhear(&mut self, _me: &Me<'_>, message: &Message) -> Vec<Effect> {
         if let Message::Receipts(receipts) = message {
             for receipt in receipts {
-                self.heard.entry(receipt.member.site).or_default().insert(receipt.member.digest);
+                let of_site = self.heard.entry(receipt.member.site).or_default();
+                of_site.entry(receipt.member.digest).or_default().insert(receipt.node);
             }
         }
         Vec::new()
     }
 
     fn tick(&mut self, me: &Me<'_>) -> Vec<Effect> {
+        self.ticks += 1;
+        if self.ticks < 8 {
+            return Vec::new();
+        }
         let mut effects = Vec::new();
         for (site, digests) in &self.heard {
-            let fallback = keccak256(site);
-            for node in me.others() {
-                // The first digest goes to one node only; everyone else gets the last one, or one that nobody has.
-                let favoured = node == 1 || (me.node == 1 && node == 2);
-                let other = if digests.len() > 1 { digests.last() } else { None };
-                let digest = if favoured { digests.first() } else { other };
-                if self.told.insert((me.terms.round, node, *site)) {
-                    let member = SetMember { site: *site, digest: *digest.unwrap_or(&fallback) };
-                    effects.push(to(node, me.receipt(member)));
+            let Some((most, holders)) = digests.iter().max_by_key(|(_, nodes)| nodes.len()) else { continue };
+            let other = digests.keys().find(|digest| *digest != most).copied().unwrap_or_else(|| keccak256(site));
+            if self.told.insert((me.terms.round, *site)) {
+                for node in me.others() {
+                    let digest = if holders.first() == Some(&node) { *most } else { other };
+                    effects.push(to(node, me.receipt(SetMember { site: *site, digest })));
                 }
             }
         }

@@ -1,0 +1,44 @@
+//! Seeds that once failed, by what was wrong.
+
+use consilium_simulator::{Cheat, Corruption, NodeRole, Outcome, Scenario, SiteRole, check};
+
+fn settles(scenario: &Scenario) {
+    let report = check(scenario).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(report.outcomes.last(), Some(&Outcome::Settled), "{}", report.trace.join("\n"));
+}
+
+/// Every garbage seed was answered with a request for seeds, which was answered with garbage.
+#[test]
+fn garbage_seeds_do_not_set_off_a_storm() {
+    settles(&Scenario::draw(96));
+}
+
+/// Nodes forgot a set that they had voted for when its proposer proposed another one; the certificate of the first
+/// could then never be settled.
+#[test]
+fn a_voted_set_is_not_forgotten() {
+    settles(&Scenario::draw(163));
+}
+
+/// One node had a certificate that the others could not have, as they had kept the corrupt node's other receipt; it voted
+/// for nothing without that contribution, the others for nothing with it.
+#[test]
+fn split_receipts_do_not_divide_the_honest_nodes() {
+    for seed in 0..12 {
+        let mut scenario = Scenario::honest(seed, 5, 1, 4);
+        scenario.nodes[4] = NodeRole::Corrupt(Corruption::SplitReceipts);
+        scenario.sites[0] = SiteRole::Cheat(Cheat::Equivocate);
+        settles(&scenario);
+    }
+}
+
+/// Whoever had news never asked for what it lacked; a corrupt node can always make news.
+#[test]
+fn a_flooder_does_not_keep_nodes_from_asking() {
+    for seed in 0..12 {
+        let mut scenario = Scenario::honest(seed, 5, 1, 4);
+        scenario.nodes[2] = NodeRole::Corrupt(Corruption::Flooder);
+        scenario.network.loss = 300;
+        settles(&scenario);
+    }
+}
