@@ -118,7 +118,7 @@ impl Site {
         self.check_signatures(terms, settled).await?;
         let mut faults = Vec::new();
         let set = |node: NodeClient| async move { fetch_set(&node, terms, certificate).await };
-        let cohort = self.from_any_node(terms, "set", &mut faults, set).await?;
+        let cohort = self.ask_nodes(terms, "set", &mut faults, set).await?;
         let caller = self.caller();
         let aggregate = |node: NodeClient| {
             self.tell(Progress::Fetching { node: node.address() });
@@ -129,13 +129,13 @@ impl Site {
                 Aggregate::check(&bytes, terms, certificate, settled).map_err(|what| node.failure(NodeFault::False(what)))
             }
         };
-        let aggregate = self.from_any_node(terms, "aggregate", &mut faults, aggregate).await?;
+        let aggregate = self.ask_nodes(terms, "aggregate", &mut faults, aggregate).await?;
         let inclusion = self.inclusion(terms, &cohort);
         Ok(Checked { aggregate, cohort, settled: settled.clone(), inclusion, faults })
     }
 
     /// Asks one node after the other until one answers well. Those that may answer later are asked again, until time is up.
-    async fn from_any_node<T, F: Future<Output = Result<T, NodeFailure>>>(
+    async fn ask_nodes<T, F: Future<Output = Result<T, NodeFailure>>>(
         &self,
         terms: &Terms,
         what: &'static str,

@@ -3,7 +3,7 @@
 //! `admit -> encode -> mask -> prove -> seal, sign -> journal -> deliver`. Whatever happens after the journal's line is on
 //! disk, a repeated call sends the same bytes.
 
-use crate::admission::{About, check_open};
+use crate::admission::{About, check_committee, check_open};
 use crate::deliver::Delivered;
 use crate::error::{Error, Refusal};
 use crate::journal::{Recorded, Slot};
@@ -148,6 +148,7 @@ impl Site {
         let slot = Slot::new(self.config().addresses.domain(), study, round);
         let recorded = self.journal().contribution(&slot).copied().ok_or(Refusal::NothingToResume(slot))?;
         let round = self.read(study, round).await?.1;
+        check_committee(&self.config().policy, &round.terms)?;
         check_open(&round)?;
         let message = self.stored(recorded).await?;
         self.send(&round.terms, message).await
