@@ -1,0 +1,156 @@
+//! Properties that hold for all inputs, and what any tamper must meet.
+
+use alloy_primitives::{Address, B256};
+use consilium_core::contribution::Body;
+use consilium_core::encode::{decode, encode, encode_choice, error_bound};
+use consilium_core::field::{self, Fp};
+use consilium_core::mask::{Seed, Seeds};
+use consilium_core::params::Committee;
+use consilium_core::program::{OneHot, Program, WeightedMean};
+use consilium_core::prove::prove;
+use consilium_core::unmask::unmask;
+use consilium_core::verify::Verifier;
+use proptest::prelude::*;
+use rand_core::SeedableRng;
+use std::collections::BTreeMap;
+
+type Rng = rand_chacha::ChaCha20Rng;
+
+const COMMITTEES: [(usize, usize); 4] = [(4, 1), (5, 1), (6, 1), (9, 2)];
+
+fn weighted(d: u64) -> WeightedMean {
+    WeightedMean::new(d, 25, 8, 128, 2.0).unwrap()
+}
+
+/// One contribution with everybody's seeds.
+struct Made {
+    committee: Committee,
+    program: Box<dyn Program>,
+    ctx: B256,
+    body: Body,
+    values: Vec<u8>,
+    seeds: Seeds,
+}
+
+impl Made {
+    fn new((n, t): (usize, usize), d: u64, ballot: bool, seed: u64) -> Self {
+        let mut rng = Rng::seed_from_u64(seed);
+        let (committee, ctx) = (Committee::new(n, t).unwrap(), B256::repeat_byte(seed as u8));
+        let (program, input): (Box<dyn Program>, _) = if ballot {
+            let program = OneHot::new(d + 1).unwrap();
+            let input = encode_choice(&program, (seed % (d + 1)) as usize).unwrap();
+            (Box::new(program), input)
+        } else {
+            let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37 + seed as f64).sin()).collect();
+            let input = encode(&weighted(d), &update, 1 + seed % 256, &mut rng).unwrap();
+            (Box::new(weighted(d)), input)
+        };
+        let seeds = Seeds::draw(&committee, &ctx, input.values(), &[3; 32], &mut rng);
+        let proved = prove(&committee, &*program, &ctx, &input, &seeds).unwrap();
+        let values = field::to_bytes(&proved.values);
+        Self { committee, program, ctx, body: Body::from(&proved), values, seeds }
+    }
+
+    fn accepting(&self, body: &Body, values: &[u8]) -> usize {
+        let accepts = |node: &usize| {
+            let held: BTreeMap<usize, Seed> =
+                self.committee.seeds_of(*node).map(|number| (number, self.seeds.as_slice()[number].clone())).collect();
+            let verifier = Verifier { committee: &self.committee, program: &*self.program, node: *node };
+            verifier.verify(Address::ZERO, &self.ctx, body, values, &held).is_ok()
+        };
+        (1..=self.committee.n()).filter(accepts).count()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// ‖x‖ <= kappa·w whatever the update is.
+    #[test]
+    fn an_encoded_update_is_within_its_bound(update in prop::collection::vec(-1e6f64..1e6, 1..60), weight in 1u64..=256, scale in -12i32..12, seed: u64) {
+        let program = weighted(update.len() as u64);
+        let update: Vec<f64> = update.iter().map(|v| v * 10f64.powi(scale)).collect();
+        let encoded = encode(&program, &update, weight, &mut Rng::seed_from_u64(seed)).unwrap();
+        let squares: u128 = encoded.values().iter().map(|v| u128::from(v.signed().unsigned_abs()).pow(2)).sum();
+        prop_assert!(squares <= u128::from(program.kappa() * weight).pow(2));
+    }
+
+    /// The mean of many sites differs from the exact one by less than the stated bound.
+    #[test]
+    fn a_decoded_mean_is_within_its_error(sites in prop::collection::vec((prop::collection::vec(-0.5f64..0.5, 6), 1u64..=256), 1..8), seed: u64) {
+        let (program, mut rng) = (weighted(6), Rng::seed_from_u64(seed));
+        let mut sum = vec![Fp::ZERO; 7];
+        let mut exact = [0.0; 6];
+        for (update, weight) in &sites {
+            let encoded = encode(&program, update, *weight, &mut rng).unwrap();
+            let output = encoded.values().iter().copied().chain([Fp::reduce(*weight)]);
+            sum.iter_mut().zip(output).for_each(|(sum, v)| *sum += v);
+            exact.iter_mut().zip(update).for_each(|(mean, v)| *mean += v * *weight as f64);
+        }
+        let total: u64 = sites.iter().map(|(_, weight)| weight).sum();
+        let bound = error_bound(&program, sites.len(), total);
+        for (decoded, exact) in decode(&program, &sum).unwrap().iter().zip(exact) {
+            let difference = (decoded - exact / total as f64).abs();
+            prop_assert!(difference <= bound, "{difference} > {bound}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Every node accepts what an honest site makes.
+    #[test]
+    fn honest_contributions_are_accepted_by_all(size in 0usize..4, d in 1u64..50, ballot: bool, seed in 0u64..1000) {
+        let made = Made::new(COMMITTEES[size], d, ballot, seed);
+        prop_assert_eq!(made.accepting(&made.body, &made.values), made.committee.n());
+    }
+
+    /// One altered bit of the body or the vector: at most 2t nodes accept, so there are never Q receipts.
+    #[test]
+    fn one_altered_bit_is_accepted_by_2t_nodes_at_most(size in 0usize..4, seed in 0u64..1000, part in 0usize..5, at: prop::sample::Index, bit in 0u32..8) {
+        let made = Made::new(COMMITTEES[size], 6, false, seed);
+        let (mut body, mut values) = (made.body.clone(), made.values.clone());
+        let flip = |value: Fp| Fp::new(value.value() ^ 1 << bit).unwrap_or(Fp::ZERO);
+        match part {
+            0 => { let i = at.index(body.commitments.len()); body.commitments[i].0[0] ^= 1 << bit; }
+            1 => body.values_hash.0[at.index(32)] ^= 1 << bit,
+            2 => { let i = at.index(body.witness.len()); body.witness[i] = flip(body.witness[i]); }
+            3 => { let i = at.index(body.proof.len()); body.proof[i].b = flip(body.proof[i].b); }
+            _ => { let i = at.index(values.len()); values[i] ^= 1 << bit; }
+        }
+        let accepted = made.accepting(&body, &values);
+        prop_assert!(accepted <= 2 * made.committee.t(), "{} accept", accepted);
+    }
+
+    /// t wrong shares among all n are located, and the sum is right.
+    #[test]
+    fn t_wrong_shares_are_located(size in 1usize..4, liars in prop::collection::btree_set(1usize..=5, 1..=2), seed: u64) {
+        let (n, t) = COMMITTEES[size];
+        let committee = Committee::new(n, t).unwrap();
+        let liars: Vec<usize> = liars.into_iter().take(t).collect();
+        let coefficients: Vec<Vec<Fp>> = (0..=t as u64).map(|e| (0..5).map(|k| Fp::reduce(seed.rotate_left((7 * e + k) as u32))).collect()).collect();
+        let share = |node: usize| -> Vec<Fp> {
+            let power = |e: usize| Fp::reduce(node as u64).power(e as u64);
+            (0..5).map(|k| (0..=t).map(|e| coefficients[e][k] * power(e)).sum()).collect()
+        };
+        let mut shares: BTreeMap<usize, Vec<Fp>> = (1..=n).map(|node| (node, share(node))).collect();
+        for liar in &liars {
+            shares.get_mut(liar).unwrap()[*liar % 5] += Fp::ONE;
+        }
+        let aggregate = unmask(&committee, &shares.iter().map(|(node, share)| (*node, share.as_slice())).collect()).unwrap();
+        prop_assert_eq!(aggregate.values(), &coefficients[0][..]);
+        prop_assert_eq!(aggregate.liars(), &liars[..]);
+    }
+}
+
+/// Rounding is unbiased: the average of many encodings of 0.3 units is near 0.3.
+#[test]
+fn rounding_is_unbiased() {
+    let (program, mut rng) = (WeightedMean::new(1, 25, 8, 128, 1.0).unwrap(), Rng::seed_from_u64(1));
+    let unit = 1.0 / (program.kappa() as f64 * program.shrink());
+    let draws = 20_000;
+    let total: i64 = (0..draws).map(|_| encode(&program, &[0.3 * unit], 1, &mut rng).unwrap().values()[0].signed()).sum();
+    let mean = total as f64 / f64::from(draws);
+    assert!((mean - 0.3).abs() < 0.02, "{mean}");
+}
