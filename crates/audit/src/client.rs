@@ -130,18 +130,28 @@ impl Client {
     ) -> Result<(), FetchError> {
         let base = peer.url.as_ref().ok_or(FetchError::NoUrl)?;
         let path = format!("/v1/studies/{}/rounds/{}/{}", route.study, route.round, route.rest);
-        let unreachable = |error: &reqwest::Error| FetchError::Unreachable { url: shown(base), reason: innermost(error) };
+        let mut response = self.open(base, &route, &path, capability).await?;
+        let mut left = route.limit;
+        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(base, &error))? {
+            left = left.checked_sub(chunk.len()).ok_or_else(|| FetchError::TooLarge { url: shown(base), limit: route.limit })?;
+            sink(&chunk);
+        }
+        Ok(())
+    }
+
+    /// The start of a good answer; a busy node is asked again.
+    async fn open(&self, base: &Url, route: &Route<'_>, path: &str, capability: bool) -> Result<reqwest::Response, FetchError> {
         let patience = SILENCE + Duration::from_secs(route.limit as u64 / SLOWEST);
         let target = format!("{}{path}", base.as_str().trim_end_matches('/'));
         let mut attempt = 0;
-        let mut response = loop {
+        loop {
             let mut request = self.http.get(&target).timeout(patience);
             if capability && let Some(key) = &self.key {
-                request = request.header("Authorization", self.capability(key, &route, &path));
+                request = request.header("Authorization", self.capability(key, route, path));
             }
-            let response = request.send().await.map_err(|error| unreachable(&error))?;
+            let response = request.send().await.map_err(|error| unreachable(base, &error))?;
             if response.status().is_success() {
-                break response;
+                return Ok(response);
             }
             let busy = matches!(response.status().as_u16(), 429 | 503);
             if !busy || attempt == RETRIES {
@@ -149,13 +159,7 @@ impl Client {
             }
             attempt += 1;
             tokio::time::sleep(PAUSE * attempt).await;
-        };
-        let mut left = route.limit;
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            left = left.checked_sub(chunk.len()).ok_or_else(|| FetchError::TooLarge { url: shown(base), limit: route.limit })?;
-            sink(&chunk);
         }
-        Ok(())
     }
 
     /// docs/API.md, "Authorisation".
@@ -172,6 +176,10 @@ impl Client {
 /// Scheme, host and port: user names and paths of URLs may be secret.
 fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+fn unreachable(base: &Url, error: &reqwest::Error) -> FetchError {
+    FetchError::Unreachable { url: shown(base), reason: innermost(error) }
 }
 
 async fn refusal(mut response: reqwest::Response, url: String) -> FetchError {

@@ -122,7 +122,7 @@ impl Check {
             Self::MaskedVectors => "every masked vector is the one its site committed to",
             Self::OutputShares => "the nodes' output shares are the settled ones",
             Self::Aggregate => "the aggregate, recomputed from the shares, is the settled one",
-            Self::PublishedAggregate => "every node serves the settled aggregate",
+            Self::PublishedAggregate => "the nodes serve the settled aggregate",
             Self::Limits => "what was not recomputed",
         }
     }

@@ -159,3 +159,29 @@ async fn rounds_can_be_chosen_and_missing_ones_are_told() {
     assert_eq!(report.verdict, Verdict::Incomplete, "{report}");
     assert!(report.to_string().contains("there is no study 9"), "{report}");
 }
+
+#[tokio::test]
+async fn a_busy_node_is_asked_again() {
+    let (world, _) = World::settled().await;
+    world.served[0].busy.store(2, std::sync::atomic::Ordering::SeqCst);
+    let report = world.auditor().audit_public(1).await;
+    assert_eq!((report.verdict, report.with(Status::Unavailable).count()), (Verdict::Pass, 0), "{report}");
+    world.served[0].busy.store(1000, std::sync::atomic::Ordering::SeqCst);
+    let report = world.auditor().audit_public(1).await;
+    assert!(report.to_string().contains("refused with 503: too much to do (busy); ask again"), "{report}");
+}
+
+#[tokio::test]
+async fn what_is_the_same_in_all_rounds_is_said_once() {
+    let (mut world, played) = World::settled().await;
+    world.pass(200);
+    world.play(played.terms.study, "model 2", &Script { liar: Some(3), ..Script::default() }).await;
+    let mut urls = world.urls();
+    urls.remove(&played.terms.committee.members()[4].address);
+    let auditor = world.auditor_with(vec![world.ledger.clone()], &urls, Some(world.auditor.clone()));
+    let report = auditor.audit_full(1).await;
+    println!("{report}");
+    let words = report.to_string();
+    assert_eq!(words.matches("rounds 1-2 node 5  signed statements: no URL was given").count(), 1, "{words}");
+    assert!(words.contains("round 2 node 3     signed shares: signed a wrong output share"), "{words}");
+}

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use consilium_core::eip712::{Access, Domain, Signed};
 use consilium_core::transcript::access_object;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,8 @@ pub(crate) struct Served {
     files: Files,
     readers: Arc<Vec<Address>>,
     domain: Domain,
+    /// How many requests are still answered with "busy".
+    pub(crate) busy: Arc<AtomicU32>,
     pub(crate) url: String,
 }
 
@@ -28,7 +31,7 @@ impl Served {
     pub(crate) async fn start(domain: Domain, readers: Vec<Address>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let served = Self { files: Files::default(), readers: Arc::new(readers), domain, url };
+        let served = Self { files: Files::default(), readers: Arc::new(readers), domain, busy: Arc::default(), url };
         let router = Router::new().fallback(answer).with_state(served.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         served
@@ -68,6 +71,11 @@ impl Served {
 }
 
 async fn answer(State(node): State<Served>, request: Request) -> Response {
+    let less = |left: u32| left.checked_sub(1);
+    if node.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+        let body = r#"{"error":{"code":"busy","message":"too much to do","remedy":"ask again"}}"#;
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    }
     let path = request.uri().path().to_owned();
     let guarded = ["/header", "/values", "/share", "/aggregate"].iter().any(|end| path.ends_with(end));
     if guarded && !node.admits(&request, &path) {
