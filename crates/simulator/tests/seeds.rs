@@ -1,4 +1,4 @@
-//! Thousands of random scenarios. `CONSILIUM_SEEDS` says how many in all (2,400 by default); `CONSILIUM_SEED` runs one.
+//! Thousands of random scenarios. `CONSILIUM_SEEDS` says how many in all (2,000 by default); `CONSILIUM_SEED` runs one.
 
 use consilium_simulator::{Scenario, check};
 
@@ -16,7 +16,7 @@ fn run_part(part: u64) {
         }
         return;
     }
-    let count = number("CONSILIUM_SEEDS").unwrap_or(2_400);
+    let count = number("CONSILIUM_SEEDS").unwrap_or(2_000);
     let failures: Vec<(u64, String)> = (0..count)
         .filter(|seed| seed % PARTS == part)
         .filter_map(|seed| Some((seed, check(&Scenario::draw(seed)).err()?)))

@@ -30,7 +30,8 @@ impl Mischief for LowerQuorum {
         if let Message::Final(signed) = message {
             self.finals.insert(signed.node);
         }
-        let enough = self.finals.len() + 1 >= me.terms.committee.sizes().quorum();
+        let own = me.round.finals().iter().any(|signed| signed.node == me.node);
+        let enough = own && self.finals.len() + 2 >= me.terms.committee.sizes().quorum();
         match me.round.certified() {
             Some(cohort) if enough && !core::mem::replace(&mut self.released, true) => vec![Effect::Release(cohort.clone())],
             _ => Vec::new(),
