@@ -1,0 +1,13 @@
+//! One module a command.
+
+pub(crate) mod audit;
+pub(crate) mod chain;
+pub(crate) mod connection;
+pub(crate) mod contribute;
+pub(crate) mod demo;
+pub(crate) mod keys;
+pub(crate) mod node;
+pub(crate) mod result;
+pub(crate) mod round;
+pub(crate) mod study;
+pub(crate) mod vectors;

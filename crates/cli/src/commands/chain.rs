@@ -1,0 +1,136 @@
+//! `consilium chain`: the embedded chain, and the contracts' deployment.
+
+use super::connection::ChainOptions;
+use super::keys::KeyOption;
+use crate::failure::Failure;
+use crate::output::{print, spinner};
+use alloy_primitives::{Address, U256};
+use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
+use consilium_ledger::{DeployOptions, deploy, http_provider};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The chain: any EVM chain will do; the embedded one is a single sequencer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print machine-readable JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve the embedded chain over JSON-RPC. One sequencer orders everything: whoever runs it can delay or leave out
+    /// transactions, but cannot forge statements.
+    Serve(Serve),
+    /// Deploy the two contracts and write their addresses to a file.
+    Deploy(Deploy),
+    /// Show the head and the contracts.
+    Status(ChainOptions),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// Folder of the blocks; in memory if not given.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen. The endpoint has no authentication: keep it on a private address.
+    #[arg(long, default_value = "127.0.0.1:8545", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Chain id.
+    #[arg(long, default_value_t = 31337)]
+    chain_id: u64,
+    /// Accounts that start with 1,000,000 units of native currency; repeat it. Same list at every start.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    fund: Vec<Address>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Deploy {
+    /// URL of a JSON-RPC endpoint.
+    #[arg(long, value_name = "URL", env = "CONSILIUM_RPC")]
+    rpc: String,
+    #[command(flatten)]
+    key: KeyOption,
+    /// Smallest stake of a node, in wei.
+    #[arg(long, default_value_t = DeployOptions::default().minimum_stake)]
+    minimum_stake: U256,
+    /// Seconds between a node's leaving and its stake's return.
+    #[arg(long, default_value_t = DeployOptions::default().unbonding_delay)]
+    unbonding_delay: u64,
+    /// Where to write the addresses.
+    #[arg(long, value_name = "FILE", default_value = "addresses.json")]
+    out: PathBuf,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let json = arguments.json;
+    match arguments.command {
+        Command::Serve(options) => serve_chain(options, json).await,
+        Command::Deploy(options) => deploy_contracts(options, json).await,
+        Command::Status(options) => status(&options, json).await,
+    }
+}
+
+/// 1,000,000 units of 10^18 wei.
+pub(crate) fn fortune() -> U256 {
+    U256::from(10).pow(U256::from(24))
+}
+
+async fn serve_chain(options: Serve, json: bool) -> Result<(), Failure> {
+    let genesis = Genesis::new(options.chain_id).fund(options.fund, fortune());
+    let place = options.data.map_or(Location::Memory, Location::Folder);
+    let chain = Chain::open(&genesis, place).map_err(Failure::failed)?;
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", options.listen)))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    print(json, &serde_json::json!({ "rpc": url, "chain_id": options.chain_id }), |_| {
+        format!("chain {} at {url} (one sequencer); Ctrl-C ends it", options.chain_id)
+    });
+    let interrupted = async { drop(tokio::signal::ctrl_c().await) };
+    Ok(serve(Sequencer::new(chain, system_clock), listener, interrupted).await?)
+}
+
+async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
+    let wallet = options.key.wallet()?;
+    let work = spinner("deploying the contracts");
+    let terms = DeployOptions { minimum_stake: options.minimum_stake, unbonding_delay: options.unbonding_delay };
+    let deployment = deploy(http_provider(&options.rpc)?, &wallet, terms).await?;
+    work.finish_and_clear();
+    deployment.addresses.save(&options.out).map_err(Failure::failed)?;
+    print(json, &deployment.addresses, |addresses| {
+        format!(
+            "registry   {}\nconsilium  {}\ngas        {}\nwritten to {}",
+            addresses.registry,
+            addresses.consilium,
+            deployment.registry.gas_used + deployment.consilium.gas_used,
+            options.out.display()
+        )
+    });
+    Ok(())
+}
+
+async fn status(options: &ChainOptions, json: bool) -> Result<(), Failure> {
+    let ledger = options.ledger().await?;
+    let head = ledger.head().await?;
+    let studies = ledger.studies().await?;
+    let addresses = ledger.addresses();
+    let value = serde_json::json!({
+        "chain_id": ledger.chain_id(), "block": head.number, "hash": head.hash, "timestamp": head.timestamp,
+        "registry": addresses.registry, "consilium": addresses.consilium, "studies": studies,
+    });
+    print(json, &value, |_| {
+        format!(
+            "chain {} at block {} ({})\nregistry  {}\nconsilium {}\nstudies   {studies}",
+            ledger.chain_id(),
+            head.number,
+            head.hash,
+            addresses.registry,
+            addresses.consilium
+        )
+    });
+    Ok(())
+}

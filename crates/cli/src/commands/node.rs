@@ -1,0 +1,146 @@
+//! `consilium node`: a committee node's configuration, registration and service.
+
+use super::connection::ChainOptions;
+use crate::failure::Failure;
+use crate::output::print;
+use alloy_primitives::{Address, U256};
+use consilium_core::field::Fp;
+use consilium_ledger::{Registration, Wallet};
+use consilium_node::{Config, Node, NodeKeys};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A committee node: verifies contributions alone, holds shares of the sum, decides nothing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print machine-readable JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print a configuration to start from.
+    Config(ConfigOptions),
+    /// Register the node on chain with its stake and KEM key.
+    Register(Register),
+    /// Serve until Ctrl-C or SIGTERM.
+    Run(Run),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigOptions {
+    #[command(flatten)]
+    chain: ChainOptions,
+    /// The node's key file.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+    /// The node's folder.
+    #[arg(long, value_name = "DIR", default_value = "node-data")]
+    data: PathBuf,
+    /// Another member's address and URL; repeat it.
+    #[arg(long = "peer", value_name = "ADDRESS=URL", value_delimiter = ',', value_parser = super::connection::node)]
+    peers: Vec<(Address, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Register {
+    #[command(flatten)]
+    chain: ChainOptions,
+    /// The node's key file; its account pays gas and stake.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Who runs the node; sites may demand independent operators.
+    #[arg(long)]
+    operator: String,
+    /// Under whose law, for example CH.
+    #[arg(long)]
+    jurisdiction: String,
+    /// Stake in wei; locked while the node serves.
+    #[arg(long, default_value_t = U256::from(10).pow(U256::from(18)))]
+    stake: U256,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE", env = "CONSILIUM_NODE_CONFIG", default_value = "node.toml")]
+    config: PathBuf,
+    /// Fire drill: lie about this node's output shares, to see that the others notice. The node signs the lie, which is
+    /// evidence against it. Never on a network where stake matters.
+    #[arg(long)]
+    drill_wrong_share: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Config(options) => {
+            let mut config =
+                Config::new(options.listen, options.data, options.key, options.chain.rpc.clone(), options.chain.addresses()?);
+            config.peers = options.peers.into_iter().collect();
+            config.check().map_err(Failure::usage)?;
+            print!("{}", config.to_toml());
+            Ok(())
+        }
+        Command::Register(options) => register(options, arguments.json).await,
+        Command::Run(options) => serve(options, arguments.json).await,
+    }
+}
+
+async fn register(options: Register, json: bool) -> Result<(), Failure> {
+    let keys = NodeKeys::load(&options.key).map_err(Failure::usage)?;
+    let ledger = options.chain.ledger().await?;
+    let registration = Registration {
+        kem_key: keys.kem_public_key(),
+        operator: options.operator,
+        jurisdiction: options.jurisdiction,
+        stake: options.stake,
+    };
+    let receipt = ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await?;
+    print(json, &serde_json::json!({ "address": keys.address(), "gas": receipt.gas_used }), |_| {
+        format!("node {} is registered with {} wei of stake ({} gas)", keys.address(), options.stake, receipt.gas_used)
+    });
+    Ok(())
+}
+
+async fn serve(options: Run, json: bool) -> Result<(), Failure> {
+    let config = Config::load(&options.config).map_err(Failure::usage)?;
+    let mut builder = Node::builder(config);
+    if options.drill_wrong_share {
+        builder = builder.with_share_tamper(lie);
+    }
+    let running = builder.start().await.map_err(Failure::failed)?;
+    let value = serde_json::json!({ "address": running.address(), "listen": running.local_addr().to_string() });
+    print(json, &value, |_| format!("node {} at http://{}", running.address(), running.local_addr()));
+    interrupted().await;
+    running.shutdown().await;
+    Ok(())
+}
+
+fn lie(share: &mut Vec<Fp>) {
+    if let Some(first) = share.first_mut() {
+        *first += Fp::ONE;
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    drop(tokio::signal::ctrl_c().await);
+}

@@ -1,0 +1,231 @@
+//! `consilium study`: the sponsor's side of a study, and a look at it.
+
+use super::connection::ChainOptions;
+use super::keys::KeyOption;
+use crate::failure::Failure;
+use crate::output::print;
+use alloy_primitives::Address;
+use consilium_core::params::Finality;
+use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
+use consilium_ledger::{NewStudy, Study};
+use std::path::{Path, PathBuf};
+
+/// Studies: a program, a committee, the sites and the policy.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print machine-readable JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Create a study; you become its sponsor.
+    Create(Box<Create>),
+    /// Show a study and the committee fingerprint that sites are to pin.
+    Show(Show),
+    /// Replace the list of admitted sites from the next round on.
+    Sites(Sites),
+    /// Let an auditor read the study's vectors, or stop it.
+    Auditor(Auditor),
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ProgramName {
+    /// Federated averaging of norm-bounded updates.
+    WeightedMean,
+    /// A ballot: one choice of d.
+    OneHot,
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    #[command(flatten)]
+    chain: ChainOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    /// What is proved about each input.
+    #[arg(long, value_enum, default_value = "weighted-mean")]
+    program: ProgramName,
+    /// Number of coordinates, or of choices.
+    #[arg(long, short)]
+    dimension: u64,
+    /// Scale bits s of weighted-mean.
+    #[arg(long, default_value_t = 25)]
+    scale: u64,
+    /// Weight bits b of weighted-mean: weights are 1 to 2^b.
+    #[arg(long, default_value_t = 8)]
+    weight_bits: u64,
+    /// Clip radius C of weighted-mean.
+    #[arg(long, default_value_t = 1.0)]
+    clip: f64,
+    /// The committee, node 1 first.
+    #[arg(long = "member", value_name = "ADDRESS", value_delimiter = ',', required = true)]
+    members: Vec<Address>,
+    /// t: how many nodes may be corrupt; 4t+1 <= n <= 5t+1 recommended.
+    #[arg(long, short)]
+    threshold: u8,
+    /// File with one site address a line.
+    #[arg(long, value_name = "FILE")]
+    sites: PathBuf,
+    /// Fewest sites of a certified set.
+    #[arg(long, default_value_t = 10)]
+    minimum_cohort: u32,
+    /// When nodes take a certificate as final: instant, depth:N, safe or finalized.
+    #[arg(long, default_value = "finalized")]
+    finality: Finality,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    chain: ChainOptions,
+    /// Study number.
+    #[arg(long)]
+    study: u64,
+}
+
+#[derive(Debug, clap::Args)]
+struct Sites {
+    #[command(flatten)]
+    chain: ChainOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    /// Study number.
+    #[arg(long)]
+    study: u64,
+    /// File with one site address a line.
+    #[arg(long, value_name = "FILE")]
+    sites: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Auditor {
+    #[command(flatten)]
+    chain: ChainOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    /// Study number.
+    #[arg(long)]
+    study: u64,
+    /// The auditor's address.
+    address: Address,
+    /// Take the right away.
+    #[arg(long)]
+    revoke: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let json = arguments.json;
+    match arguments.command {
+        Command::Create(options) => create(*options, json).await,
+        Command::Show(options) => show(&options, json).await,
+        Command::Sites(options) => sites(&options, json).await,
+        Command::Auditor(options) => auditor(&options, json).await,
+    }
+}
+
+async fn create(options: Create, json: bool) -> Result<(), Failure> {
+    let program = match options.program {
+        ProgramName::OneHot => AnyProgram::OneHot(OneHot::new(options.dimension).map_err(Failure::usage)?),
+        ProgramName::WeightedMean => {
+            let tests = WeightedMean::PRODUCTION_TESTS;
+            let program = WeightedMean::new(options.dimension, options.scale, options.weight_bits, tests, options.clip);
+            AnyProgram::WeightedMean(program.map_err(Failure::usage)?)
+        }
+    };
+    program.check_production().map_err(Failure::usage)?;
+    let new = NewStudy {
+        program,
+        threshold: options.threshold,
+        nodes: options.members,
+        sites: read_addresses(&options.sites)?,
+        minimum_cohort: options.minimum_cohort,
+        finality: options.finality,
+    };
+    let ledger = options.chain.ledger().await?;
+    let study = ledger.create_study(&options.key.wallet()?, &new).await?;
+    print(json, &serde_json::json!({ "study": study.output, "gas": study.receipt.gas_used }), |_| {
+        format!("study {} created ({} gas)", study.output, study.receipt.gas_used)
+    });
+    Ok(())
+}
+
+async fn show(options: &Show, json: bool) -> Result<(), Failure> {
+    let study = options.chain.ledger().await?.study(options.study).await?;
+    let fingerprint = study.committee().map(consilium_core::params::CommitteeMembers::hash);
+    let members = study.committee().map(|c| c.members().iter().map(|m| m.address).collect::<Vec<_>>()).unwrap_or_default();
+    let value = serde_json::json!({
+        "study": study.id, "sponsor": study.sponsor, "program": study.program.name(), "dimension": study.program.dimension(),
+        "committee": members, "threshold": study.committee().map(|c| c.sizes().t()), "fingerprint": fingerprint,
+        "sites": study.sites.len(), "minimum_cohort": study.minimum_cohort, "finality": study.finality.to_string(),
+    });
+    print(json, &value, |_| describe(&study, &members));
+    Ok(())
+}
+
+fn describe(study: &Study, members: &[Address]) -> String {
+    let mut text = format!(
+        "study {} of sponsor {}\nprogram {} over {} coordinates",
+        study.id,
+        study.sponsor,
+        study.program.name(),
+        study.program.dimension()
+    );
+    if let Some(committee) = study.committee() {
+        let sizes = committee.sizes();
+        text += &format!("\ncommittee of {} nodes, {} may be corrupt, epoch {}", sizes.n(), sizes.t(), committee.epoch());
+        text += &format!("\nfingerprint to pin, after comparing it out of band: {}", committee.hash());
+    }
+    for (i, member) in members.iter().enumerate() {
+        text += &format!("\n  node {:2}  {member}", i + 1);
+    }
+    text + &format!(
+        "\n{} admitted sites, at least {} in a set, certificates final by rule {}",
+        study.sites.len(),
+        study.minimum_cohort,
+        study.finality
+    )
+}
+
+async fn sites(options: &Sites, json: bool) -> Result<(), Failure> {
+    let ledger = options.chain.ledger().await?;
+    let list = read_addresses(&options.sites)?;
+    let receipt = ledger.set_sites(&options.key.wallet()?, options.study, &list).await?;
+    print(json, &serde_json::json!({ "sites": list.len(), "gas": receipt.gas_used }), |_| {
+        format!("{} sites admitted from the next round on ({} gas)", list.len(), receipt.gas_used)
+    });
+    Ok(())
+}
+
+async fn auditor(options: &Auditor, json: bool) -> Result<(), Failure> {
+    let ledger = options.chain.ledger().await?;
+    let allowed = !options.revoke;
+    let receipt = ledger.set_auditor(&options.key.wallet()?, options.study, options.address, allowed).await?;
+    print(json, &serde_json::json!({ "auditor": options.address, "allowed": allowed, "gas": receipt.gas_used }), |_| {
+        format!(
+            "{} {} read the vectors of study {}",
+            options.address,
+            if allowed { "may" } else { "may no longer" },
+            options.study
+        )
+    });
+    Ok(())
+}
+
+/// One address a line; blank lines and lines that start with # do not count.
+fn read_addresses(file: &Path) -> Result<Vec<Address>, Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    let mut addresses = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            let wrong = |error| Failure::usage(format!("{}:{}: {line:?} is not an address: {error}", file.display(), number + 1));
+            addresses.push(line.parse().map_err(wrong)?);
+        }
+    }
+    Ok(addresses)
+}

@@ -1,0 +1,144 @@
+//! The demo: the whole product on one machine, on real data. The story in order: [`setup`], then [`rounds`] (with
+//! [`cheats`] in the marked part), then what it cost and the audit, in [`ending`].
+
+mod cheats;
+mod ending;
+mod hospitals;
+mod plan;
+mod processes;
+mod report;
+mod rounds;
+mod setup;
+mod training;
+
+use crate::commands::demo::Arguments;
+use crate::failure::Failure;
+use consilium_training::dataset::DataSet;
+use consilium_training::fedavg::Options;
+use consilium_training::model::Shape;
+use consilium_training::partition;
+use plan::Plan;
+use report::Report;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let started = Instant::now();
+    let folder = Folder::new(arguments.dir.clone())?;
+    let data = match &arguments.data {
+        Some(path) => DataSet::open(path).map_err(Failure::usage)?,
+        None => DataSet::lidc().map_err(Failure::failed)?,
+    };
+    let training = Options { hidden: arguments.hidden, rounds: arguments.rounds, seed: arguments.seed, ..Options::default() };
+    let samples =
+        partition::split(&data.train, arguments.sites as usize, arguments.alpha, arguments.seed).map_err(Failure::usage)?;
+    let shape = Shape::new(data.features, arguments.hidden, data.classes).map_err(Failure::usage)?;
+    introduce(&arguments, &data, shape);
+
+    let mut stage = setup::prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius).await?;
+    setup::start_nodes(&mut stage).await?;
+    let plan = Plan::new(&arguments, &stage.committee);
+    println!(
+        "chain {} with both contracts, study {}, {} nodes running, logs in {}\n",
+        stage.ledger.chain_id(),
+        stage.study,
+        stage.nodes.len(),
+        folder.path().display()
+    );
+
+    let comparison = ending::start_comparison(&data, &samples, &training);
+    let hospitals = hospitals::admit(&stage, &samples, folder.path()).await?;
+    let mut game = rounds::Game::new(&data, training, hospitals, plan)?;
+    println!("{}", report::HEADING);
+    let mut lines = Vec::new();
+    for round in 1..=u64::from(arguments.rounds) {
+        let line = game.play(&mut stage, round).await?;
+        println!("{}", line.line());
+        lines.push(line);
+    }
+    let mut report = Report {
+        sites: arguments.sites,
+        nodes: arguments.nodes,
+        t: arguments.threshold,
+        d: shape.parameters(),
+        rounds: lines,
+        plain: report::Quality { accuracy: 0.0, auc: 0.0 },
+        alone_mean_accuracy: 0.0,
+        misbehaviour: Vec::new(),
+        audit: String::new(),
+        seconds_total: 0.0,
+    };
+    ending::finish(&mut report, &stage, game, comparison, started).await?;
+    if let Some(file) = &arguments.json {
+        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
+        std::fs::write(file, text + "\n")
+            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))?;
+    }
+    if arguments.serve {
+        serve(&stage, folder.path()).await;
+    }
+    if report.audit == "pass" { Ok(()) } else { Err(Failure::wrong("the audit did not pass")) }
+}
+
+fn introduce(arguments: &Arguments, data: &DataSet, shape: Shape) {
+    println!(
+        "{}: {} training and {} test images, {} classes, labels skewed over {} hospitals (Dirichlet {})",
+        data.name,
+        data.train.len(),
+        data.test.len(),
+        data.classes,
+        arguments.sites,
+        arguments.alpha
+    );
+    println!(
+        "network {}-{}-{}: {} parameters; committee of {} nodes, {} may be corrupt",
+        shape.features(),
+        shape.hidden(),
+        shape.classes(),
+        shape.parameters(),
+        arguments.nodes,
+        arguments.threshold
+    );
+}
+
+async fn serve(stage: &setup::Stage, folder: &Path) {
+    println!(
+        "\nstill running, Ctrl-C ends it:\n  chain   {}\n  files   {} (addresses.json, auditor.json)",
+        stage.rpc,
+        folder.display()
+    );
+    for node in &stage.nodes {
+        println!("  node {}  {}={}", node.number, node.address, node.url);
+    }
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// The demo's folder; a temporary one is removed at the end.
+struct Folder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Folder {
+    fn new(given: Option<PathBuf>) -> Result<Self, Failure> {
+        let temporary = given.is_none();
+        let path = given.unwrap_or_else(|| std::env::temp_dir().join(format!("consilium-demo-{}", std::process::id())));
+        std::fs::create_dir_all(&path).map_err(|error| Failure::failed(format!("cannot create {}: {error}", path.display())))?;
+        if std::fs::read_dir(&path)?.next().is_some() {
+            return Err(Failure::usage(format!("{} is not empty: give the demo a folder of its own", path.display())));
+        }
+        Ok(Self { path: path.canonicalize()?, temporary })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary {
+            drop(std::fs::remove_dir_all(&self.path));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Sites that cheat, on core's public API: what a hostile hospital could write.
+
+use crate::failure::Failure;
+use consilium_core::contribution::{Contribution, Contributor};
+use consilium_core::encode::{self, Encoded};
+use consilium_core::field::{Ext, Fp};
+use consilium_core::mask::Seeds;
+use consilium_core::program::{Program, WeightedMean};
+use consilium_core::prove::prove_with;
+use consilium_core::terms::Terms;
+use consilium_site::SiteKeys;
+use rand_core::CryptoRng;
+
+/// What a site does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cheat {
+    /// An update 1000 times too large, with a witness made up to hide it.
+    Oversized,
+    /// A valid contribution with one coefficient of the proof changed.
+    CorruptProof,
+    /// Last round's contribution once more.
+    Replay,
+    /// A valid contribution whose box for one node holds garbage.
+    GarbageBox,
+}
+
+impl Cheat {
+    pub(super) const ALL: [Self; 4] = [Self::Oversized, Self::CorruptProof, Self::Replay, Self::GarbageBox];
+
+    /// In words.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Oversized => "sent an update 1000 times too large with a forged witness",
+            Self::CorruptProof => "sent a corrupted proof",
+            Self::Replay => "replayed last round's contribution",
+            Self::GarbageBox => "gave one node a box of garbage instead of its seeds",
+        }
+    }
+}
+
+/// Header and masked vector, ready to be uploaded.
+pub(super) type Message = (Vec<u8>, Vec<u8>);
+
+/// Makes the contribution of a cheating site. `update` is its real update in canonical order; the replay needs none, the
+/// caller has kept last round's message.
+pub(super) fn forge(
+    cheat: Cheat,
+    terms: &Terms,
+    program: &WeightedMean,
+    keys: &SiteKeys,
+    update: &[f64],
+    weight: u64,
+    rng: &mut dyn CryptoRng,
+) -> Result<Message, Failure> {
+    let context = terms.context();
+    let contributor =
+        Contributor { domain: terms.domain, committee: &terms.committee, program, context: &context, key: keys.signing() };
+    let input = encode::encode(program, update, weight, rng).map_err(Failure::failed)?;
+    let (header, values) = match cheat {
+        Cheat::Oversized => oversized(&contributor, program, &input, keys, rng)?,
+        _ => contributor.contribute(&input, keys.expose_device_secret(), rng).map_err(Failure::failed)?,
+    };
+    let header = match cheat {
+        Cheat::CorruptProof => corrupt_proof(&contributor, header),
+        Cheat::GarbageBox => garbage_box(&contributor, header, rng),
+        Cheat::Oversized | Cheat::Replay => header,
+    };
+    Ok((header.to_bytes(), values))
+}
+
+/// A thousand times the update, and a witness that claims full slack and zero projections.
+fn oversized(
+    contributor: &Contributor<'_>,
+    program: &WeightedMean,
+    input: &Encoded,
+    keys: &SiteKeys,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Contribution, Vec<u8>), Failure> {
+    let thousand = Fp::reduce(1000);
+    let huge = Encoded::unchecked(input.values().iter().map(|&v| v * thousand).collect(), input.weight());
+    let ctx = contributor.context.of_site(keys.address());
+    let sizes = contributor.committee.sizes();
+    let seeds = Seeds::draw(sizes, &ctx, huge.values(), keys.expose_device_secret(), rng);
+    let forged = forged_witness(program, input.weight());
+    let proved = prove_with(sizes, program, &ctx, &huge, &seeds, |_| Ok(forged)).map_err(Failure::failed)?;
+    Ok(contributor.seal_and_sign(&proved, &seeds, rng))
+}
+
+/// Weight bits as they are, no slack, and every row's projection claimed to be zero (only the offset's bit set).
+fn forged_witness(program: &WeightedMean, weight: u64) -> Vec<Fp> {
+    let weight_bits = program.max_weight().trailing_zeros() as usize;
+    let scale_bits = program.kappa().trailing_zeros() as usize + weight_bits;
+    let row_bits = scale_bits + 4;
+    let mut witness: Vec<Fp> = (0..weight_bits).map(|i| Fp::reduce((weight - 1) >> i & 1)).collect();
+    witness.resize(weight_bits + 2 * scale_bits + 1, Fp::ZERO);
+    while witness.len() < program.witness_len() {
+        witness.extend((1..=row_bits).map(|bit| if bit == row_bits { Fp::ONE } else { Fp::ZERO }));
+    }
+    witness
+}
+
+fn corrupt_proof(contributor: &Contributor<'_>, mut header: Contribution) -> Contribution {
+    if let Some(first) = header.body.proof.first_mut() {
+        *first += Ext::ONE;
+    }
+    contributor.sign(header.body, header.boxes)
+}
+
+/// Garbage of the right length for the last node, signed as if it were right.
+fn garbage_box(contributor: &Contributor<'_>, mut header: Contribution, rng: &mut dyn CryptoRng) -> Contribution {
+    if let Some(last) = header.boxes.last_mut() {
+        rng.fill_bytes(last);
+    }
+    contributor.sign(header.body, header.boxes)
+}

@@ -1,0 +1,45 @@
+//! The hospitals: each with its own keys, journal and samples.
+
+use super::setup::Stage;
+use crate::failure::Failure;
+use consilium_ledger::Endpoints;
+use consilium_site::{Site, SiteConfig, SitePolicy, StudyPins, Timeouts};
+use consilium_training::dataset::Samples;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// One hospital.
+pub(super) struct Hospital {
+    pub(super) number: u64,
+    pub(super) site: Site,
+    pub(super) samples: Samples,
+}
+
+/// Gives every hospital its configuration: the nodes' URLs, and the committee's fingerprint, which a real hospital gets
+/// from people and not from the chain.
+pub(super) async fn admit(stage: &Stage, samples: &[Samples], dir: &Path) -> Result<Vec<Hospital>, Failure> {
+    let study = stage.ledger.study(stage.study).await?;
+    let fingerprint = study.committee().map(consilium_core::params::CommitteeMembers::hash);
+    let pins = StudyPins { committees: fingerprint.into_iter().collect(), genesis: None };
+    let endpoints = Endpoints::new(vec![stage.ledger.clone()])?;
+    let mut hospitals = Vec::new();
+    for (number, (keys, samples)) in (0..).zip(stage.sites.iter().zip(samples)) {
+        let config = SiteConfig {
+            rpc: vec![stage.rpc.clone()],
+            addresses: *stage.ledger.addresses(),
+            nodes: stage.urls(),
+            data: dir.join(format!("sites/{}", number + 1)),
+            policy: SitePolicy {
+                minimum_cohort: 2,
+                operators: BTreeSet::new(),
+                jurisdictions: BTreeSet::new(),
+                studies: BTreeMap::from([(stage.study, pins.clone())]),
+                any_base_model: false,
+            },
+            timeouts: Timeouts::default(),
+        };
+        let site = Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?;
+        hospitals.push(Hospital { number, site, samples: samples.clone() });
+    }
+    Ok(hospitals)
+}

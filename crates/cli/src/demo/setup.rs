@@ -1,0 +1,143 @@
+//! Everything before the first round: chain, contracts, committee, study and hospitals.
+
+use super::processes::NodeProcess;
+use crate::commands::chain::fortune;
+use crate::commands::demo::Arguments;
+use crate::commands::keys::{create_account, read_signing_key};
+use crate::failure::Failure;
+use crate::output::bar;
+use alloy::providers::Provider;
+use alloy_primitives::{Address, B256, U256};
+use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
+use consilium_core::eip712::SecretKey;
+use consilium_core::params::{Committee, Finality};
+use consilium_core::program::{AnyProgram, WeightedMean};
+use consilium_ledger::{DeployOptions, Ledger, NewStudy, Registration, Wallet, deploy, http_provider};
+use consilium_node::NodeKeys;
+use consilium_site::SiteKeys;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const CHAIN_ID: u64 = 31_337;
+/// Scale bits s and weight bits b of the study: weights are sample counts up to 256.
+const SCALE_BITS: u64 = 25;
+const WEIGHT_BITS: u64 = 8;
+
+/// The stage on which the rounds are played.
+pub(super) struct Stage {
+    pub(super) ledger: Ledger,
+    pub(super) rpc: String,
+    pub(super) sponsor: Wallet,
+    pub(super) auditor: SecretKey,
+    pub(super) study: u64,
+    pub(super) program: WeightedMean,
+    pub(super) committee: Committee,
+    pub(super) nodes: Vec<NodeProcess>,
+    pub(super) sites: Vec<SiteKeys>,
+    pub(super) client: reqwest::Client,
+}
+
+impl Stage {
+    /// Base URLs of the committee.
+    pub(super) fn urls(&self) -> BTreeMap<Address, String> {
+        self.nodes.iter().map(|node| (node.address, node.url.clone())).collect()
+    }
+}
+
+impl Stage {
+    /// What a transaction used.
+    pub(super) async fn gas_of(&self, transaction: B256) -> Result<u64, Failure> {
+        let receipt = self.ledger.provider().get_transaction_receipt(transaction).await.map_err(Failure::unreachable)?;
+        Ok(receipt.map_or(0, |receipt| receipt.gas_used))
+    }
+}
+
+/// One tenth of a unit of native currency.
+fn tenth() -> U256 {
+    U256::from(10).pow(U256::from(17))
+}
+
+pub(super) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, clip: f64) -> Result<Stage, Failure> {
+    let committee = Committee::new(options.nodes as usize, options.threshold as usize).map_err(Failure::usage)?;
+    let program = WeightedMean::new(dimension as u64, SCALE_BITS, WEIGHT_BITS, WeightedMean::PRODUCTION_TESTS, clip)
+        .map_err(Failure::usage)?;
+    program.check_production().map_err(Failure::usage)?;
+    let (nodes, node_keys): (Vec<_>, Vec<_>) = (1..=committee.n())
+        .map(|j| NodeProcess::prepare(j, dir.join(format!("node-{j}"))))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    let sponsor = match &options.key {
+        Some(file) => read_signing_key(file)?,
+        None => create_account(&dir.join("sponsor.json"))?,
+    };
+    let rpc = match &options.rpc {
+        Some(url) => url.clone(),
+        None => start_chain(&dir.join("chain"), sponsor.address()).await?,
+    };
+    let sponsor = Wallet::new(sponsor);
+    let terms = DeployOptions { minimum_stake: tenth(), ..DeployOptions::default() };
+    let deployment = deploy(http_provider(&rpc)?, &sponsor, terms).await?;
+    deployment.addresses.save(&dir.join("addresses.json")).map_err(Failure::failed)?;
+    let ledger = Ledger::connect(&rpc, deployment.addresses).await?;
+    register(&ledger, &sponsor, &node_keys).await?;
+
+    let sites = (0..options.sites).map(|_| SiteKeys::generate().map_err(Failure::failed)).collect::<Result<Vec<_>, _>>()?;
+    let auditor = create_account(&dir.join("auditor.json"))?;
+    let new = NewStudy {
+        program: AnyProgram::WeightedMean(program.clone()),
+        threshold: options.threshold as u8,
+        nodes: nodes.iter().map(|node| node.address).collect(),
+        sites: sites.iter().map(SiteKeys::address).collect(),
+        minimum_cohort: (options.sites / 2).max(2),
+        finality: Finality::Instant,
+    };
+    let study = ledger.create_study(&sponsor, &new).await?.output;
+    ledger.set_auditor(&sponsor, study, auditor.address(), true).await?;
+    let client = reqwest::Client::new();
+    Ok(Stage { ledger, rpc, sponsor, auditor, study, program, committee, nodes, sites, client })
+}
+
+/// The embedded chain, served over loopback HTTP for as long as this process lives.
+async fn start_chain(folder: &Path, sponsor: Address) -> Result<String, Failure> {
+    let genesis = Genesis::new(CHAIN_ID).fund([sponsor], fortune());
+    let chain = Chain::open(&genesis, Location::Folder(folder.to_owned())).map_err(Failure::failed)?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(serve(Sequencer::new(chain, system_clock), listener, std::future::pending()));
+    Ok(url)
+}
+
+/// Gives every node its gas and stake, and registers it.
+async fn register(ledger: &Ledger, sponsor: &Wallet, nodes: &[NodeKeys]) -> Result<(), Failure> {
+    let progress = bar(nodes.len() as u64, "registering nodes");
+    for (i, keys) in nodes.iter().enumerate() {
+        ledger.transfer(sponsor, keys.address(), tenth() * U256::from(10)).await?;
+        let registration = Registration {
+            kem_key: keys.kem_public_key(),
+            operator: format!("Operator {}", i + 1),
+            jurisdiction: "loopback".to_owned(),
+            stake: tenth(),
+        };
+        ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// Writes the nodes' configurations, starts them and waits until all answer.
+pub(super) async fn start_nodes(stage: &mut Stage) -> Result<(), Failure> {
+    let urls = stage.urls();
+    let progress = bar(stage.nodes.len() as u64, "starting nodes");
+    for node in &mut stage.nodes {
+        node.configure(&stage.rpc, stage.ledger.addresses(), &urls)?;
+        node.start()?;
+    }
+    for node in &mut stage.nodes {
+        node.ready(&stage.client).await?;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
