@@ -12,8 +12,13 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Environment variables that override keys of the file.
-pub const ENVIRONMENT: [&str; 5] =
-    ["CONSILIUM_NODE_LISTEN", "CONSILIUM_NODE_DATA", "CONSILIUM_NODE_KEY_FILE", "CONSILIUM_NODE_RPC", "CONSILIUM_NODE_POLL_MILLIS"];
+pub const ENVIRONMENT: [&str; 5] = [
+    "CONSILIUM_NODE_LISTEN",
+    "CONSILIUM_NODE_DATA",
+    "CONSILIUM_NODE_KEY_FILE",
+    "CONSILIUM_NODE_RPC",
+    "CONSILIUM_NODE_POLL_MILLIS",
+];
 
 /// A node's configuration, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,8 +183,8 @@ impl Config {
     pub fn load_with(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let parsed = toml::from_str(&text);
-        let mut file: File =
-            parsed.map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() })?;
+        let mut file: File = parsed
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for relative in [Some(&mut file.data), Some(&mut file.key_file), file.addresses_file.as_mut()].into_iter().flatten() {
             *relative = folder.join(&*relative);
@@ -305,12 +310,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Config {
-        let addresses = Addresses {
-            chain_id: 7,
-            registry: Address::repeat_byte(1),
-            consilium: Address::repeat_byte(2),
-            deployed_at: 3,
-        };
+        let addresses =
+            Addresses { chain_id: 7, registry: Address::repeat_byte(1), consilium: Address::repeat_byte(2), deployed_at: 3 };
         let rpc = vec!["http://127.0.0.1:8545".to_owned()];
         let mut config = Config::new("127.0.0.1:7001".parse().unwrap(), "/d".into(), "/k".into(), rpc, addresses);
         config.peers.insert(Address::repeat_byte(9), "http://10.0.0.2:7001".into());

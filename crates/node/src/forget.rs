@@ -2,7 +2,7 @@
 //! shares, the aggregate, statements and the journal stay.
 
 use crate::service::{Service, now_seconds};
-use crate::store::StoreError;
+use crate::store::{Database, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(service: Arc<Service>) {
 
 async fn forget_due(service: &Service) -> Result<(), StoreError> {
     let retention = service.config.retention.as_secs();
-    for ((study, round), mut closed) in service.database.run(|db| db.all_closed()).await? {
+    for ((study, round), mut closed) in service.database.run(Database::all_closed).await? {
         if closed.forgotten || closed.at.saturating_add(retention) > now_seconds() {
             continue;
         }

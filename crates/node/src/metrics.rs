@@ -67,13 +67,28 @@ impl Metrics {
         line("boxes_repaired_total", "counter", "Contributions whose seeds came from peers.", &plain(&self.boxes_repaired));
         line("bytes_in_total", "counter", "Bytes of contributions, shares and messages received.", &plain(&self.bytes_in));
         line("bytes_out_total", "counter", "Bytes of contributions, shares and messages sent.", &plain(&self.bytes_out));
-        line("verify_seconds_sum", "counter", "Seconds spent verifying.", &[(String::new(), self.verify_micros.load(Relaxed) as f64 / 1e6)]);
+        line(
+            "verify_seconds_sum",
+            "counter",
+            "Seconds spent verifying.",
+            &[(String::new(), self.verify_micros.load(Relaxed) as f64 / 1e6)],
+        );
         line("verify_seconds_count", "counter", "Verifications.", &plain(&self.verify_count));
         line("rounds", "gauge", "Open rounds, by stage.", &by_stage);
         line("peer_errors_total", "counter", "Failed requests to peers.", &plain(&self.peer_errors));
         line("messages_in_total", "counter", "Committee messages received.", &plain(&self.messages_in));
-        line("messages_dropped_total", "counter", "Messages not sent because a peer is slow or dead.", &plain(&self.messages_dropped));
-        line("journal_refusals_total", "counter", "Statements that the journal refused to let be signed.", &plain(&self.journal_refusals));
+        line(
+            "messages_dropped_total",
+            "counter",
+            "Messages not sent because a peer is slow or dead.",
+            &plain(&self.messages_dropped),
+        );
+        line(
+            "journal_refusals_total",
+            "counter",
+            "Statements that the journal refused to let be signed.",
+            &plain(&self.journal_refusals),
+        );
         line("chain_errors_total", "counter", "Failed requests to the chain.", &plain(&self.chain_errors));
         line("chain_head", "gauge", "Newest block seen.", &plain(&self.chain_head));
         out

@@ -67,7 +67,10 @@ pub struct NodeBuilder {
 
 impl std::fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeBuilder").field("config", &self.config).field("tamper", &self.tamper.is_some()).finish_non_exhaustive()
+        f.debug_struct("NodeBuilder")
+            .field("config", &self.config)
+            .field("tamper", &self.tamper.is_some())
+            .finish_non_exhaustive()
     }
 }
 

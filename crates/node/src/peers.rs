@@ -90,8 +90,13 @@ impl Peers {
         for (address, url) in urls {
             let (sender, receiver) = mpsc::channel(QUEUE);
             queues.insert(*address, sender);
-            let outbox =
-                Outbox { url: url.clone(), client: client.clone(), caller: caller.clone(), metrics: Arc::clone(metrics), ill: false };
+            let outbox = Outbox {
+                url: url.clone(),
+                client: client.clone(),
+                caller: caller.clone(),
+                metrics: Arc::clone(metrics),
+                ill: false,
+            };
             tasks.spawn(outbox.run(receiver));
         }
         let inner = Inner { client, urls: urls.clone(), queues, caller, metrics: Arc::clone(metrics) };
@@ -104,9 +109,7 @@ impl Peers {
 
     /// Queues a message for some peers.
     pub(crate) fn send(&self, to: &[Address], study: u64, round: u64, message: &Message) {
-        let Ok(json) = serde_json::to_vec(message) else {
-            unreachable!("messages have string keys and no failing serializers")
-        };
+        let Ok(json) = serde_json::to_vec(message) else { unreachable!("messages have string keys and no failing serializers") };
         let json = Bytes::from(json);
         for queue in to.iter().filter_map(|peer| self.inner.queues.get(peer)) {
             if queue.try_send(Outgoing { study, round, json: json.clone() }).is_err() {

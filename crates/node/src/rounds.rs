@@ -48,6 +48,7 @@ pub(crate) struct OpenRound {
     /// Contributions whose box was bad here.
     missing: Mutex<BTreeSet<SetMember>>,
     pulling: Mutex<BTreeSet<SetMember>>,
+    repairing: tokio::sync::Mutex<()>,
     /// Rings after every step of the machine.
     changed: Notify,
     events: mpsc::UnboundedSender<Event>,

@@ -42,7 +42,9 @@ pub enum StoreError {
         expected: String,
     },
     /// A record cannot be read back.
-    #[error("the record {0} in the data folder is damaged: restore the folder from a backup, do not delete it, the journal is in it")]
+    #[error(
+        "the record {0} in the data folder is damaged: restore the folder from a backup, do not delete it, the journal is in it"
+    )]
     Damaged(String),
 }
 

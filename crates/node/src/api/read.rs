@@ -91,7 +91,7 @@ pub(super) async fn statements(State(service): Shared, path: Params<(u64, u64)>)
     Ok(Json(match find(&service, study, round).await? {
         Found::Open(open) => {
             let evidence = service.database.run(move |db| db.evidence(study, round)).await?;
-            open.statements(evidence)
+            open.statements(&evidence)
         }
         Found::Closed(closed) => closed.statements,
     }))

@@ -10,8 +10,24 @@ use serde_json::json;
 /// All codes, as docs/API.md lists them.
 #[cfg(test)]
 pub(super) const CODES: [&str; 19] = [
-    "format", "seed", "proof", "signature", "not-admitted", "wrong-round", "round-closed", "unknown-round", "not-taking-part",
-    "second-contribution", "too-large", "too-slow", "not-found", "not-ready", "unauthorised", "forbidden", "expired", "busy",
+    "format",
+    "seed",
+    "proof",
+    "signature",
+    "not-admitted",
+    "wrong-round",
+    "round-closed",
+    "unknown-round",
+    "not-taking-part",
+    "second-contribution",
+    "too-large",
+    "too-slow",
+    "not-found",
+    "not-ready",
+    "unauthorised",
+    "forbidden",
+    "expired",
+    "busy",
     "internal",
 ];
 
@@ -30,7 +46,12 @@ impl Refused {
     }
 
     pub(super) fn format(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "format", message, "send the canonical form of docs/API.md, of the round's own lengths")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "format",
+            message,
+            "send the canonical form of docs/API.md, of the round's own lengths",
+        )
     }
 
     pub(super) fn rejected(step: Rejection) -> Self {
@@ -55,7 +76,12 @@ impl Refused {
 
     pub(super) fn wrong_round(study: u64, round: u64) -> Self {
         let message = format!("the header is for round {round} of study {study}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong-round", message, "make a contribution for this round: seeds are fresh in each")
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong-round",
+            message,
+            "make a contribution for this round: seeds are fresh in each",
+        )
     }
 
     pub(super) fn round_closed() -> Self {
@@ -69,7 +95,12 @@ impl Refused {
 
     pub(super) fn not_taking_part(reason: &str) -> Self {
         let message = format!("this node takes no part in the round: {reason}");
-        Self::new(StatusCode::CONFLICT, "not-taking-part", message, "turn to another node; its operator finds the reason in the log")
+        Self::new(
+            StatusCode::CONFLICT,
+            "not-taking-part",
+            message,
+            "turn to another node; its operator finds the reason in the log",
+        )
     }
 
     pub(super) fn second_contribution(message: &'static str) -> Self {

@@ -123,8 +123,8 @@ async fn receive_header(
         return Err(Refused::too_large(format!("the header announces {length} bytes, in this round it has at most {most}")));
     }
     let bytes = pieces.exactly(length, "header").await?;
-    let contribution =
-        Contribution::from_bytes(&bytes, &open.shape).map_err(|error| Refused::format(format!("the header is malformed: {error}")))?;
+    let contribution = Contribution::from_bytes(&bytes, &open.shape)
+        .map_err(|error| Refused::format(format!("the header is malformed: {error}")))?;
     if (contribution.study, contribution.round) != open.id() {
         return Err(Refused::wrong_round(contribution.study, contribution.round));
     }

@@ -6,8 +6,9 @@
 use super::{OpenRound, pull, release, repair, seat, transact, verify, view};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
+use crate::store::StoreError;
 use consilium_core::eip712::Signed;
-use consilium_core::round::{Effect, Event, Message, Stage, Statement, Verdict};
+use consilium_core::round::{Effect, Event, Message, Stage, Statement};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -40,6 +41,8 @@ pub(super) struct Actor {
     over_since: Option<Instant>,
     /// What was last written about the round's end.
     written: Option<serde_json::Value>,
+    /// Whether anything but ticks has come in since.
+    news: bool,
 }
 
 impl Actor {
@@ -49,7 +52,7 @@ impl Actor {
         internal: mpsc::UnboundedReceiver<Event>,
         external: mpsc::Receiver<(usize, Vec<Message>)>,
     ) -> Self {
-        Self { service, round, internal, external, over_since: None, written: None }
+        Self { service, round, internal, external, over_since: None, written: None, news: true }
     }
 
     /// Runs until the round has been over for a while.
@@ -58,6 +61,7 @@ impl Actor {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let events = self.next_events(&mut tick).await;
+            self.news |= events.iter().any(|event| !matches!(event, Event::Tick));
             self.handle(events).await;
             self.round.changed.notify_waiters();
             if self.round.is_over() && self.wind_up().await {
@@ -97,15 +101,6 @@ impl Actor {
     }
 
     fn apply(&self, events: Vec<Event>) -> Vec<Effect> {
-        for event in &events {
-            if let Event::Verified { member, verdict } = event {
-                let mut missing = locked(&self.round.missing);
-                match verdict {
-                    Verdict::MissingSeeds(_) => missing.insert(*member),
-                    Verdict::Accepted | Verdict::Rejected(_) => missing.remove(member),
-                };
-            }
-        }
         let mut machine = locked(&self.round.machine);
         let now = now_millis();
         events.into_iter().flat_map(|event| machine.apply(now, event)).collect()
@@ -134,7 +129,13 @@ impl Actor {
                 Err(conflict) => {
                     let (study, round) = self.round.id();
                     let (slot, kind) = (conflict.slot, seat::name_of(&statement));
-                    tracing::error!(study, round, slot, kind, "the journal holds another statement here: NOT signing a second one");
+                    tracing::error!(
+                        study,
+                        round,
+                        slot,
+                        kind,
+                        "the journal holds another statement here: NOT signing a second one"
+                    );
                     Metrics::add(&self.service.metrics.journal_refusals, 1);
                 }
             }
@@ -177,30 +178,35 @@ impl Actor {
         }
     }
 
-    /// Writes down how the round ended, again whenever there is more to say; true when nothing more is awaited.
+    /// After the end: keeps what there is to know, again whenever there is more; true when nothing more is awaited.
     async fn wind_up(&mut self) -> bool {
-        let since = *self.over_since.get_or_insert_with(Instant::now);
-        if self.over_since.is_some_and(|at| at == since) && self.written.is_none() {
+        if self.over_since.is_none() {
             self.round.wipe();
             let (study, round) = self.round.id();
-            let settled = self.round.stage() == Stage::Settled;
-            tracing::info!(study, round, settled, "the round is over");
+            tracing::info!(study, round, settled = self.round.stage() == Stage::Settled, "the round is over");
         }
-        match view::closed(&self.service, &self.round).await {
-            Ok(closed) if self.written.as_ref() != Some(&closed.statements) => {
-                let (study, round) = self.round.id();
-                self.written = Some(closed.statements.clone());
-                if let Err(error) = self.service.database.run(move |db| db.set_closed(study, round, &closed)).await {
-                    tracing::error!(%error, study, round, "how the round ended could not be written down");
-                }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "how the round ended could not be read"),
+        let since = *self.over_since.get_or_insert_with(Instant::now);
+        if std::mem::take(&mut self.news)
+            && let Err(error) = self.write_end().await
+        {
+            tracing::error!(%error, "how a round ended could not be written down");
+            self.news = true;
         }
-        if since.elapsed() < LINGER {
-            return false;
+        let done = since.elapsed() >= LINGER;
+        if done {
+            self.service.rounds.remove(&self.round);
         }
-        self.service.rounds.remove(&self.round);
-        true
+        done
+    }
+
+    async fn write_end(&mut self) -> Result<(), StoreError> {
+        let closed = view::closed(&self.service, &self.round).await?;
+        if self.written.as_ref() == Some(&closed.statements) {
+            return Ok(());
+        }
+        let ((study, round), statements) = (self.round.id(), closed.statements.clone());
+        self.service.database.run(move |db| db.set_closed(study, round, &closed)).await?;
+        self.written = Some(statements);
+        Ok(())
     }
 }

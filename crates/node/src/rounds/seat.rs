@@ -111,6 +111,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         shares: Mutex::default(),
         missing: Mutex::default(),
         pulling: Mutex::default(),
+        repairing: tokio::sync::Mutex::default(),
         changed: Notify::new(),
         events,
         messages,

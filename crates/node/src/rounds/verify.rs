@@ -130,5 +130,11 @@ pub(super) async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: Se
             return;
         }
     };
+    let mut missing = locked(&round.missing);
+    match verdict {
+        Verdict::MissingSeeds(_) => missing.insert(member),
+        Verdict::Accepted | Verdict::Rejected(_) => missing.remove(&member),
+    };
+    drop(missing);
     round.tell(Event::Verified { member, verdict });
 }

@@ -6,7 +6,7 @@ use crate::store::{ClosedRound, StoreError};
 use alloy_primitives::Address;
 use consilium_core::audit::Evidence;
 use consilium_core::eip712::Signed;
-use consilium_core::round::{Offender, Round, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, Stage};
+use consilium_core::round::{Offender, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, Stage};
 use serde_json::{Value, json};
 
 pub(crate) fn stage_name(stage: Stage) -> &'static str {
@@ -49,21 +49,17 @@ impl OpenRound {
     }
 
     /// The answer of `.../statements`, with the evidence that is kept.
-    pub(crate) fn statements(&self, evidence: Vec<Value>) -> Value {
+    pub(crate) fn statements(&self, evidence: &[Value]) -> Value {
         let machine = locked(&self.machine);
         let sites = self.terms.sites.iter().flat_map(|site| machine.receipts_of(site));
         json!({
             "receipts": sites.map(|signed| receipt(&signed)).collect::<Vec<_>>(),
             "finals": machine.finals(),
             "share_roots": machine.share_roots(),
-            "settlements": settlements(&machine),
+            "settlements": machine.settlements(),
             "evidence": evidence,
         })
     }
-}
-
-fn settlements(machine: &Round) -> Vec<SignedSettlement> {
-    machine.settlements()
 }
 
 fn receipt(signed: &SignedReceipt) -> Value {
@@ -74,7 +70,7 @@ fn receipt(signed: &SignedReceipt) -> Value {
 pub(super) async fn closed(service: &Service, round: &OpenRound) -> Result<ClosedRound, StoreError> {
     let (study, number) = round.id();
     let evidence = service.database.run(move |db| db.evidence(study, number)).await?;
-    let (status, set, statements) = (round.status(), round.set(), round.statements(evidence));
+    let (status, set, statements) = (round.status(), round.set(), round.statements(&evidence));
     Ok(ClosedRound { at: now_seconds(), forgotten: false, status, set, statements })
 }
 

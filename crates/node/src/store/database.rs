@@ -220,7 +220,7 @@ impl Database {
     }
 
     /// Every round that has ended here.
-    pub(crate) fn all_closed(&self) -> Result<Vec<((u64, u64), ClosedRound)>, StoreError> {
+    pub(crate) fn all_closed(&self) -> Result<BTreeMap<(u64, u64), ClosedRound>, StoreError> {
         let found = self.under(CLOSED, "")?;
         found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, parse(&key, &value)?))).collect()
     }
@@ -289,7 +289,9 @@ mod tests {
         assert_eq!(database.seats().unwrap(), [(1, 16)]);
         assert_eq!(database.repairs(1, 2, &member(2).digest).unwrap(), [(0, vec![1; 4]), (12, vec![2; 4])].into());
         database.forget(1, 2).unwrap();
-        assert!(database.contributions(1, 2).unwrap().is_empty() && database.repairs(1, 2, &member(2).digest).unwrap().is_empty());
+        assert!(
+            database.contributions(1, 2).unwrap().is_empty() && database.repairs(1, 2, &member(2).digest).unwrap().is_empty()
+        );
         assert_eq!(database.contributions(1, 1).unwrap(), [member(1)]);
         let said = serde_json::json!({"offence": "two finals"});
         assert!(database.add_evidence(1, 2, &said).unwrap());

@@ -4,8 +4,8 @@
 //! subject), ShareRoot (study, round), Settlement (study, round). Votes have a slot for each set, as several are
 //! harmless. Signatures are deterministic, so that the statement alone is kept.
 
-use super::database::{Database, JOURNAL, json, parse, round_key};
 use super::StoreError;
+use super::database::{Database, JOURNAL, json, parse, round_key};
 use alloy_primitives::{Address, B256};
 use consilium_core::eip712::{Final, Receipt, Settlement, ShareRoot, Vote};
 use consilium_core::round::Statement;
@@ -77,8 +77,12 @@ impl From<Entry> for Statement {
 impl Entry {
     fn slot(&self) -> String {
         match self {
-            Self::Receipt { study, round, site, .. } => format!("round/{}receipt/{}", round_key(*study, *round), hex::encode(site)),
-            Self::Vote { study, round, set_root, .. } => format!("round/{}vote/{}", round_key(*study, *round), hex::encode(set_root)),
+            Self::Receipt { study, round, site, .. } => {
+                format!("round/{}receipt/{}", round_key(*study, *round), hex::encode(site))
+            }
+            Self::Vote { study, round, set_root, .. } => {
+                format!("round/{}vote/{}", round_key(*study, *round), hex::encode(set_root))
+            }
             Self::Final { study, subject, .. } => format!("final/{study:016x}/{}", hex::encode(subject)),
             Self::ShareRoot { study, round, .. } => format!("round/{}share-root", round_key(*study, *round)),
             Self::Settlement { study, round, .. } => format!("round/{}settlement", round_key(*study, *round)),

@@ -1,0 +1,210 @@
+//! Whatever arrives, the caller gets a clear error and the service goes on.
+
+use crate::harness::{World, code, now};
+use consilium_core::eip712::SecretKey;
+use consilium_node::{Config, Node, NodeKeys};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_uploads_are_refused_by_their_fault_and_the_round_settles_all_the_same() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    let sent = world.contribution(&round.terms, 0);
+    let good = sent.body();
+    let header_end = 4 + sent.header.to_bytes().len();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut random = vec![0; 5000];
+    rng.fill_bytes(&mut random);
+    random[2..4].fill(0);
+
+    let changed = |at: usize| {
+        let mut body = good.clone();
+        body[at] ^= 1;
+        body
+    };
+    let huge_header = [&u32::MAX.to_le_bytes()[..], &good[4..]].concat();
+    let longer = [&good[..], &[0; 8]].concat();
+    let much_longer = [&good[..], &vec![0; 4 << 20][..]].concat();
+    for (what, body, expected) in [
+        ("nothing", Vec::new(), (400, "format")),
+        ("three bytes", vec![1, 2, 3], (400, "format")),
+        ("random bytes", random, (400, "format")),
+        ("huge header", huge_header, (413, "too-large")),
+        ("truncated header", good[..header_end - 1].to_vec(), (400, "format")),
+        ("no values", good[..header_end].to_vec(), (400, "format")),
+        ("truncated values", good[..good.len() - 1].to_vec(), (400, "format")),
+        ("longer values", longer, (413, "too-large")),
+        ("much longer values", much_longer, (413, "too-large")),
+        ("a changed value", changed(good.len() - 3), (400, "format")),
+        ("another version", changed(4), (400, "format")),
+        ("another study", changed(5), (422, "wrong-round")),
+        ("a changed commitment", changed(4 + 1 + 16 + 20 + 32), (422, "signature")),
+        ("a site that is not admitted", changed(4 + 1 + 16), (403, "not-admitted")),
+        ("a changed signature", changed(header_end - 40), (422, "signature")),
+    ] {
+        let answer = world.upload(0, number, body).await;
+        assert_eq!(code(&answer), expected, "{what}: {}", answer.1);
+        assert!(!answer.1["error"]["remedy"].as_str().unwrap().is_empty());
+    }
+    let answer = world.upload(0, number + 9, good.clone()).await;
+    assert_eq!(code(&answer), (404, "unknown-round"));
+    let answer = world.post(0, "/v1/studies/x/rounds/1/contributions", good.clone()).await;
+    assert_eq!(code(&answer), (400, "format"));
+    assert_eq!(code(&world.post(0, "/v1/nothing", Vec::new()).await), (404, "not-found"));
+
+    assert_eq!(world.upload(0, number, good.clone()).await.0, 200);
+    assert_eq!(world.upload(0, number, good).await.0, 200, "the same again is the same");
+    let second = world.contribution(&round.terms, 0).body();
+    assert_eq!(code(&world.upload(0, number, second).await), (409, "second-contribution"));
+    assert_eq!(world.upload(3, number, world.contribution(&round.terms, 1).body()).await.0, 200);
+    let settled = world.settled(number).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+    world.eventually("closed", async || world.get_json(0, number, "").await["stage"] == "settled").await;
+    assert_eq!(code(&world.upload(0, number, world.contribution(&round.terms, 0).body()).await), (409, "round-closed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_false_proof_is_rejected_at_its_step_and_shown() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    let mut sent = world.contribution(&round.terms, 0);
+    sent.header.body.witness[0] += consilium_core::field::Fp::ONE;
+    // Boxes are bound to the digest, so that they are sealed once more.
+    let context = round.terms.context();
+    let contributor = consilium_core::contribution::Contributor {
+        domain: round.terms.domain,
+        committee: &round.terms.committee,
+        program: &*round.terms.program,
+        context: &context,
+        key: &world.sites[0],
+    };
+    let site = world.sites[0].address();
+    let digest = sent.header.body.digest(&context.of_site(site));
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let boxes = round.terms.committee.members().iter().enumerate().map(|(i, member)| {
+        let context = consilium_core::seal::BoxContext { ctx: context.of_site(site), digest, node: i + 1 };
+        let entitled = round.terms.committee.sizes().seeds_of(i + 1).map(|number| &sent.seeds.as_slice()[number]);
+        consilium_core::seal::seal_box(&member.kem_key, &context, entitled, &mut rng).unwrap()
+    });
+    sent.header = contributor.sign(sent.header.body.clone(), boxes.collect());
+    assert_eq!(code(&world.upload(0, number, sent.body()).await), (422, "proof"));
+    let rejected = world.get_json(0, number, "").await["rejected"].clone();
+    assert_eq!((&rejected[0]["step"], rejected.as_array().unwrap().len()), (&"proof".into(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_are_for_those_whom_the_chain_names_and_capabilities_end() {
+    let world = World::start(4, 2).await;
+    let auditor = SecretKey::from_bytes(&[77; 32]).unwrap();
+    let stranger = SecretKey::from_bytes(&[78; 32]).unwrap();
+    world.ledger.set_auditor(&world.sponsor, 1, auditor.address(), true).await.unwrap();
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    let mut digests = Vec::new();
+    for site in 0..2 {
+        let (status, answer) = world.upload(0, number, world.contribution(&round.terms, site).body()).await;
+        assert_eq!(status, 200);
+        digests.push(answer["digest"].as_str().unwrap().to_owned());
+    }
+    world.settled(number).await;
+    let values = format!("/contributions/{}/values", digests[0]);
+    let header = format!("/contributions/{}/header", digests[0]);
+    let (member, sponsor) = (world.member_key(2), world.sponsor.key());
+    let (own, other) = (&world.sites[0], &world.sites[1]);
+    for (rest, key, expected) in [
+        (&*values, None, 401),
+        (&values, Some(&stranger), 403),
+        (&values, Some(other), 403),
+        (&values, Some(own), 200),
+        (&header, Some(own), 200),
+        (&header, Some(member), 200),
+        (&values, Some(&auditor), 200),
+        (&values, Some(sponsor), 200),
+        ("/share", None, 401),
+        ("/share", Some(own), 403),
+        ("/share", Some(member), 200),
+        ("/share", Some(&auditor), 200),
+        ("/aggregate", Some(&stranger), 403),
+        ("/contributions/0x12/values", Some(member), 400),
+    ] {
+        let (status, body) = world.get(0, number, rest, key).await;
+        assert_eq!(status, expected, "{rest}: {}", String::from_utf8_lossy(&body));
+    }
+    let path = format!("/v1/studies/1/rounds/{number}/share");
+    let (expired, endless) = (now() - 1, now() + 1000);
+    for (capability, words) in [
+        (world.capability(member, number, "GET", &path, b"", expired), "expired"),
+        (world.capability(member, number, "GET", &path, b"", endless), "expired"),
+        (world.capability(member, number, "POST", &path, b"", now() + 9), "forbidden"),
+        (world.capability(member, number, "GET", "/v1/other", b"", now() + 9), "forbidden"),
+        (world.capability(member, number + 1, "GET", &path, b"", now() + 9), "unauthorised"),
+        ("Bearer x".to_owned(), "unauthorised"),
+    ] {
+        let request = world.client.get(format!("{}{path}", world.url(0))).header("authorization", capability);
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        assert!(answer.contains(words), "{words}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_taken_from_members_only_and_garbage_is_refused() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 600).await;
+    let path = format!("/v1/studies/1/rounds/{}/messages", round.terms.round);
+    let stranger = SecretKey::from_bytes(&[78; 32]).unwrap();
+    world.eventually("the round", async || world.get(0, round.terms.round, "", None).await.0 == 200).await;
+    let send = async |key: &SecretKey, body: &[u8]| {
+        let capability = world.capability(key, round.terms.round, "POST", &path, body, now() + 9);
+        let request = world.client.post(format!("{}{path}", world.url(0))).header("authorization", capability);
+        request.body(body.to_vec()).send().await.unwrap().status().as_u16()
+    };
+    let member = world.member_key(1);
+    assert_eq!(send(member, b"[]").await, 204);
+    assert_eq!(send(&stranger, b"[]").await, 403);
+    assert_eq!(send(&world.sites[0], b"[]").await, 403);
+    for garbage in [&b""[..], b"{}", b"[1]", b"[{\"type\":\"vote\"}]", b"[{\"type\":\"seeds\",\"body\":{}}]", &[0xff; 100]] {
+        assert_eq!(send(member, garbage).await, 400, "{garbage:?}");
+    }
+    let nested = "[".repeat(100_000);
+    assert_eq!(send(member, nested.as_bytes()).await, 400);
+    let huge = vec![b' '; (16 << 20) + 1];
+    assert_eq!(send(member, &huge).await, 413);
+    // Votes of sets with impossible numbers, receipts of no node.
+    let odd = br#"[{"type":"sync","body":{"receipts":"0x0000000000000000000000000000000000000000000000000000000000000000"}},
+        {"type":"proposal","body":{"cohort":[],"vote":{"node":99,"set_root":"0x0000000000000000000000000000000000000000000000000000000000000000","size":0,"signature":"0x00"}}}]"#;
+    assert_eq!(send(member, odd).await, 400);
+    assert_eq!(send(member, b"[]").await, 204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_cannot_be_reached_is_named_with_the_remedy() {
+    let world = World::prepare(4, 2).await;
+    let mut config = world.configs[0].clone();
+    config.rpc = vec!["http://127.0.0.1:9".into()];
+    config.start_patience = Duration::ZERO;
+    let error = Node::builder(config).with_keys(world.keys[0].clone()).start().await.unwrap_err().to_string();
+    assert!(error.contains("cannot reach the chain at http://127.0.0.1:9") && error.contains("check that"), "{error}");
+
+    let mut config = world.configs[0].clone();
+    config.addresses.chain_id = 5;
+    let error = Node::builder(config).with_keys(world.keys[0].clone()).start().await.unwrap_err().to_string();
+    assert!(error.contains("31337") && error.contains("correct"), "{error}");
+
+    let config = Config { key_file: world.folder.path().join("missing.json"), ..world.configs[0].clone() };
+    let error = Node::start(config).await.unwrap_err().to_string();
+    assert!(error.contains("missing.json"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_serves_one_node_only() {
+    let mut world = World::prepare(4, 2).await;
+    world.start_node(0).await;
+    world.kill_node(0);
+    let config = world.configs[0].clone();
+    let error = Node::builder(config).with_keys(NodeKeys::generate()).start().await.unwrap_err().to_string();
+    assert!(error.contains("its own folder"), "{error}");
+}

@@ -1,0 +1,7 @@
+//! Nodes as they run: several in this process, each with its own folder, port and keys, over HTTP, on an embedded chain
+//! that is reached over HTTP as well.
+
+mod bad_input;
+mod harness;
+mod rounds;
+mod secrecy;

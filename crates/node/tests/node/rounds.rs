@@ -1,0 +1,166 @@
+//! Rounds from opening to settlement, with everything that may go wrong on the way.
+
+use crate::harness::{World, code};
+use consilium_core::field::Fp;
+use consilium_core::params::Finality;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_nodes_and_three_sites_settle_a_round_and_then_another() {
+    let world = World::start(5, 3).await;
+    for subject in 1..=2 {
+        let round = world.open_round(subject, 600).await;
+        for site in 0..3 {
+            let answer = world.upload(site % 5, round.terms.round, world.contribution(&round.terms, site).body()).await;
+            assert_eq!(answer.0, 200, "{}", answer.1);
+            assert!(!answer.1["receipts"].as_array().unwrap().is_empty());
+        }
+        let settled = world.settled(round.terms.round).await;
+        assert_eq!(settled.certificate.as_ref().unwrap().vote.size, 3);
+        world.check_aggregate(&settled, &[0, 1, 2]).await;
+    }
+    let statements = world.get_json(0, 1, "/statements").await;
+    assert!(statements["finals"].as_array().unwrap().len() >= 4, "{statements}");
+    assert!(statements["settlements"].as_array().unwrap().len() >= 4, "{statements}");
+    assert!(statements["evidence"].as_array().unwrap().is_empty(), "{statements}");
+    assert_eq!(world.get_json(0, 1, "/set").await["members"].as_array().unwrap().len(), 3);
+    let metrics = world.client.get(format!("{}/metrics", world.url(0))).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("consilium_contributions_accepted_total 6"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_garbage_box_is_repaired_and_its_contribution_counts() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    let mut sent = world.contribution(&round.terms, 0);
+    world.resealed(&round.terms, 0, &mut sent, |boxes| boxes[2].fill(7));
+    let refused = world.upload(2, number, sent.body()).await;
+    assert_eq!(code(&refused), (503, "not-ready"));
+    assert_eq!(world.upload(0, number, sent.body()).await.0, 200);
+    assert_eq!(world.upload(1, number, world.contribution(&round.terms, 1).body()).await.0, 200);
+    // With n = 4 and t = 1 every node must hold every contribution.
+    let settled = world.settled(number).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+    let metrics = world.client.get(format!("{}/metrics", world.url(2))).send().await.unwrap().text().await.unwrap();
+    for line in ["consilium_boxes_repaired_total 1", "consilium_contributions_accepted_total 2"] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in {metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_crashes_mid_round_comes_back_and_the_round_settles() {
+    let mut world = World::start(4, 3).await;
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    for site in 0..2 {
+        assert_eq!(world.upload(1, number, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    let all = async |node: usize, count: u64| world.get_json(node, number, "").await["accepted"] == count;
+    for node in 0..4 {
+        world.eventually("two contributions everywhere", async || all(node, 2).await).await;
+    }
+    // n = 4 and t = 1: without this node nothing moves.
+    world.kill_node(1);
+    assert_eq!(world.upload(0, number, world.contribution(&round.terms, 2).body()).await.0, 200);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(world.ledger.round(1, number).await.unwrap().certificate.is_none());
+    world.start_node(1).await;
+    let settled = world.settled(number).await;
+    assert_eq!(settled.certificate.as_ref().unwrap().vote.size, 3);
+    world.check_aggregate(&settled, &[0, 1, 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_misses_the_whole_first_half_still_makes_the_quorum() {
+    let mut world = World::prepare(4, 2).await;
+    for node in 0..3 {
+        world.start_node(node).await;
+    }
+    let round = world.open_round(1, 600).await;
+    for site in 0..2 {
+        assert_eq!(world.upload(site, round.terms.round, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    world.start_node(3).await;
+    let settled = world.settled(round.terms.round).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lying_node_is_named_with_evidence_and_the_round_settles_without_it() {
+    let mut world = World::prepare(5, 2).await;
+    for node in 0..4 {
+        world.start_node(node).await;
+    }
+    let liar = world.builder(4).with_share_tamper(|share| share[0] += Fp::ONE);
+    world.adopt(4, liar).await;
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    for site in 0..2 {
+        assert_eq!(world.upload(4, number, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    let settled = world.settled(number).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+    world
+        .eventually("evidence against node 5", async || {
+            let evidence = world.get_json(0, number, "/statements").await["evidence"].clone();
+            evidence[0]["node"] == 5 && evidence[0]["offence"] == "wrong-share-root"
+        })
+        .await;
+    assert!(!settled.settlement.unwrap().signers().contains(&5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certified_subject_is_not_served_again() {
+    let world = World::start(4, 2).await;
+    for subject in [1, 2] {
+        let round = world.open_round(subject, 600).await;
+        for site in 0..2 {
+            assert_eq!(world.upload(0, round.terms.round, world.contribution(&round.terms, site).body()).await.0, 200);
+        }
+        world.settled(round.terms.round).await;
+    }
+    // The contract refuses only the last certified subject; the nodes refuse all earlier ones.
+    let again = world.open_round(1, 600).await;
+    let answer = world.upload(0, again.terms.round, world.contribution(&again.terms, 0).body()).await;
+    assert_eq!(code(&answer), (409, "not-taking-part"));
+    assert!(answer.1["error"]["message"].as_str().unwrap().contains("round 1"), "{}", answer.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_registered_kem_key_is_another_takes_no_part() {
+    let mut world = World::prepare(4, 2).await;
+    world.keys[0] = consilium_node::NodeKeys::from_bytes(&[101; 32], &[1; 32]).unwrap();
+    world.start_node(0).await;
+    let round = world.open_round(1, 600).await;
+    let answer = world.upload(0, round.terms.round, world.contribution(&round.terms, 0).body()).await;
+    assert_eq!(code(&answer), (409, "not-taking-part"));
+    assert!(answer.1["error"]["message"].as_str().unwrap().contains("KEM key"), "{}", answer.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_not_final_is_not_signed_for_and_may_be_reorganised_away() {
+    let world = World::start(4, 2).await;
+    world.ledger.set_policy(&world.sponsor, 1, 2, Finality::Depth(3)).await.unwrap();
+    let round = world.open_round(1, 600).await;
+    let number = round.terms.round;
+    let before = world.sequencer.chain().fork();
+    for site in 0..2 {
+        assert_eq!(world.upload(0, number, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    world.eventually("the certificate", async || world.get_json(0, number, "").await["stage"] == "certified").await;
+    // Another history, in which it did not happen.
+    let _old = world.sequencer.replace(before);
+    for _ in 0..2 {
+        world.sequencer.mine_empty().unwrap();
+    }
+    assert!(world.get_json(0, number, "/statements").await["finals"].as_array().unwrap().is_empty());
+    world
+        .eventually("the certificate in the new history, final", async || {
+            let _mined = world.sequencer.mine_empty();
+            let stage = world.get_json(0, number, "").await["stage"].clone();
+            ["final", "settled"].contains(&stage.as_str().unwrap())
+        })
+        .await;
+    let settled = world.settled(number).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+}
