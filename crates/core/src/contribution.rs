@@ -139,6 +139,10 @@ impl Contribution {
     /// # Errors
     /// [`SignatureError`]: the message proves nothing about anyone.
     pub fn authenticate(&self, domain: &Domain, context: &Context) -> Result<B256, SignatureError> {
+        let (study, round) = (context.study, context.round);
+        if (self.study, self.round) != (study, round) {
+            return Err(SignatureError::OtherRound { study, round, found_study: self.study, found_round: self.round });
+        }
         let digest = self.body.digest(&context.of_site(self.site));
         domain.check(&self.statement(digest), &self.signature, self.site)?;
         Ok(digest)

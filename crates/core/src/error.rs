@@ -28,6 +28,20 @@ pub enum InvalidParameters {
         /// The limit.
         max: usize,
     },
+    /// More seeds a contribution than anyone wants to draw.
+    #[error(
+        "a committee of n = {n}, t = {t} needs {seeds} seeds a contribution, at most {max} are allowed: choose a smaller one"
+    )]
+    TooManySeeds {
+        /// Number of nodes.
+        n: usize,
+        /// Threshold.
+        t: usize,
+        /// C(n,t).
+        seeds: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The number of members listed is not n, or one is listed twice.
     #[error("the committee lists {found} distinct nodes, its parameters say n = {n}")]
     Members {
@@ -209,6 +223,18 @@ pub enum SignatureError {
         expected: Address,
         /// Who did.
         found: Address,
+    },
+    /// The message names another round than the one it was sent to.
+    #[error("made for round {found_round} of study {found_study}, sent to round {round} of study {study}")]
+    OtherRound {
+        /// Study it was sent to.
+        study: u64,
+        /// Round it was sent to.
+        round: u64,
+        /// Study that it names.
+        found_study: u64,
+        /// Round that it names.
+        found_round: u64,
     },
     /// The secret key is not a valid scalar.
     #[error("not a valid secp256k1 secret key")]

@@ -32,11 +32,12 @@ impl Committee {
         if t < 1 || n < 3 * t + 1 || n > 5 * t + 1 {
             return Err(InvalidParameters::Committee { n, t });
         }
-        let mut excluded = Vec::new();
-        subsets(n, t, &mut Vec::new(), &mut excluded);
-        if excluded.len() > MAX_SEEDS {
-            return Err(InvalidParameters::CommitteeTooLarge { n, max: 13 });
+        let seeds = binomial(n, t);
+        if seeds > MAX_SEEDS {
+            return Err(InvalidParameters::TooManySeeds { n, t, seeds, max: MAX_SEEDS });
         }
+        let mut excluded = Vec::with_capacity(seeds);
+        subsets(n, t, &mut Vec::new(), &mut excluded);
         Ok(Self { n, t, excluded })
     }
 
@@ -87,6 +88,11 @@ impl Committee {
         }
         numerator * denominator.inverse()
     }
+}
+
+/// C(n,t); n <= 32, so every product stays small.
+fn binomial(n: usize, t: usize) -> usize {
+    (0..t).fold(1, |count, i| count * (n - i) / (i + 1))
 }
 
 fn subsets(n: usize, t: usize, prefix: &mut Vec<usize>, out: &mut Vec<Vec<usize>>) {
@@ -288,6 +294,12 @@ mod tests {
             let error = Committee::new(n, t).unwrap_err().to_string();
             assert!(error.contains("3t+1 <= n <= 5t+1"), "({n},{t}): {error}");
         }
+    }
+
+    #[test]
+    fn a_committee_with_too_many_seeds_is_refused_before_they_are_counted_out() {
+        assert!(matches!(Committee::new(32, 10), Err(InvalidParameters::TooManySeeds { seeds: 64_512_240, .. })));
+        assert_eq!(Committee::new(13, 3).unwrap().excluded().len(), 286);
     }
 
     #[test]

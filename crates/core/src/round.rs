@@ -257,6 +257,10 @@ pub struct Round {
     progress_at: u64,
     synced_at: u64,
     stage: Stage,
+    /// Whether the certificate was final when the settlement came.
+    was_final: bool,
+    /// Whether the shell has stopped waiting for what is missing after the settlement.
+    given_up: bool,
     collected: collect::Collected,
     agreed: agree::Agreed,
     settling: settle::Settling,
@@ -274,6 +278,8 @@ impl Round {
             progress_at: now,
             synced_at: now,
             stage: Stage::Collecting,
+            was_final: false,
+            given_up: false,
             collected: collect::Collected::default(),
             agreed: agree::Agreed::default(),
             settling: settle::Settling::default(),
@@ -314,6 +320,8 @@ impl Round {
         }
         if self.is_open() {
             self.advance_agreement(&mut effects);
+        }
+        if !self.is_over() {
             self.advance_settlement(&mut effects);
         }
         effects
@@ -323,13 +331,24 @@ impl Round {
         !matches!(self.stage, Stage::Settled | Stage::Closed)
     }
 
+    /// Whether nothing more will happen. A node that the others overtook goes on after the settlement, until it too has
+    /// released its share and holds the aggregate.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Collecting | Stage::Certified | Stage::Final => false,
+            Stage::Settled => self.given_up || !self.was_final || self.settling.has_aggregate(),
+            Stage::Closed => true,
+        }
+    }
+
     fn progressed(&mut self) {
         self.progress_at = self.now;
     }
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let quiet = self.now >= self.progress_at + SYNC_MILLIS;
-        if !self.is_open() || !(quiet || self.now >= self.synced_at + SYNC_AT_LEAST_MILLIS) {
+        if self.is_over() || !(quiet || self.now >= self.synced_at + SYNC_AT_LEAST_MILLIS) {
             return;
         }
         self.progressed();
@@ -419,11 +438,15 @@ impl Round {
                 self.certificate = None;
                 self.stage = Stage::Collecting;
             }
-            ChainEvent::CertificateFinal if self.stage == Stage::Certified => self.stage = Stage::Final,
+            ChainEvent::CertificateFinal if self.stage == Stage::Certified => {
+                self.stage = Stage::Final;
+                self.was_final = true;
+            }
             ChainEvent::Settled { share_roots, .. } => {
                 self.stage = Stage::Settled;
                 self.on_settled(share_roots, effects);
             }
+            ChainEvent::Closed if self.stage == Stage::Settled => self.given_up = true,
             ChainEvent::Closed => self.stage = Stage::Closed,
             ChainEvent::CertificateGone | ChainEvent::CertificateFinal => {}
         }

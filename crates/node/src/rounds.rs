@@ -78,7 +78,7 @@ impl OpenRound {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.stage(), Stage::Settled | Stage::Closed)
+        locked(&self.machine).is_over()
     }
 
     /// The address of a committee member, 1..=n.

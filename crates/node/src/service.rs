@@ -9,6 +9,7 @@ use crate::store::{Blobs, Database};
 use alloy_primitives::Address;
 use consilium_core::eip712::Domain;
 use consilium_core::field::Fp;
+use consilium_core::params::CommitteeMembers;
 use consilium_ledger::{Block, Endpoints, Ledger, Study, Wallet};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,6 +21,8 @@ use tokio::task::JoinSet;
 /// For fire drills only: what a lying node does to its output share before it signs and serves it.
 pub type ShareTamper = Arc<dyn Fn(&mut Vec<Fp>) + Send + Sync>;
 
+/// Rounds whose committees are remembered.
+const COMMITTEES: usize = 1024;
 /// How long what the chain says about a study's readers is taken as current.
 const STUDY_FRESH: Duration = Duration::from_secs(5);
 /// Pulls from peers at the same time.
@@ -46,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) look: Notify,
     pub(crate) head: Mutex<Option<Block>>,
     studies: Mutex<BTreeMap<u64, (Instant, Arc<Study>)>>,
+    /// Committees of rounds, which never change.
+    committees: Mutex<BTreeMap<(u64, u64), Arc<CommitteeMembers>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -75,6 +80,7 @@ impl Service {
             look: Notify::new(),
             head: Mutex::new(None),
             studies: Mutex::default(),
+            committees: Mutex::default(),
             tasks: Mutex::new(tasks),
             config,
             keys,
@@ -133,6 +139,22 @@ impl Service {
                 _ => Err(error),
             },
         }
+    }
+}
+
+impl Service {
+    /// The committee of a round's epoch.
+    pub(crate) async fn committee_of(&self, study: u64, round: u64) -> Result<Arc<CommitteeMembers>, consilium_ledger::Error> {
+        if let Some(known) = locked(&self.committees).get(&(study, round)) {
+            return Ok(Arc::clone(known));
+        }
+        let read = Arc::new(self.ledger().round(study, round).await?.terms.committee);
+        let mut committees = locked(&self.committees);
+        if committees.len() >= COMMITTEES {
+            committees.clear();
+        }
+        committees.insert((study, round), Arc::clone(&read));
+        Ok(read)
     }
 }
 

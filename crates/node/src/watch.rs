@@ -153,7 +153,8 @@ impl Watch {
     /// A study has one round at a time: a newer one means that this one ended, recorded or not.
     fn close_earlier(&self, study: u64, round: u64) {
         for open in self.service.rounds.open() {
-            if open.terms.study == study && open.terms.round < round && !open.is_over() {
+            let in_progress = !matches!(open.stage(), Stage::Settled | Stage::Closed);
+            if open.terms.study == study && open.terms.round < round && in_progress {
                 open.tell(MachineEvent::Chain(RoundEvent::Closed));
             }
         }

@@ -164,7 +164,9 @@ impl Ledger {
         let (deadline, settle_by) = (opened + scenario.window, opened + 2 * scenario.window);
         let call = C::openRoundCall { study: self.study, subject, deadline, settleBy: settle_by }.abi_encode();
         let to = self.contract.into();
-        let receipt = send(&mut self.chain, &keys.sponsor, to, U256::ZERO, call.into(), opened).ok().filter(|r| r.status())?;
+        let receipt = send(&mut self.chain, &keys.sponsor, to, U256::ZERO, call.into(), opened)
+            .ok()
+            .filter(alloy::rpc::types::TransactionReceipt::status)?;
         let event = receipt.logs().iter().find_map(|log| C::RoundOpened::decode_log(&log.inner).ok())?;
         let sites: Vec<Address> = (0..scenario.sites.len()).map(|site| keys.site_address(site)).collect();
         let sizes = Committee::new(scenario.n(), scenario.t).unwrap_or_else(|error| panic!("{error}"));

@@ -229,7 +229,7 @@ impl Oracle {
                 let roots = settled.share_roots.clone();
                 let root = settled.set_root;
                 self.judge_sum(&terms, root, settled.aggregate_root);
-                self.judge_honest(&terms, Some(Settled { study: terms.study, round, set_root: root, share_roots: roots }));
+                self.judge_honest(&terms, Some(&Settled { study: terms.study, round, set_root: root, share_roots: roots }));
                 Outcome::Settled
             }
             (Some(_), None) => Outcome::Stranded,
@@ -292,12 +292,12 @@ impl Oracle {
     }
 
     /// Section 6.12 over everything that honest nodes signed, in words of this file and with core's predicates.
-    fn judge_honest(&mut self, terms: &Terms, settled: Option<Settled>) {
+    fn judge_honest(&mut self, terms: &Terms, settled: Option<&Settled>) {
         let mut offences = Vec::new();
         for &node in &self.honest {
             let all = self.signed.get(&node).map_or(&[][..], Vec::as_slice);
-            offences.extend(offences_of(node, all, settled.as_ref()).into_iter().map(|what| (node, what)));
-            offences.extend(proven(terms, node, all, settled.as_ref()).into_iter().map(|what| (node, what)));
+            offences.extend(offences_of(node, all, settled).into_iter().map(|what| (node, what)));
+            offences.extend(proven(terms, node, all, settled).into_iter().map(|what| (node, what)));
         }
         for (node, what) in offences {
             self.failures.push(Failure::HonestPunishable(format!("node {node}: {what}")));

@@ -304,7 +304,7 @@ impl Scenario {
         };
         let possible = |role: &&SiteRole| match role {
             SiteRole::Late(_) | SiteRole::Cheat(Cheat::Equivocate) => true,
-            role => sure(&role),
+            role => sure(role),
         };
         (self.sites.iter().filter(sure).count(), self.sites.iter().filter(possible).count())
     }

@@ -106,7 +106,7 @@ impl<'a> World<'a> {
             if outcomes.last().is_some_and(|last| *last != Outcome::Void) {
                 self.oracle.failures.push(Failure::TwoSums("a certified subject was opened again".into()));
             }
-            outcomes.push(self.round(attempt, Rc::new(terms)));
+            outcomes.push(self.round(attempt, &Rc::new(terms)));
         }
         let elapsed = self.now - GENESIS_TIME * 1000;
         Report { outcomes, failures: self.oracle.failures, trace: self.trace, elapsed, messages: self.messages }
@@ -121,8 +121,8 @@ impl<'a> World<'a> {
         self.tasks.insert((self.now + delay, self.counter), task);
     }
 
-    fn round(&mut self, attempt: usize, terms: Rc<Terms>) -> Outcome {
-        self.prepare(attempt, &terms);
+    fn round(&mut self, attempt: usize, terms: &Rc<Terms>) -> Outcome {
+        self.prepare(attempt, terms);
         let end = terms.policy.settle_by * 1000 + 5_000;
         while let Some(((at, _), task)) = self.tasks.pop_first() {
             if at > end || self.is_over() {
@@ -133,7 +133,7 @@ impl<'a> World<'a> {
         }
         self.tasks.clear();
         let outcome = self.oracle.close(&self.ledger, terms.round);
-        self.audit(&terms, outcome);
+        self.audit(terms, outcome);
         self.log(format!("round {} {outcome:?}", terms.round));
         let over = match outcome {
             Outcome::Void => terms.policy.deadline,

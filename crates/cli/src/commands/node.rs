@@ -112,7 +112,7 @@ async fn serve(options: Run, json: bool) -> Result<(), Failure> {
     let config = Config::load(&options.config).map_err(Failure::usage)?;
     let mut builder = Node::builder(config);
     if options.drill_wrong_share {
-        builder = builder.with_share_tamper(lie);
+        builder = builder.with_share_tamper(|share| lie(share));
     }
     let running = builder.start().await.map_err(Failure::failed)?;
     let value = serde_json::json!({ "address": running.address(), "listen": running.local_addr().to_string() });
@@ -122,7 +122,7 @@ async fn serve(options: Run, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn lie(share: &mut Vec<Fp>) {
+fn lie(share: &mut [Fp]) {
     if let Some(first) = share.first_mut() {
         *first += Fp::ONE;
     }

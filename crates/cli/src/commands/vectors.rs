@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         match (json, outcome) {
             (true, outcome) => {
-                println!("{}", serde_json::json!({ "case": name, "passed": outcome.is_ok(), "reason": outcome.err() }))
+                println!("{}", serde_json::json!({ "case": name, "passed": outcome.is_ok(), "reason": outcome.err() }));
             }
             (false, Ok(())) => println!("ok    {name}"),
             (false, Err(reason)) => println!("FAIL  {name}: {reason}"),

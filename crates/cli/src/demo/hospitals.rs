@@ -38,7 +38,9 @@ pub(super) async fn admit(stage: &Stage, samples: &[Samples], dir: &Path) -> Res
             },
             timeouts: Timeouts::default(),
         };
-        let site = Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?;
+        // What a node answers while it is busy, killed or behind is tried elsewhere; the demo tells of results only.
+        let quiet = std::sync::Arc::new(|event| tracing::debug!(?event));
+        let site = Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?.with_observer(quiet);
         hospitals.push(Hospital { number, site, samples: samples.clone() });
     }
     Ok(hospitals)

@@ -129,11 +129,9 @@ impl Round {
     /// A set without a proposer: kept only when it is the one that the chain certified.
     pub(super) fn on_cohort(&mut self, cohort: Cohort) {
         let root = cohort.root();
-        if self.certificate.as_ref().is_some_and(|c| c.set_root == root && c.size == cohort.size()) && self.terms.allows(&cohort)
-        {
-            if self.agreed.cohorts.insert(root, cohort).is_none() {
-                self.progressed();
-            }
+        let certified = self.certificate.as_ref().is_some_and(|c| c.set_root == root && c.size == cohort.size());
+        if certified && self.terms.allows(&cohort) && self.agreed.cohorts.insert(root, cohort).is_none() {
+            self.progressed();
         }
     }
 

@@ -71,7 +71,7 @@ impl Collected {
 
 impl Round {
     pub(super) fn on_stored(&mut self, member: SetMember, effects: &mut Vec<Effect>) {
-        if self.is_open() && self.terms.admits(&member.site) && !self.collected.is_here(&member) {
+        if !self.is_over() && self.terms.admits(&member.site) && !self.collected.is_here(&member) {
             self.collected.stored.insert(member);
             effects.push(Effect::Verify(member));
         }
@@ -120,7 +120,7 @@ impl Round {
             }
             self.progressed();
             self.record_receipt(&receipt);
-            if self.is_open() && !self.collected.is_here(&member) {
+            if !self.is_over() && !self.collected.is_here(&member) {
                 effects.push(Effect::Pull { member, from: vec![receipt.node] });
             }
         }

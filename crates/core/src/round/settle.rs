@@ -24,6 +24,8 @@ pub(super) struct Settling {
     /// The share roots that the chain settled.
     settled: Option<Vec<B256>>,
     asked: BTreeSet<Asked>,
+    /// Contradictions that were reported: the kind of statement and the node.
+    reported: BTreeSet<(Asked, usize)>,
     quorum_at: Option<u64>,
     submitted_at: Option<u64>,
 }
@@ -38,6 +40,10 @@ enum Asked {
 }
 
 impl Settling {
+    pub(super) fn has_aggregate(&self) -> bool {
+        self.unmasked.is_some()
+    }
+
     pub(super) fn messages(&self) -> Vec<Message> {
         let finals = self.finals.values().cloned().map(Message::Final);
         let roots = self.share_roots.values().cloned().map(Message::ShareRoot);
@@ -55,13 +61,15 @@ impl Round {
     pub(super) fn on_final(&mut self, new: SignedFinal, effects: &mut Vec<Effect>) {
         let statement = new.statement(&self.terms);
         let known = self.settling.finals.get(&new.node);
-        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+        let reported = self.settling.reported.contains(&(Asked::Final, new.node));
+        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
             return;
         }
         match known {
             Some(known) if known.set_root != new.set_root => {
                 let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
                 let second = Evidence { statement, signature: new.signature };
+                self.settling.reported.insert((Asked::Final, new.node));
                 effects.push(Effect::Report(Offender::Finals(new.node, Box::new([first, second]))));
             }
             Some(_) => {}
@@ -75,13 +83,15 @@ impl Round {
     pub(super) fn on_share_root(&mut self, new: SignedShareRoot, effects: &mut Vec<Effect>) {
         let statement = new.statement(&self.terms);
         let known = self.settling.share_roots.get(&new.node);
-        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+        let reported = self.settling.reported.contains(&(Asked::ShareRoot, new.node));
+        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
             return;
         }
         match known {
             Some(known) if (known.set_root, known.root) != (new.set_root, new.root) => {
                 let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
                 let second = Evidence { statement, signature: new.signature };
+                self.settling.reported.insert((Asked::ShareRoot, new.node));
                 effects.push(Effect::Report(Offender::ShareRoots(new.node, Box::new([first, second]))));
             }
             Some(_) => {}
@@ -96,13 +106,15 @@ impl Round {
     pub(super) fn on_settlement(&mut self, new: SignedSettlement, effects: &mut Vec<Effect>) {
         let statement = new.statement(&self.terms);
         let known = self.settling.settlements.get(&new.node);
-        if known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
+        let reported = self.settling.reported.contains(&(Asked::Settlement, new.node));
+        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
             return;
         }
         match known.map(|known| (known.statement(&self.terms), known.signature)) {
             Some((said, signature)) if said != statement => {
                 let first = Evidence { statement: said, signature };
                 let second = Evidence { statement, signature: new.signature };
+                self.settling.reported.insert((Asked::Settlement, new.node));
                 effects.push(Effect::Report(Offender::Settlements(new.node, Box::new([first, second]))));
             }
             Some(_) => {}
@@ -114,7 +126,7 @@ impl Round {
     }
 
     pub(super) fn advance_settlement(&mut self, effects: &mut Vec<Effect>) {
-        if self.stage != Stage::Final {
+        if !matches!(self.stage, Stage::Final | Stage::Settled) {
             return;
         }
         let Some(set_root) = self.certificate.as_ref().map(|c| c.set_root) else { return };
@@ -122,7 +134,9 @@ impl Round {
         self.release(set_root, effects);
         self.fetch_shares(set_root, effects);
         self.unmask(effects);
-        self.submit_settlement(effects);
+        if self.stage == Stage::Final {
+            self.submit_settlement(effects);
+        }
     }
 
     fn sign_final(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
@@ -194,7 +208,11 @@ impl Round {
         let off = unmasked.liars.contains(&self.me);
         let settlement = unmasked.settlement.clone();
         self.settling.unmasked = Some(unmasked);
-        if !off && !self.settling.settlements.contains_key(&self.me) && self.settling.asked.insert(Asked::Settlement) {
+        if !off
+            && self.is_open()
+            && !self.settling.settlements.contains_key(&self.me)
+            && self.settling.asked.insert(Asked::Settlement)
+        {
             effects.push(Effect::Sign(Statement::Settlement(settlement)));
         }
     }

@@ -98,8 +98,13 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
     if known.sponsor == caller || known.auditors.contains(&caller) {
         return Ok(Some(Role::Auditor));
     }
-    let epochs = known.committees.values();
-    let seat = epochs.rev().find_map(|committee| committee.index_of(caller));
+    let seat = match service.committee_of(study, round).await {
+        Ok(committee) => committee.index_of(caller),
+        Err(error) if error.is_temporary() => {
+            return Err(Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked"));
+        }
+        Err(_) => None,
+    };
     Ok(seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site)))
 }
 
