@@ -1,0 +1,255 @@
+//! Several machines on one: every party has its own folder, and does everything with commands, as the README tells.
+
+use super::support::{Done, Service, command, free_ports, run};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::{TempDir, tempdir};
+
+const NODES: usize = 5;
+const SITES: usize = 3;
+const DIMENSION: usize = 40;
+const WEIGHTS: [u64; SITES] = [10, 20, 50];
+const WRONG_PIN: &str = "0x2222222222222222222222222222222222222222222222222222222222222222";
+
+/// A safetensors file of two f32 tensors.
+fn safetensors(values: &[f32]) -> Vec<u8> {
+    let (split, end) = (4 * 32, 4 * values.len());
+    let header = json!({
+        "bias": { "dtype": "F32", "shape": [32], "data_offsets": [0, split] },
+        "weight": { "dtype": "F32", "shape": [2, (end - split) / 8], "data_offsets": [split, end] },
+    });
+    let mut header = header.to_string();
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+/// The values of a file with the same two tensors, of f32 or f64, in the order of their names.
+fn values(file: &Path) -> Vec<f64> {
+    let bytes = std::fs::read(file).unwrap();
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Value = serde_json::from_slice(header).unwrap();
+    let tensor = |name: &str| {
+        let of = |i: usize| header[name]["data_offsets"][i].as_u64().unwrap() as usize;
+        let data = &data[of(0)..of(1)];
+        match header[name]["dtype"].as_str() {
+            Some("F32") => data.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect::<Vec<_>>(),
+            Some("F64") => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+            other => panic!("{name} is of type {other:?}"),
+        }
+    };
+    [tensor("bias"), tensor("weight")].concat()
+}
+
+/// What site i trains: small enough for the clip radius.
+fn update(site: usize) -> Vec<f32> {
+    (0..DIMENSION).map(|k| ((k * 7 + site * 13) % 11) as f32 / 100.0 - 0.05).collect()
+}
+
+fn base() -> Vec<f32> {
+    (0..DIMENSION).map(|k| k as f32 / 10.0).collect()
+}
+
+/// The parties, their folders and what runs. Fields drop in order: nodes end before the chain.
+struct World {
+    nodes: Vec<Service>,
+    _chain: Service,
+    rpc: String,
+    /// Address and URL of every node.
+    places: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        let dir = |name: String| std::fs::create_dir(folder.path().join(name)).unwrap();
+        dir("sponsor".into());
+        (1..=NODES).for_each(|j| dir(format!("node-{j}")));
+        (1..=SITES).for_each(|i| dir(format!("site-{i}")));
+        let key = |party: &str, role: &str| {
+            let done = run(&folder.path().join(party), &["keys", "new", role, "--out", "key.json", "--json"]).exits(0);
+            done.json()["address"].as_str().unwrap().to_owned()
+        };
+        let sponsor = key("sponsor", "account");
+        let nodes: Vec<String> = (1..=NODES).map(|j| key(&format!("node-{j}"), "node")).collect();
+        let sites: Vec<String> = (1..=SITES).map(|i| key(&format!("site-{i}"), "site")).collect();
+        std::fs::write(folder.path().join("sponsor/sites.txt"), format!("# admitted\n{}\n", sites.join("\n"))).unwrap();
+
+        let fund = [std::slice::from_ref(&sponsor), &nodes].concat().join(",");
+        let arguments = ["chain", "serve", "--json", "--listen", "127.0.0.1:0", "--data", "chain", "--fund", &fund];
+        let chain = Service::start(folder.path(), &arguments, &folder.path().join("chain.log"));
+        let rpc = serde_json::from_str::<Value>(&chain.ready).unwrap()["rpc"].as_str().unwrap().to_owned();
+        let urls = free_ports(NODES).into_iter().map(|port| format!("http://127.0.0.1:{port}"));
+        let mut world = Self { nodes: Vec::new(), _chain: chain, rpc, places: nodes.into_iter().zip(urls).collect(), folder };
+
+        let rpc = world.rpc.clone();
+        world.sponsor(&["chain", "deploy", "--rpc", &rpc, "--key", "key.json"]).exits(0);
+        let parties = (1..=NODES).map(|j| format!("node-{j}")).chain((1..=SITES).map(|i| format!("site-{i}")));
+        for party in parties {
+            std::fs::copy(world.at("sponsor/addresses.json"), world.at(&party).join("addresses.json")).unwrap();
+        }
+        for j in 1..=NODES {
+            world.start_node(j);
+        }
+        world
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn sponsor(&self, arguments: &[&str]) -> Done {
+        run(&self.at("sponsor"), arguments)
+    }
+
+    fn start_node(&mut self, j: usize) {
+        let dir = self.at(&format!("node-{j}"));
+        let (rpc, operator) = (self.rpc.as_str(), format!("Operator {j}"));
+        let arguments = ["--rpc", rpc, "--key", "key.json", "--operator", &operator, "--jurisdiction", "CH"];
+        let registered = run(&dir, &[["node", "register", "--json"].as_slice(), &arguments].concat()).exits(0).json();
+        assert_eq!(registered["address"].as_str(), Some(self.places[j - 1].0.as_str()));
+
+        let listen = self.places[j - 1].1.trim_start_matches("http://");
+        let mut arguments: Vec<String> =
+            ["node", "config", "--rpc", rpc, "--key", "key.json", "--listen", listen].map(str::to_owned).to_vec();
+        for (address, url) in self.places.iter().filter(|(address, _)| *address != self.places[j - 1].0) {
+            arguments.extend(["--peer".to_owned(), format!("{address}={url}")]);
+        }
+        let config = run(&dir, &arguments).exits(0).out;
+        std::fs::write(dir.join("node.toml"), config).unwrap();
+        self.nodes.push(Service::start(&dir, &["node", "run", "--json"], &dir.join("node.log")));
+    }
+
+    /// A study of everyone; returns the committee's fingerprint.
+    fn create_study(&self) -> String {
+        let members = self.places.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>().join(",");
+        let (rpc, dimension) = (self.rpc.as_str(), DIMENSION.to_string());
+        let create = "study create --json --key key.json --threshold 1 --sites sites.txt --minimum-cohort 2 --finality instant";
+        let mut arguments: Vec<&str> = create.split(' ').collect();
+        arguments.extend(["--rpc", rpc, "--dimension", &dimension, "--member", &members]);
+        assert_eq!(self.sponsor(&arguments).exits(0).json()["study"], 1);
+
+        let shown = self.sponsor(&["study", "show", "--study", "1", "--rpc", rpc, "--json"]).exits(0).json();
+        assert_eq!((&shown["dimension"], &shown["threshold"]), (&DIMENSION.into(), &1.into()));
+        assert_eq!((&shown["sites"], &shown["minimum_cohort"]), (&SITES.into(), &2.into()));
+        assert_eq!((&shown["program"], &shown["finality"]), (&"weighted-mean".into(), &"instant".into()));
+        let committee: Vec<&str> = self.places.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(shown["committee"], json!(committee));
+        shown["fingerprint"].as_str().unwrap().to_owned()
+    }
+
+    /// Files that a site needs; `name` is that of its configuration.
+    fn configure_site(&self, i: usize, name: &str, pin: &str) {
+        let dir = self.at(&format!("site-{i}"));
+        let mut text = format!(
+            "rpc = [{:?}]\naddresses = \"addresses.json\"\nkey_file = \"key.json\"\ndata = \"data\"\n\n\
+             [policy]\nminimum_cohort = 2\n\n[studies.1]\ncommittees = [{pin:?}]\n\n\
+             [timeouts]\ndeliver = 40\nresult = 50\n\n[nodes]\n",
+            self.rpc
+        );
+        for (address, url) in &self.places {
+            writeln!(text, "{address:?} = {url:?}").unwrap();
+        }
+        std::fs::write(dir.join(name), text).unwrap();
+        std::fs::write(dir.join("update.safetensors"), safetensors(&update(i))).unwrap();
+        std::fs::write(dir.join("base.safetensors"), safetensors(&base())).unwrap();
+    }
+
+    fn contribution(&self, i: usize, config: &str) -> std::process::Command {
+        let mut command = command(&self.at(&format!("site-{i}")));
+        command.args("contribute --json --study 1 --round 1 --update update.safetensors --base base.safetensors".split(' '));
+        command.args(["--config", config, "--weight", &WEIGHTS[i - 1].to_string()]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn contribute(&self, i: usize, config: &str) -> Done {
+        Done::new(self.contribution(i, config).output().unwrap())
+    }
+
+    fn round(&self) -> Value {
+        self.sponsor(&["round", "show", "--json", "--study", "1", "--round", "1", "--rpc", &self.rpc]).exits(0).json()
+    }
+
+    fn audit(&self) -> Done {
+        let mut arguments = vec!["audit".to_owned(), "--json".to_owned(), "--study".to_owned(), "1".to_owned()];
+        arguments.extend(["--rpc".to_owned(), self.rpc.clone()]);
+        for (address, url) in &self.places {
+            arguments.extend(["--node".to_owned(), format!("{address}={url}")]);
+        }
+        run(&self.at("sponsor"), &arguments)
+    }
+}
+
+#[test]
+fn a_round_by_commands_only() {
+    let mut world = World::new();
+    let pin = world.create_study();
+    for i in 1..=SITES {
+        world.configure_site(i, "site.toml", &pin);
+    }
+    std::fs::write(world.at("sponsor/model.safetensors"), safetensors(&base())).unwrap();
+    let open = "round open --json --study 1 --key key.json --model model.safetensors --certify-within 300 --settle-within 600";
+    let mut arguments: Vec<&str> = open.split(' ').collect();
+    arguments.extend(["--rpc", &world.rpc]);
+    let opened = world.sponsor(&arguments).exits(0).json();
+    assert_eq!(opened["round"], 1);
+    let before = world.round();
+    assert_eq!((&before["state"], &before["committee"], &before["subject"]), (&"Open".into(), &json!(pin), &opened["subject"]));
+
+    // A site that was told of another committee sends nothing, and says what it was told and what it found.
+    world.configure_site(1, "wrong.toml", WRONG_PIN);
+    world.contribute(1, "wrong.toml").exits(4).says(&["fingerprint", &pin, WRONG_PIN]);
+
+    // The same call again sends the same bytes.
+    let first = world.contribute(1, "site.toml").exits(0).json();
+    let again = world.contribute(1, "site.toml").exits(0).json();
+    assert_eq!((&first["resumed"], &again["resumed"]), (&false.into(), &true.into()));
+    assert_eq!(first["digest"], again["digest"]);
+    assert!(first["receipts"]["receipts"].as_object().unwrap().len() >= 4, "Q receipts: {first}");
+
+    let others: Vec<_> = (2..=SITES).map(|i| world.contribution(i, "site.toml").spawn().unwrap()).collect();
+    for child in others {
+        Done::new(child.wait_with_output().unwrap()).exits(0);
+    }
+    check_results(&world);
+
+    let after = world.round();
+    assert_eq!((&after["state"], &after["size"]), (&"Settled".into(), &SITES.into()));
+    let report = world.audit().exits(0).json();
+    assert_eq!(report["verdict"].as_str().map(str::to_lowercase).as_deref(), Some("pass"), "{report}");
+
+    for node in world.nodes.drain(..) {
+        assert!(node.terminate(), "a node ends well on SIGTERM");
+    }
+    assert_eq!(world.audit().code, 3, "an audit to which no node answers is incomplete, not failed");
+}
+
+/// Every site fetches the result; it is the weighted mean of the updates.
+fn check_results(world: &World) {
+    let total: u64 = WEIGHTS.iter().sum();
+    let mean = |k: usize| (1..=SITES).map(|i| WEIGHTS[i - 1] as f64 * f64::from(update(i)[k])).sum::<f64>() / total as f64;
+    for i in 1..=SITES {
+        let dir = world.at(&format!("site-{i}"));
+        let result = "result --json --study 1 --round 1 --base base.safetensors --out mean.safetensors --model next.safetensors";
+        let result = run(&dir, &result.split(' ').collect::<Vec<_>>()).exits(0).json();
+        assert_eq!((&result["sites"], &result["total_weight"]), (&SITES.into(), &total.into()));
+        assert_eq!((&result["included"], &result["omission_proof"]), (&true.into(), &Value::Null));
+        assert_eq!(result["node_faults"], json!([]));
+        assert_eq!(result["aggregate_root"], world.round()["aggregate_root"]);
+        let (got, next) = (values(&dir.join("mean.safetensors")), values(&dir.join("next.safetensors")));
+        assert_eq!((got.len(), next.len()), (DIMENSION, DIMENSION));
+        for k in 0..DIMENSION {
+            assert!((got[k] - mean(k)).abs() < 1e-6, "coordinate {k}: {} is not {}", got[k], mean(k));
+            assert!((next[k] - f64::from(base()[k]) - got[k]).abs() < 1e-6, "coordinate {k} of the next model");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The binary as a person or a script meets it: real processes, files and sockets, one module a theme.
+
+#![cfg(unix)]
+#![allow(unreachable_pub, reason = "a test binary has no public interface")]
+
+mod demo;
+mod errors;
+mod machines;
+mod support;
+mod vectors;
