@@ -256,6 +256,8 @@ pub struct Round {
     now: u64,
     progress_at: u64,
     synced_at: u64,
+    /// When each peer's last request for everything was answered: each answer is large, so none comes at once again.
+    answered: BTreeMap<usize, u64>,
     stage: Stage,
     /// Whether the certificate was final when the settlement came.
     was_final: bool,
@@ -277,6 +279,7 @@ impl Round {
             now,
             progress_at: now,
             synced_at: now,
+            answered: BTreeMap::new(),
             stage: Stage::Collecting,
             was_final: false,
             given_up: false,
@@ -375,9 +378,12 @@ impl Round {
 
     /// Everything that a peer may have missed.
     fn on_sync(&mut self, from: usize, receipts: B256, effects: &mut Vec<Effect>) {
-        if from == self.me || from == 0 || from > self.terms.committee.sizes().n() {
+        let answered = self.answered.get(&from).copied();
+        let too_soon = answered.is_some_and(|at| self.now < at + SYNC_MILLIS / 2);
+        if from == self.me || from == 0 || from > self.terms.committee.sizes().n() || too_soon {
             return;
         }
+        self.answered.insert(from, self.now);
         let mut messages = Vec::new();
         if receipts != self.collected.summary() {
             messages.push(Message::Receipts(self.collected.all_receipts()));
@@ -425,6 +431,8 @@ impl Round {
     fn on_chain(&mut self, event: ChainEvent, effects: &mut Vec<Effect>) {
         self.progressed();
         match event {
+            // What was final stays final here: another certificate after that means that the endpoint lies.
+            ChainEvent::Certified { .. } if matches!(self.stage, Stage::Final | Stage::Settled | Stage::Closed) => {}
             ChainEvent::Certified { set_root, size, voters } => {
                 self.certificate = Some(Certificate { set_root, size, voters });
                 if self.stage == Stage::Collecting {

@@ -59,13 +59,22 @@ pub struct Limits {
     pub idle_seconds: u64,
     /// Longest answer to anything but an upload, in seconds.
     pub request_seconds: u64,
-    /// Rejected contributions of one site that are kept for one round; further ones are refused.
+    /// Most coordinates of a round that this node takes part in: it holds a sum of 8 bytes each.
+    pub dimension: usize,
+    /// Rejected or unopenable contributions of one site that are kept for one round; further ones are refused.
     pub rejected_per_site: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_bytes: 16 << 20, uploads: 64, idle_seconds: 20, request_seconds: 60, rejected_per_site: 4 }
+        Self {
+            message_bytes: 16 << 20,
+            uploads: 64,
+            idle_seconds: 20,
+            request_seconds: 60,
+            dimension: 1 << 25,
+            rejected_per_site: 4,
+        }
     }
 }
 
@@ -213,10 +222,10 @@ impl Config {
         for (address, url) in &self.peers {
             let _ok = writeln!(out, "{} = {}", text(address), text(url));
         }
-        let Limits { message_bytes, uploads, idle_seconds, request_seconds, rejected_per_site } = self.limits;
+        let Limits { message_bytes, uploads, idle_seconds, request_seconds, dimension, rejected_per_site } = self.limits;
         let _ok = writeln!(out, "\n[limits]\nmessage_bytes = {message_bytes}\nuploads = {uploads}");
         let _ok = writeln!(out, "idle_seconds = {idle_seconds}\nrequest_seconds = {request_seconds}");
-        let _ok = writeln!(out, "rejected_per_site = {rejected_per_site}");
+        let _ok = writeln!(out, "dimension = {dimension}\nrejected_per_site = {rejected_per_site}");
         out
     }
 
@@ -234,7 +243,7 @@ impl Config {
         for (address, url) in &self.peers {
             check_url(&format!("peers.{address}"), url)?;
         }
-        let Limits { message_bytes, uploads, idle_seconds, request_seconds, .. } = self.limits;
+        let Limits { message_bytes, uploads, idle_seconds, request_seconds, dimension, .. } = self.limits;
         if self.poll_interval.is_zero() {
             return Err(value("poll_millis", "0 would ask the chain without pause", "use 50 or more"));
         }
@@ -243,6 +252,7 @@ impl Config {
             ("limits.uploads", uploads == 0),
             ("limits.idle_seconds", idle_seconds == 0),
             ("limits.request_seconds", request_seconds == 0),
+            ("limits.dimension", dimension == 0),
         ] {
             if small {
                 return Err(value(key, "it is too small for the node to work", "leave the key out to get the usual value"));

@@ -91,6 +91,11 @@ impl OpenRound {
         locked(&self.missing).contains(member)
     }
 
+    /// How many stored contributions of a site wait for seeds of peers.
+    pub(crate) fn missing_of(&self, site: &Address) -> usize {
+        locked(&self.missing).iter().filter(|member| member.site == *site).count()
+    }
+
     /// Gives the machine an event.
     pub(crate) fn tell(&self, event: Event) {
         // The actor is gone only when the round is over.

@@ -474,6 +474,14 @@ pub enum JournalError {
     /// A stored message is not what was journalled.
     #[error("the stored message {} is missing or damaged: it cannot be sent again; wait for the next round", .0.display())]
     Message(PathBuf),
+    /// A subject gets one sum.
+    #[error("the journal has a contribution to subject {subject} in {place}, or a certified round about it: one sum a subject")]
+    SubjectTaken {
+        /// The subject.
+        subject: B256,
+        /// Where it was contributed to, or certified.
+        place: Slot,
+    },
     /// A site signs one digest a round.
     #[error("the journal has contribution {signed} in {place}, {refused} is refused: a site signs one digest a round")]
     AnotherDigest {

@@ -208,6 +208,12 @@ impl Journal {
             let (place, signed, refused) = (known.slot, known.digest, contribution.digest);
             return Err(JournalError::AnotherDigest { place, signed, refused });
         }
+        // Under the journal's own lock, so that two calls at a time cannot both pass the rule of one sum a subject.
+        let subject = contribution.subject;
+        let elsewhere = self.contributions_to(subject).find(|known| !self.void.contains(&known.slot)).map(|known| known.slot);
+        if let Some(place) = self.certified(subject).filter(|place| *place != contribution.slot).or(elsewhere) {
+            return Err(JournalError::SubjectTaken { subject, place });
+        }
         let path = self.message_path(&contribution);
         write_synced(&path, message).map_err(disk(&path))?;
         sync_folder(&self.folder.join("messages"))?;

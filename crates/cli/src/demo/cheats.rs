@@ -1,12 +1,12 @@
 //! Sites that cheat, on core's public API: what a hostile hospital could write.
 
 use crate::failure::Failure;
-use consilium_core::contribution::{Contribution, Contributor};
+use consilium_core::contribution::Contributor;
 use consilium_core::encode::{self, Encoded};
 use consilium_core::field::{Ext, Fp};
 use consilium_core::mask::Seeds;
 use consilium_core::program::{Program, WeightedMean};
-use consilium_core::prove::prove_with;
+use consilium_core::prove::{prove, prove_with};
 use consilium_core::terms::Terms;
 use consilium_site::SiteKeys;
 use rand_core::CryptoRng;
@@ -56,34 +56,28 @@ pub(super) fn forge(
     let contributor =
         Contributor { domain: terms.domain, committee: &terms.committee, program, context: &context, key: keys.signing() };
     let input = encode::encode(program, update, weight, rng).map_err(Failure::failed)?;
-    let (header, values) = match cheat {
-        Cheat::Oversized => oversized(&contributor, program, &input, keys, rng)?,
-        _ => contributor.contribute(&input, keys.expose_device_secret(), rng).map_err(Failure::failed)?,
-    };
-    let header = match cheat {
-        Cheat::CorruptProof => corrupt_proof(&contributor, header),
-        Cheat::GarbageBox => garbage_box(&contributor, header, rng),
-        Cheat::Oversized | Cheat::Replay => header,
-    };
-    Ok((header.to_bytes(), values))
-}
-
-/// A thousand times the update, and a witness that claims full slack and zero projections.
-fn oversized(
-    contributor: &Contributor<'_>,
-    program: &WeightedMean,
-    input: &Encoded,
-    keys: &SiteKeys,
-    rng: &mut dyn CryptoRng,
-) -> Result<(Contribution, Vec<u8>), Failure> {
     let thousand = Fp::reduce(1000);
-    let huge = Encoded::unchecked(input.values().iter().map(|&v| v * thousand).collect(), input.weight());
-    let ctx = contributor.context.of_site(keys.address());
-    let sizes = contributor.committee.sizes();
-    let seeds = Seeds::draw(sizes, &ctx, huge.values(), keys.expose_device_secret(), rng);
-    let forged = forged_witness(program, input.weight());
-    let proved = prove_with(sizes, program, &ctx, &huge, &seeds, |_| Ok(forged)).map_err(Failure::failed)?;
-    Ok(contributor.seal_and_sign(&proved, &seeds, rng))
+    let input = match cheat {
+        Cheat::Oversized => Encoded::unchecked(input.values().iter().map(|&v| v * thousand).collect(), weight),
+        Cheat::CorruptProof | Cheat::Replay | Cheat::GarbageBox => input,
+    };
+    let ctx = context.of_site(keys.address());
+    let sizes = terms.committee.sizes();
+    let seeds = Seeds::draw(sizes, &ctx, input.values(), keys.expose_device_secret(), rng);
+    let mut proved = match cheat {
+        Cheat::Oversized => prove_with(sizes, program, &ctx, &input, &seeds, |_| Ok(forged_witness(program, weight))),
+        Cheat::CorruptProof | Cheat::Replay | Cheat::GarbageBox => prove(sizes, program, &ctx, &input, &seeds),
+    }
+    .map_err(Failure::failed)?;
+    if let (Cheat::CorruptProof, Some(first)) = (cheat, proved.proof.first_mut()) {
+        *first += Ext::ONE;
+    }
+    let (mut header, values) = contributor.seal_and_sign(&proved, &seeds, rng);
+    if let (Cheat::GarbageBox, Some(last)) = (cheat, header.boxes.last_mut()) {
+        rng.fill_bytes(last);
+        header = contributor.sign(header.body, header.boxes);
+    }
+    Ok((header.to_bytes(), values))
 }
 
 /// Weight bits as they are, no slack, and every row's projection claimed to be zero (only the offset's bit set).
@@ -97,19 +91,4 @@ fn forged_witness(program: &WeightedMean, weight: u64) -> Vec<Fp> {
         witness.extend((1..=row_bits).map(|bit| if bit == row_bits { Fp::ONE } else { Fp::ZERO }));
     }
     witness
-}
-
-fn corrupt_proof(contributor: &Contributor<'_>, mut header: Contribution) -> Contribution {
-    if let Some(first) = header.body.proof.first_mut() {
-        *first += Ext::ONE;
-    }
-    contributor.sign(header.body, header.boxes)
-}
-
-/// Garbage of the right length for the last node, signed as if it were right.
-fn garbage_box(contributor: &Contributor<'_>, mut header: Contribution, rng: &mut dyn CryptoRng) -> Contribution {
-    if let Some(last) = header.boxes.last_mut() {
-        rng.fill_bytes(last);
-    }
-    contributor.sign(header.body, header.boxes)
 }

@@ -112,7 +112,7 @@ impl Game {
 
     async fn open(&self, stage: &Stage, round: u64, drill: Drill, base: &Tensors) -> Result<u64, Failure> {
         // Marked rounds wait for the scheduled cutoff or for a view to pass, so they are given less time.
-        let patience = 30 + self.hospitals.len() as u64 / 5;
+        let patience = 24 + self.hospitals.len() as u64 / 5;
         let certify_within = if drill == Drill::None { 4 * patience } else { patience };
         let now = stage.ledger.head().await?.timestamp.max(unix_seconds());
         let (deadline, settle_by) = (now + certify_within, now + certify_within + 600);
@@ -224,17 +224,21 @@ impl Game {
                 )?
             }
         };
-        let first = &stage.nodes[0];
-        let Some(node) = hospital.site.nodes().get(&first.address) else {
-            return Err(Failure::failed("the first node has no URL"));
+        // A cheat can satisfy the proof's check at 2t nodes of its choice, never at 2t+1: this one chose the first 2t.
+        let judge = &stage.nodes[2 * stage.committee.t()];
+        let Some(node) = hospital.site.nodes().get(&judge.address) else {
+            return Err(Failure::failed(format!("node {} has no URL", judge.number)));
         };
         let answer = node.upload(stage.study, round, &message.0, &message.1).await;
         let caught = match &answer {
             Ok(uploaded) => (
-                format!("node {} by opening its box, and repaired: its seeds came from the others", stage.nodes.len()),
-                format!("contribution {} is in the set, the committee holds it whole", &uploaded.digest.to_string()[..10]),
+                format!(
+                    "node {}, whose box does not open; the others send it its seeds, so the contribution counts",
+                    stage.nodes.len()
+                ),
+                format!("contribution {} is in the set, and every node holds it", &uploaded.digest.to_string()[..10]),
             ),
-            Err(failure) => ("every node that it was sent to, alone".to_owned(), failure.fault.to_string()),
+            Err(failure) => (format!("node {}, alone", judge.number), failure.fault.to_string()),
         };
         let who = format!("site {} ({})", i + 1, short(&hospital.site.address()));
         self.note(&who, cheat.what(), &caught.0, &caught.1);
@@ -274,6 +278,8 @@ impl Game {
     /// What a marked round needs before it is opened.
     async fn before(&mut self, stage: &mut Stage, drill: Drill) -> Result<(), Failure> {
         if drill == Drill::LyingNode {
+            // The last node may still be busy with its repaired contribution.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             Self::restart_last(stage, true).await?;
         }
         Ok(())

@@ -149,8 +149,10 @@ fn is_known(service: &Service, open: &OpenRound, member: &SetMember) -> Result<b
         return Err(Refused::second_contribution("another contribution of this site is here already"));
     }
     let rejected = machine.rejected().keys().filter(|other| other.site == member.site).count();
-    if rejected >= service.config.limits.rejected_per_site {
-        return Err(Refused::second_contribution("too many contributions of this site were rejected in this round"));
+    if rejected + open.missing_of(&member.site) >= service.config.limits.rejected_per_site {
+        return Err(Refused::second_contribution(
+            "too many contributions of this site were rejected, or have a bad box here, in this round",
+        ));
     }
     Ok(false)
 }

@@ -11,7 +11,9 @@ use consilium_core::certify::SetMember;
 use consilium_core::contribution::Contribution;
 use consilium_core::round::Event;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
+use tokio::time::timeout;
 
 #[derive(Debug, Error)]
 enum PullError {
@@ -23,6 +25,11 @@ enum PullError {
     Store(#[from] StoreError),
 }
 
+/// What a pull may take at least.
+const LEAST_PATIENCE: Duration = Duration::from_secs(20);
+/// The slowest peer that is waited for.
+const LEAST_BYTES_A_SECOND: usize = 100_000;
+
 /// Carries out `Effect::Pull`, unless the contribution is on its way already.
 pub(super) fn start(service: &Arc<Service>, round: &Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
     if locked(&round.pulling).insert(member) {
@@ -33,14 +40,18 @@ pub(super) fn start(service: &Arc<Service>, round: &Arc<OpenRound>, member: SetM
 async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
     let _permit = service.pulls.acquire().await;
     let (study, number) = round.id();
-    for node in from.into_iter().filter(|node| *node != round.me) {
+    // A peer that drips must not hold a place for ever: a slow line gets through at this rate.
+    let patience = LEAST_PATIENCE + Duration::from_secs((round.shape.values_len() / LEAST_BYTES_A_SECOND) as u64);
+    let anyone = if from.is_empty() { (1..=round.terms.committee.members().len()).collect() } else { from };
+    for node in anyone.into_iter().filter(|node| *node != round.me) {
         let Some(peer) = round.address_of(node) else { continue };
-        match pull(&service, &round, &member, &peer).await {
-            Ok(()) => {
+        match timeout(patience, pull(&service, &round, &member, &peer)).await {
+            Ok(Ok(())) => {
                 round.tell(Event::Stored(member));
                 break;
             }
-            Err(error) => tracing::debug!(study, round = number, node, site = %member.site, %error, "pulling failed"),
+            Err(_) => tracing::warn!(study, round = number, node, site = %member.site, "pulling took too long"),
+            Ok(Err(error)) => tracing::debug!(study, round = number, node, site = %member.site, %error, "pulling failed"),
         }
     }
     locked(&round.pulling).remove(&member);

@@ -26,6 +26,14 @@ pub(crate) enum Refusal {
     /// Section 6.9: no second sum for one subject.
     #[error("its subject has had its sum in round {0}: there are no two sums over one subject")]
     SubjectCertified(u64),
+    /// Anyone may name this node in a study: what it cannot hold it does not serve.
+    #[error("it has {dimension} coordinates, this node serves at most {limit}: raise `limits.dimension` if it has the memory")]
+    TooLarge {
+        /// Coordinates of the round.
+        dimension: usize,
+        /// The configured limit.
+        limit: usize,
+    },
     /// The chain cannot be read, or what it says is unsound.
     #[error(transparent)]
     Chain(#[from] LedgerError),
@@ -40,7 +48,7 @@ impl Refusal {
         match self {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
             Self::Store(_) => true,
-            Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) => false,
+            Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
         }
     }
 }
@@ -74,6 +82,10 @@ pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64) -> Resu
 async fn admit(service: &Service, study: u64, round: u64) -> Result<consilium_ledger::Round, Refusal> {
     let history = service.ledger().history(study).await?;
     let found = history.round(round).await?;
+    let (dimension, limit) = (found.terms.program.dimension(), service.config.limits.dimension);
+    if dimension > limit {
+        return Err(Refusal::TooLarge { dimension, limit });
+    }
     let committee = &found.terms.committee;
     let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
     let registered = committee.member(me).map(|member| member.kem_key.as_slice());
