@@ -32,6 +32,19 @@ fn split_receipts_do_not_divide_the_honest_nodes() {
     }
 }
 
+/// A node that signs whatever it sees signs one receipt first and the other between those of the rest: with them it makes
+/// a quorum, and an honest voter that has seen all of them must not leave the site out.
+#[test]
+fn a_later_receipt_of_a_node_counts_between_those_of_others() {
+    settles(&Scenario::draw(1417));
+    for seed in 0..12 {
+        let mut scenario = Scenario::honest(seed, 5, 1, 4);
+        scenario.nodes[3] = NodeRole::Corrupt(Corruption::YesVoter);
+        scenario.sites[2] = SiteRole::Cheat(Cheat::Equivocate);
+        settles(&scenario);
+    }
+}
+
 /// Whoever had news never asked for what it lacked; a corrupt node can always make news.
 #[test]
 fn a_flooder_does_not_keep_nodes_from_asking() {

@@ -19,8 +19,9 @@ pub(super) struct Collected {
     pub(super) rejected: BTreeMap<SetMember, Rejection>,
     /// Seeds that this node lacks.
     missing: BTreeMap<SetMember, Vec<usize>>,
-    /// One receipt a node and site: the first.
-    receipts: BTreeMap<Address, BTreeMap<usize, (B256, Signed)>>,
+    /// Receipts by site, then by signer and digest: the first of each node, and later ones of a node that signed several
+    /// if their contribution is here or they came with a quorum. So they are as bounded as the contributions are.
+    receipts: BTreeMap<Address, BTreeMap<(usize, B256), Signed>>,
     /// When a contribution's Q-th receipt arrived.
     certificates: BTreeMap<SetMember, u64>,
     /// When the last admitted site's certificate arrived.
@@ -32,7 +33,7 @@ impl Collected {
     pub(super) fn summary(&self) -> B256 {
         let mut transcript = Transcript::new("receipts");
         for (site, receipts) in &self.receipts {
-            for (node, (digest, _)) in receipts {
+            for (node, digest) in receipts.keys() {
                 transcript.part(site.as_slice()).part(&(*node as u64).to_le_bytes()).part(digest.as_slice());
             }
         }
@@ -46,7 +47,7 @@ impl Collected {
     pub(super) fn receipts_of(&self, site: &Address) -> Vec<SignedReceipt> {
         let known = self.receipts.get(site).into_iter().flatten();
         known
-            .map(|(&node, &(digest, signature))| SignedReceipt { node, member: SetMember { site: *site, digest }, signature })
+            .map(|(&(node, digest), &signature)| SignedReceipt { node, member: SetMember { site: *site, digest }, signature })
             .collect()
     }
 
@@ -61,7 +62,11 @@ impl Collected {
 
     fn nodes_with(&self, member: &SetMember) -> Vec<usize> {
         let receipts = self.receipts.get(&member.site).into_iter().flatten();
-        receipts.filter(|(_, (digest, _))| *digest == member.digest).map(|(&node, _)| node).collect()
+        receipts.map(|(&signer, _)| signer).filter(|(_, digest)| *digest == member.digest).map(|(node, _)| node).collect()
+    }
+
+    fn has_receipt_of(&self, site: &Address, node: usize) -> bool {
+        self.receipts.get(site).is_some_and(|known| known.keys().any(|(signer, _)| *signer == node))
     }
 
     fn is_here(&self, member: &SetMember) -> bool {
@@ -103,8 +108,7 @@ impl Round {
 
     /// One digest a site: the first that verifies here.
     fn sign_receipt(&mut self, member: SetMember, effects: &mut Vec<Effect>) {
-        let already = self.collected.receipts.get(&member.site).is_some_and(|known| known.contains_key(&self.me));
-        if !already && self.is_open() {
+        if !self.collected.has_receipt_of(&member.site, self.me) && self.is_open() {
             let Self { terms, .. } = self;
             let receipt = Receipt { study: terms.study, round: terms.round, site: member.site, digest: member.digest };
             effects.push(Effect::Sign(Statement::Receipt(receipt)));
@@ -115,7 +119,7 @@ impl Round {
         self.adopt_certificates(&receipts);
         for receipt in receipts {
             let member = receipt.member;
-            if !self.terms.admits(&member.site) || !self.is_new(&receipt) || !self.is_genuine(&receipt) {
+            if !self.terms.admits(&member.site) || !self.is_news(&receipt) || !self.is_genuine(&receipt) {
                 continue;
             }
             self.progressed();
@@ -140,21 +144,24 @@ impl Round {
                 continue;
             }
             let of_site = self.collected.receipts.entry(member.site).or_default();
-            for (node, receipt) in &group {
-                of_site.insert(*node, (member.digest, receipt.signature));
-            }
+            of_site.extend(group.iter().map(|(&node, receipt)| ((node, member.digest), receipt.signature)));
             self.progressed();
             group.values().for_each(|receipt| self.record_receipt(receipt));
         }
     }
 
     fn is_known_or_genuine(&self, receipt: &SignedReceipt) -> bool {
-        let known = self.collected.receipts.get(&receipt.member.site).and_then(|known| known.get(&receipt.node));
-        known == Some(&(receipt.member.digest, receipt.signature)) || self.is_genuine(receipt)
+        let SignedReceipt { node, member, signature } = receipt;
+        let known = self.collected.receipts.get(&member.site).and_then(|known| known.get(&(*node, member.digest)));
+        known == Some(signature) || self.is_genuine(receipt)
     }
 
-    fn is_new(&self, receipt: &SignedReceipt) -> bool {
-        self.collected.receipts.get(&receipt.member.site).is_none_or(|known| !known.contains_key(&receipt.node))
+    /// A node that signs several receipts for a site may do so between the receipts of the others: what it signed first
+    /// must not keep a later one from counting.
+    fn is_news(&self, receipt: &SignedReceipt) -> bool {
+        let SignedReceipt { node, member, .. } = receipt;
+        let known = self.collected.receipts.get(&member.site).is_some_and(|known| known.contains_key(&(*node, member.digest)));
+        !known && (!self.collected.has_receipt_of(&member.site, *node) || self.collected.is_here(member))
     }
 
     fn is_genuine(&self, receipt: &SignedReceipt) -> bool {
@@ -165,8 +172,8 @@ impl Round {
     pub(super) fn record_receipt(&mut self, receipt: &SignedReceipt) {
         let member = receipt.member;
         let of_site = self.collected.receipts.entry(member.site).or_default();
-        of_site.entry(receipt.node).or_insert((member.digest, receipt.signature));
-        let count = of_site.values().filter(|(digest, _)| *digest == member.digest).count();
+        of_site.entry((receipt.node, member.digest)).or_insert(receipt.signature);
+        let count = of_site.keys().filter(|(_, digest)| *digest == member.digest).count();
         if count >= self.terms.committee.sizes().quorum() {
             self.collected.certificates.entry(member).or_insert(self.now);
             if self.collected.certificates.len() == self.terms.sites.len() {
