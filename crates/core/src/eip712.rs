@@ -6,7 +6,11 @@
 use crate::error::SignatureError;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
-use k256::ecdsa::SigningKey;
+use k256::ecdsa::{SigningKey, VerifyingKey};
+use k256::elliptic_curve::ff::PrimeField;
+use k256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
+use k256::elliptic_curve::point::DecompressPoint;
+use k256::{AffinePoint, ProjectivePoint, Scalar};
 use std::collections::BTreeMap;
 
 #[allow(missing_docs, reason = "generated from the type strings; the docs are in docs/PROTOCOL.md, section 7")]
@@ -74,7 +78,7 @@ impl Domain {
     /// # Errors
     /// [`SignatureError::NotCanonical`].
     pub fn signer<S: SolStruct>(&self, statement: &S, signature: &Signed) -> Result<Address, SignatureError> {
-        signature.recover(&self.digest(statement))
+        signature.recover(&self.digest(statement)).ok_or(SignatureError::NotCanonical)
     }
 }
 
@@ -120,10 +124,18 @@ impl Signed {
         &self.0
     }
 
-    fn recover(&self, digest: &B256) -> Result<Address, SignatureError> {
-        Signature::from_raw_array(&self.0)
-            .and_then(|signature| signature.recover_address_from_prehash(digest))
-            .map_err(|_| SignatureError::NotCanonical)
+    /// The one key under which this is a signature of the digest: Q = r^-1 (s R - z G) (SEC 1, 4.1.6). The library's own
+    /// recovery verifies the signature under Q once more, which Q satisfies by its definition and which doubles the time.
+    fn recover(&self, digest: &B256) -> Option<Address> {
+        let signature = Signature::from_raw_array(&self.0).ok()?;
+        let (r, s) = signature.to_k256().ok()?.split_scalars();
+        let parity = u8::from(signature.v()).into();
+        let nonce = Option::<AffinePoint>::from(AffinePoint::decompress(&r.to_repr(), parity))?;
+        let hash = <Scalar as Reduce<k256::U256>>::reduce_bytes(&digest.0.into());
+        let inverse = *r.invert_vartime();
+        let key =
+            ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &-(inverse * hash), &nonce.into(), &(inverse * s.as_ref()));
+        VerifyingKey::from_affine(key.to_affine()).ok().map(|key| Address::from_public_key(&key))
     }
 }
 
