@@ -1,9 +1,10 @@
 //! The demo: the whole product on one machine, on real data. The story in order: [`setup`], then [`rounds`] (with
-//! [`cheats`] in the marked part), then what it cost and the audit, in [`ending`].
+//! [`marked`] and its [`cheats`] in between), then what it cost and the audit, in [`ending`].
 
 mod cheats;
 mod ending;
 mod hospitals;
+mod marked;
 mod plan;
 mod processes;
 mod report;

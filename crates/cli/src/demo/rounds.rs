@@ -1,19 +1,17 @@
 //! One round: open, train, contribute, close, compare.
 
-use super::cheats::{Cheat, Message, forge};
+use super::cheats::{Cheat, Message};
 use super::hospitals::Hospital;
-use super::plan::{Drill, Plan, leader};
+use super::plan::{Drill, Plan};
 use super::report::{Misbehaviour, RoundReport};
 use super::setup::Stage;
 use super::training::{canonical_places, largest_deviation, parameters, tensors};
-use crate::commands::keys::short;
 use crate::commands::round::unix_seconds;
 use crate::failure::Failure;
 use crate::output::bar;
 use consilium_core::certify::SetMember;
 use consilium_core::encode::error_bound;
 use consilium_ledger::Event;
-use consilium_site::journal::Slot;
 use consilium_site::tensors::Tensors;
 use consilium_site::{Checked, Outcome, Submitted};
 use consilium_training::dataset::{DataSet, Samples};
@@ -21,11 +19,9 @@ use consilium_training::fedavg::{Options, site_weight, weighted_mean};
 use consilium_training::metrics::evaluate;
 use consilium_training::model::Parameters;
 use futures::{StreamExt, TryStreamExt, stream};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Hospitals that upload at the same time.
 const UPLOADS: usize = 8;
@@ -34,12 +30,14 @@ const UPLOADS: usize = 8;
 pub(super) struct Game {
     data: DataSet,
     options: Options,
-    hospitals: Vec<Arc<Hospital>>,
+    pub(super) hospitals: Vec<Arc<Hospital>>,
     plan: Plan,
     model: Parameters,
     places: Vec<usize>,
     /// The message of the replaying site in the round before.
-    kept: Option<Message>,
+    pub(super) kept: Option<Message>,
+    /// How long the contributions of the round before took.
+    contributing: Option<f64>,
     pub(super) misbehaviour: Vec<Misbehaviour>,
     pub(super) seconds: Seconds,
 }
@@ -54,8 +52,8 @@ pub(super) struct Seconds {
 }
 
 /// What the hospitals have trained in one round.
-struct Trained {
-    updates: Vec<(u32, Parameters)>,
+pub(super) struct Trained {
+    pub(super) updates: Vec<(u32, Parameters)>,
 }
 
 impl Game {
@@ -64,7 +62,18 @@ impl Game {
         let places = canonical_places(model.shape());
         let hospitals = hospitals.into_iter().map(Arc::new).collect();
         let (misbehaviour, seconds) = (Vec::new(), Seconds::default());
-        Ok(Self { data: data.clone(), options, hospitals, plan, model, places, kept: None, misbehaviour, seconds })
+        Ok(Self {
+            data: data.clone(),
+            options,
+            hospitals,
+            plan,
+            model,
+            places,
+            kept: None,
+            contributing: None,
+            misbehaviour,
+            seconds,
+        })
     }
 
     /// What was left out of the marked part, and why.
@@ -110,10 +119,17 @@ impl Game {
         })
     }
 
+    /// Seconds from opening to the deadline; half of them are for contributions. Marked rounds wait for the scheduled
+    /// cutoff or for a view to pass, so they get what the round before took on this machine, with room to spare.
+    fn certify_within(&self, drill: Drill) -> u64 {
+        match self.contributing {
+            Some(seconds) if drill != Drill::None => 2 * (5.0 + 2.5 * seconds).ceil() as u64,
+            _ => 96 + self.hospitals.len() as u64,
+        }
+    }
+
     async fn open(&self, stage: &Stage, round: u64, drill: Drill, base: &Tensors) -> Result<u64, Failure> {
-        // Marked rounds wait for the scheduled cutoff or for a view to pass, so they are given less time.
-        let patience = 24 + self.hospitals.len() as u64 / 5;
-        let certify_within = if drill == Drill::None { 4 * patience } else { patience };
+        let certify_within = self.certify_within(drill);
         let now = stage.ledger.head().await?.timestamp.max(unix_seconds());
         let (deadline, settle_by) = (now + certify_within, now + certify_within + 600);
         let opened = stage.ledger.open_round(&stage.sponsor, stage.study, base.model_digest(), deadline, settle_by).await?;
@@ -186,152 +202,11 @@ impl Game {
         if drill == Drill::None {
             self.keep_for_replay(stage, round)?;
         }
-        self.seconds.contributing += started.elapsed().as_secs_f64();
+        let contributing = started.elapsed().as_secs_f64();
+        self.contributing = Some(contributing);
+        self.seconds.contributing += contributing;
         progress.finish_and_clear();
         Ok((submitted, rejected))
-    }
-
-    /// The message that hospital number N-1 sent, for the replay in the next round.
-    fn keep_for_replay(&mut self, stage: &Stage, round: u64) -> Result<(), Failure> {
-        let replaying = self.hospitals.len().saturating_sub(2);
-        let Some(hospital) = self.hospitals.get(replaying) else { return Ok(()) };
-        let slot = Slot::new(stage.ledger.domain(), stage.study, round);
-        let journal = hospital.site.journal();
-        let Some(recorded) = journal.contribution(&slot) else { return Ok(()) };
-        self.kept = split_body(&journal.message(recorded).map_err(Failure::failed)?);
-        Ok(())
-    }
-
-    /// A cheating hospital's turn. Returns whether its contribution was accepted.
-    async fn cheat(&mut self, stage: &Stage, round: u64, cheat: Cheat, i: usize, trained: &Trained) -> Result<bool, Failure> {
-        let hospital = Arc::clone(&self.hospitals[i]);
-        let prepared = hospital.site.prepare(stage.study, round).await.map_err(Failure::failed)?;
-        let message = match (cheat, self.kept.take()) {
-            (Cheat::Replay, Some(message)) => message,
-            (_, kept) => {
-                self.kept = kept;
-                let (weight, update) = &trained.updates[i];
-                let update = tensors(update)?;
-                let mut rng = ChaCha20Rng::seed_from_u64(round << 32 | i as u64);
-                forge(
-                    cheat,
-                    &prepared.terms,
-                    &stage.program,
-                    hospital.site.keys(),
-                    update.values(),
-                    u64::from(*weight),
-                    &mut rng,
-                )?
-            }
-        };
-        // A cheat can satisfy the proof's check at 2t nodes of its choice, never at 2t+1: this one chose the first 2t.
-        let judge = &stage.nodes[2 * stage.committee.t()];
-        let Some(node) = hospital.site.nodes().get(&judge.address) else {
-            return Err(Failure::failed(format!("node {} has no URL", judge.number)));
-        };
-        let answer = node.upload(stage.study, round, &message.0, &message.1).await;
-        let caught = match &answer {
-            Ok(uploaded) => (
-                format!(
-                    "node {}, whose box does not open; the others send it its seeds, so the contribution counts",
-                    stage.nodes.len()
-                ),
-                format!("contribution {} is in the set, and every node holds it", &uploaded.digest.to_string()[..10]),
-            ),
-            Err(failure) => (format!("node {}, alone", judge.number), failure.fault.to_string()),
-        };
-        let who = format!("site {} ({})", i + 1, short(&hospital.site.address()));
-        self.note(&who, cheat.what(), &caught.0, &caught.1);
-        Ok(answer.is_ok())
-    }
-
-    fn note(&mut self, who: &str, what: &str, caught_by: &str, evidence: &str) {
-        println!("   {who} {what}\n      caught by {caught_by}: {evidence}");
-        self.misbehaviour.push(Misbehaviour {
-            who: who.to_owned(),
-            what: what.to_owned(),
-            caught_by: caught_by.to_owned(),
-            evidence: evidence.to_owned(),
-        });
-    }
-
-    async fn kill_leader(noted: &mut Vec<Misbehaviour>, stage: &mut Stage, round: u64) -> Result<(), Failure> {
-        let number = leader(round, &stage.committee);
-        let node = &mut stage.nodes[number - 1];
-        node.kill().await?;
-        let who = format!("node {number} ({})", short(&node.address));
-        println!("   {who} was killed with SIGKILL half-way through the uploads");
-        if stage.committee.n() == stage.committee.quorum() {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            node.start()?;
-            println!("   and started again after 3 s, because with n = 3t+1 no round closes without it");
-        }
-        noted.push(Misbehaviour {
-            who,
-            what: "the leader was killed with SIGKILL while contributions arrived, and started again later".to_owned(),
-            caught_by: "the other nodes, which proposed in its stead when its view had passed".to_owned(),
-            evidence: format!("round {round} was certified and settled"),
-        });
-        Ok(())
-    }
-
-    /// What a marked round needs before it is opened.
-    async fn before(&mut self, stage: &mut Stage, drill: Drill) -> Result<(), Failure> {
-        if drill == Drill::LyingNode {
-            // The last node may still be busy with its repaired contribution.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Self::restart_last(stage, true).await?;
-        }
-        Ok(())
-    }
-
-    async fn restart_last(stage: &mut Stage, lying: bool) -> Result<(), Failure> {
-        let client = stage.client.clone();
-        let Some(node) = stage.nodes.last_mut() else { return Ok(()) };
-        node.kill().await?;
-        node.set_lying(lying);
-        node.start()?;
-        node.ready(&client).await
-    }
-
-    /// What a marked round leaves behind.
-    async fn after(&mut self, stage: &mut Stage, round: u64, drill: Drill) -> Result<(), Failure> {
-        match drill {
-            Drill::LyingNode => {
-                self.note_liar(stage, round).await?;
-                Self::restart_last(stage, false).await
-            }
-            Drill::KilledLeader if stage.committee.n() > stage.committee.quorum() => {
-                let client = stage.client.clone();
-                let node = &mut stage.nodes[leader(round, &stage.committee) - 1];
-                node.start()?;
-                node.ready(&client).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The lying node's own signature, held against the settled roots.
-    async fn note_liar(&mut self, stage: &Stage, round: u64) -> Result<(), Failure> {
-        let settled = stage.ledger.round(stage.study, round).await?.settlement;
-        let Some(settled) = settled else { return Err(Failure::failed(format!("round {round} is not settled"))) };
-        let liar = stage.nodes.len();
-        let url = format!("{}/v1/studies/{}/rounds/{round}/statements", stage.nodes[0].url, stage.study);
-        for _ in 0..50 {
-            let statements: serde_json::Value =
-                stage.client.get(&url).send().await.map_err(Failure::unreachable)?.json().await.map_err(Failure::failed)?;
-            let roots = statements["share_roots"].as_array().cloned().unwrap_or_default();
-            if let Some(said) = roots.iter().find(|said| said["node"].as_u64() == Some(liar as u64)) {
-                let settled_root = settled.share_roots[liar - 1];
-                let who = format!("node {liar} ({})", short(&stage.nodes[liar - 1].address));
-                let evidence =
-                    format!("it signed share root {}, settled is {settled_root}", said["root"].as_str().unwrap_or_default());
-                self.note(&who, "served a wrong share of the sum", "the others, when they interpolated", &evidence);
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Err(Failure::failed("the lying node's signed share root did not turn up"))
     }
 
     /// Every hospital that contributed fetches the aggregate and checks it against the chain. Returns one of the equal results.
@@ -404,11 +279,4 @@ impl Game {
         }
         Ok(gas)
     }
-}
-
-/// Header and masked vector of an upload: u32 LE length of the header, header, masked vector.
-fn split_body(body: &[u8]) -> Option<Message> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    let (header, values) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some((header.to_vec(), values.to_vec()))
 }
