@@ -173,6 +173,7 @@ impl Delivery<'_> {
     }
 
     /// Looks for receipts until there are Q or patience ends: at the nodes that took the upload, every other time at all.
+    /// Patience ends at once when none of the nodes that took it can be asked: they may be gone, and the bytes with them.
     async fn wait_for_receipts(&mut self) {
         let timeouts = self.site.config().timeouts;
         let (until, longest) = (Instant::now() + seconds(timeouts.receipts), seconds(timeouts.poll));
@@ -181,23 +182,33 @@ impl Delivery<'_> {
             tokio::time::sleep(wait.min(longest)).await;
             wait *= 2;
             let asked = if everybody { self.nodes.clone() } else { self.taken.clone() };
-            self.ask_for_receipts(asked).await;
+            let answered = self.ask_for_receipts(asked).await;
+            let alive = self.taken.is_empty() || self.taken.iter().any(|node| answered.contains(&node.address()));
+            if !alive && self.nodes.iter().any(|node| self.may_upload(node)) {
+                return;
+            }
             everybody = !everybody;
         }
     }
 
-    async fn ask_for_receipts(&mut self, nodes: Vec<NodeClient>) {
+    /// Asks these nodes for receipts; returns who answered.
+    async fn ask_for_receipts(&mut self, nodes: Vec<NodeClient>) -> BTreeSet<Address> {
         let (study, round, site) = (self.terms.study, self.terms.round, self.member.site);
         let answers = join_all(nodes.iter().map(|node| node.receipts(study, round, site))).await;
+        let mut answered = BTreeSet::new();
         for (node, answer) in nodes.iter().zip(answers) {
             match answer {
-                Ok(receipts) => self.take_receipts(node, receipts),
+                Ok(receipts) => {
+                    answered.insert(node.address());
+                    self.take_receipts(node, receipts);
+                }
                 // Not to have a receipt yet is no reason to leave a node out of further uploads.
                 Err(failure) => {
                     self.failures.entry(failure.node).or_insert(failure);
                 }
             }
         }
+        answered
     }
 
     /// Keeps the receipts that are for this contribution and signed by the node that they name.

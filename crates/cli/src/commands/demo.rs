@@ -54,6 +54,17 @@ pub(crate) struct Arguments {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// Products of small matrices: threads inside one of them cost more than they give, and without this the library that
+/// trains counts the machine's cores anew for each.
+const ONE_THREAD: (&str, &str) = ("RAYON_NUM_THREADS", "1");
+
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    #[cfg(unix)]
+    if std::env::var_os(ONE_THREAD.0).is_none() {
+        use std::os::unix::process::CommandExt;
+        let mut again = std::process::Command::new(std::env::current_exe()?);
+        let error = again.args(std::env::args_os().skip(1)).env(ONE_THREAD.0, ONE_THREAD.1).exec();
+        tracing::warn!(%error, "the demo could not be started with one thread a matrix product and is slower");
+    }
     demo::run(arguments).await
 }

@@ -123,7 +123,7 @@ impl Game {
     /// cutoff or for a view to pass, so they get what the round before took on this machine, with room to spare.
     fn certify_within(&self, drill: Drill) -> u64 {
         match self.contributing {
-            Some(seconds) if drill != Drill::None => 2 * (5.0 + 2.5 * seconds).ceil() as u64,
+            Some(seconds) if drill != Drill::None => 2 * (6.0 + 2.5 * seconds).ceil() as u64,
             _ => 96 + self.hospitals.len() as u64,
         }
     }

@@ -42,6 +42,8 @@ pub(crate) enum Conduct {
     ForgesReceipts,
     /// Takes uploads and tells nobody.
     KeepsToItself,
+    /// Takes an upload, tells nobody and answers nothing more.
+    DiesWithIt,
     /// Answers after a second and more.
     Slow,
     WrongAggregate,
@@ -252,7 +254,7 @@ async fn upload(State(node): State<Node>, Path(_): Path<(u64, u64)>, body: Bytes
         Conduct::FailsAfterReceiving => return refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         Conduct::Refuses(code) => return refuse(StatusCode::BAD_REQUEST, code),
         Conduct::Garbage => return "<html>welcome".into_response(),
-        Conduct::ForgesReceipts | Conduct::KeepsToItself => {
+        Conduct::ForgesReceipts | Conduct::KeepsToItself | Conduct::DiesWithIt => {
             let terms = node.hub.lock().unwrap().terms.clone().unwrap();
             let contribution = Contribution::from_bytes(split(&body).unwrap().0, &terms.shape()).unwrap();
             let digest = contribution.body.digest(&terms.context().of_site(contribution.site));
@@ -275,8 +277,10 @@ async fn upload(State(node): State<Node>, Path(_): Path<(u64, u64)>, body: Bytes
 }
 
 async fn receipts(State(node): State<Node>, Path((_, _, site)): Path<(u64, u64, Address)>) -> Response {
-    if matches!(node.conduct().await, Conduct::Garbage) {
-        return "<html>welcome".into_response();
+    match node.conduct().await {
+        Conduct::Garbage => return "<html>welcome".into_response(),
+        Conduct::DiesWithIt => return refuse(StatusCode::BAD_GATEWAY, "gone"),
+        _ => {}
     }
     let hub = node.hub.lock().unwrap();
     let receipts: Vec<_> = hub.receipts.iter().filter(|receipt| receipt.member.site == site).collect();

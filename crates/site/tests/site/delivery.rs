@@ -81,6 +81,18 @@ async fn a_node_that_keeps_it_to_itself_is_passed_over() {
     assert_eq!(submitted.cost.uploaded_bytes, submitted.uploaded_to.len() as u64 * (submitted.cost.message_bytes + 4));
 }
 
+/// Its patience with a node that answers is long; with one that is gone it has none, as the bytes may be gone too.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_die_with_the_only_copy_are_not_waited_for() {
+    let world = World::new(weighted_mean()).await;
+    let (terms, base) = (world.open(1, model().model_digest()).await, model().model_digest());
+    (1..=4).for_each(|node| world.conduct(node, Conduct::DiesWithIt));
+    let mut config = world.config(1, &[1]).await;
+    (config.timeouts.receipts, config.timeouts.deliver) = (60.0, 20.0);
+    let submitted = world.site_of(config, 1).contribute(1, terms.round, &update(1), 1, base).await.unwrap();
+    assert!(submitted.uploaded_to.contains(&wallet(6).address()), "{submitted:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_fails_slowly_or_is_gone_costs_time_only() {
     let world = World::new(weighted_mean()).await;
