@@ -1,6 +1,7 @@
 //! The chain as its users see it: the simulator (`execution`), an operator with a disk (`storage`),
-//! JSON-RPC clients (`rpc`, `robustness`) and programs with an alloy provider (`provider`).
+//! JSON-RPC clients (`rpc`, `robustness`, `clients`) and programs with an alloy provider (`provider`).
 
+mod clients;
 mod contracts;
 mod execution;
 mod fixtures;
