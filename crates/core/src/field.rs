@@ -248,6 +248,87 @@ pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Option<Fp>> + '_ {
     words.iter().map(|word| Fp::new(u64::from_le_bytes(*word)))
 }
 
+/// Moves the words below p to the front, in order, and returns how many they are.
+pub(crate) fn keep_canonical(words: &mut [u64]) -> usize {
+    // A word of p or more has all of its upper half set, which one word in 2^32 has.
+    if !words.iter().fold(false, |seen, word| seen | (word >> 32 == EPSILON)) {
+        return words.len();
+    }
+    let mut kept = 0;
+    for i in 0..words.len() {
+        if words[i] < MODULUS {
+            words[kept] = words[i];
+            kept += 1;
+        }
+    }
+    kept
+}
+
+/// Appends the elements whose bytes these are, and says whether all words were below p; one that is not is reduced.
+pub(crate) fn extend_from_bytes(out: &mut Vec<Fp>, bytes: &[[u8; 8]]) -> bool {
+    let mut canonical = true;
+    out.extend(bytes.iter().map(|bytes| {
+        let word = u64::from_le_bytes(*bytes);
+        canonical &= word < MODULUS;
+        Fp::reduce(word)
+    }));
+    canonical
+}
+
+/// What a vector of field elements is made of: elements, or words that [`keep_canonical`] has let through.
+pub(crate) trait CanonicalWord: Copy {
+    fn element(self) -> Fp;
+}
+
+impl CanonicalWord for Fp {
+    #[inline]
+    fn element(self) -> Fp {
+        self
+    }
+}
+
+impl CanonicalWord for u64 {
+    #[inline]
+    fn element(self) -> Fp {
+        Fp(self)
+    }
+}
+
+/// Products that [`add_products`] sums before it reduces.
+const PRODUCTS: usize = 4;
+
+/// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`.
+pub(crate) fn add_products<T: CanonicalWord>(sums: &mut [Fp], factors: &[Fp], vectors: &[&[T]]) {
+    for (factors, vectors) in factors.chunks(PRODUCTS).zip(vectors.chunks(PRODUCTS)) {
+        match (factors, vectors) {
+            (&[a, b, c, d], &[v, w, x, y]) => add_some_products(sums, [a, b, c, d], [v, w, x, y]),
+            (&[a, b, c], &[v, w, x]) => add_some_products(sums, [a, b, c], [v, w, x]),
+            (&[a, b], &[v, w]) => add_some_products(sums, [a, b], [v, w]),
+            _ => (0..factors.len()).for_each(|i| add_some_products(sums, [factors[i]], [vectors[i]])),
+        }
+    }
+}
+
+#[inline]
+fn add_some_products<T: CanonicalWord, const N: usize>(sums: &mut [Fp], factors: [Fp; N], vectors: [&[T]; N]) {
+    let length = sums.len();
+    let vectors = vectors.map(|vector| &vector[..length]);
+    for (k, slot) in sums.iter_mut().enumerate() {
+        let mut sum = ProductSum { low: u128::from(slot.0), carries: 0 };
+        for (factor, vector) in factors.iter().zip(vectors) {
+            sum.add(*factor, vector[k].element());
+        }
+        *slot = sum.value();
+    }
+}
+
+/// Adds `words`, which are canonical, to `sums`.
+pub(crate) fn add_words(sums: &mut [Fp], words: &[u64]) {
+    for (sum, &word) in sums.iter_mut().zip(words) {
+        *sum += Fp(word);
+    }
+}
+
 /// A sum of products in F, reduced once at the end.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ProductSum {
@@ -260,10 +341,11 @@ impl ProductSum {
     pub(crate) fn add(&mut self, a: Fp, b: Fp) {
         let (sum, carry) = self.low.overflowing_add(u128::from(a.0) * u128::from(b.0));
         self.low = sum;
-        self.carries += u64::from(carry);
+        self.carries = self.carries.wrapping_add(u64::from(carry));
     }
 
     /// 2^128 = (2^32 - 1)^2 = -2^32 mod p.
+    #[inline]
     pub(crate) fn value(self) -> Fp {
         Fp::reduce_wide(self.low) - Fp::reduce_wide(u128::from(self.carries) << 32)
     }
@@ -297,6 +379,29 @@ mod tests {
         fn inverse_and_signed_are_what_they_say(a in element(), v in -(1i128 << 62)..(1i128 << 62)) {
             prop_assert_eq!(a * a.inverse(), if a == Fp::ZERO { Fp::ZERO } else { Fp::ONE });
             prop_assert_eq!(i128::from(Fp::from_signed(v).signed()), v);
+        }
+
+        #[test]
+        fn sums_of_products_are_those_of_the_elements(
+            columns in proptest::collection::vec((element(), proptest::collection::vec(element(), 5)), 0..11),
+        ) {
+            let mut sums: Vec<Fp> = (0..5).map(Fp).collect();
+            let mut want = sums.clone();
+            for (factor, vector) in &columns {
+                want.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += *factor * value);
+            }
+            let factors: Vec<Fp> = columns.iter().map(|(factor, _)| *factor).collect();
+            let vectors: Vec<&[Fp]> = columns.iter().map(|(_, vector)| vector.as_slice()).collect();
+            add_products(&mut sums, &factors, &vectors);
+            prop_assert_eq!(sums, want);
+        }
+
+        #[test]
+        fn only_canonical_words_are_kept(words in proptest::collection::vec(prop_oneof![any::<u64>(), MODULUS - 2..=u64::MAX], 0..40)) {
+            let want: Vec<u64> = words.iter().copied().filter(|&word| word < MODULUS).collect();
+            let mut kept = words.clone();
+            let count = keep_canonical(&mut kept);
+            prop_assert_eq!(&kept[..count], &want[..]);
         }
 
         #[test]

@@ -67,6 +67,8 @@ pub mod release;
 pub mod round;
 pub mod seal;
 pub mod settle;
+#[allow(unsafe_code)]
+pub mod simd;
 pub mod stream;
 pub mod terms;
 pub mod transcript;

@@ -2,6 +2,7 @@
 
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
+use crate::prove::BLOCK;
 use crate::stream::Stream;
 use crate::transcript::{hash, seed_commitment};
 use alloy_primitives::B256;
@@ -69,97 +70,130 @@ impl Seeds {
     /// c = x + Σ_T m_T over the `values` streams.
     #[must_use]
     pub fn mask_values(&self, ctx: &B256, input: &[Fp]) -> Vec<Fp> {
-        self.mask("values", ctx, input)
+        self.mask("values", ctx, input, &[]).masked
     }
 
     /// c_w = W + Σ_T m_T over the `witness` streams.
     #[must_use]
     pub fn mask_witness(&self, ctx: &B256, witness: &[Fp]) -> Vec<Fp> {
-        self.mask("witness", ctx, witness)
+        self.mask("witness", ctx, witness, &[]).masked
     }
 
-    fn mask(&self, label: &str, ctx: &B256, plain: &[Fp]) -> Vec<Fp> {
+    /// Masks a vector with the streams of one label and computes, in the same pass over the streams, its shares
+    /// X(z) = c - Σ_T f_T(z) m_T = x + Σ_T (1 - f_T(z)) m_T, where `factors` lists 1 - f_T(z) for all T, point by point.
+    pub(crate) fn mask(&self, label: &str, ctx: &B256, plain: &[Fp], factors: &[Vec<Fp>]) -> Masked {
         let mut masked = plain.to_vec();
-        let mut mask = Zeroizing::new(vec![Fp::ZERO; crate::prove::BLOCK.min(plain.len())]);
-        let mut scratch = Zeroizing::new(Vec::new());
-        for seed in &self.0 {
-            let mut stream = Stream::new(seed.expose(), label, ctx.as_slice());
-            for block in masked.chunks_mut(crate::prove::BLOCK) {
-                let mask = &mut mask[..block.len()];
-                stream.fill(mask, &mut scratch);
-                for (value, &mask) in block.iter_mut().zip(mask.iter()) {
-                    *value += mask;
+        let mut shares: Vec<Zeroizing<Vec<Fp>>> = factors.iter().map(|_| Zeroizing::new(plain.to_vec())).collect();
+        let mut streams = Streams::open(self.0.iter(), label, ctx);
+        for start in (0..plain.len()).step_by(BLOCK) {
+            let range = start..plain.len().min(start + BLOCK);
+            streams.next_block(range.len(), |seeds, masks| {
+                masks.iter().for_each(|mask| field::add_words(&mut masked[range.clone()], mask));
+                for (share, factors) in shares.iter_mut().zip(factors) {
+                    field::add_products(&mut share[range.clone()], &factors[seeds.clone()], masks);
                 }
-            }
+            });
         }
-        masked
+        Masked { masked, shares }
+    }
+
+    /// 1 - f_T(z) for all T.
+    pub(crate) fn share_factors(committee: &Committee, z: usize) -> Vec<Fp> {
+        (0..committee.excluded().len()).map(|number| Fp::ONE - committee.f(number, z)).collect()
+    }
+
+    /// M(z) = Σ_T Σ_e z^e f_T(z) μ_T,e: what hides the proof's other degrees of freedom.
+    pub(crate) fn zero(&self, committee: &Committee, z: usize, ctx: &B256) -> Ext {
+        self.0.iter().enumerate().fold(Ext::ZERO, |sum, (number, seed)| sum + zero_of(committee, number, z, ctx, seed))
     }
 }
 
-/// The streams of one seed at one evaluation point z: f_T(z), the `values` stream, and what is needed whole.
-pub(crate) struct SeedStreams {
-    f: Fp,
-    values: Stream,
-    witness: Zeroizing<Vec<Fp>>,
+/// A masked vector and the shares of it that go with it.
+pub(crate) struct Masked {
+    /// c.
+    pub(crate) masked: Vec<Fp>,
+    /// X(z), in the order of the points asked for.
+    pub(crate) shares: Vec<Zeroizing<Vec<Fp>>>,
+}
+
+/// f_T(z) Σ_e z^e μ_T,e of one seed.
+fn zero_of(committee: &Committee, number: usize, z: usize, ctx: &B256, seed: &Seed) -> Ext {
+    let (f, point) = (committee.f(number, z), Fp::reduce(z as u64));
+    let mu = |e: usize| Stream::new(seed.expose(), &format!("zero{e}"), ctx.as_slice()).extension();
+    (1..=committee.t()).fold(Ext::ZERO, |sum, e| sum + mu(e).scale(f * point.power(e as u64)))
+}
+
+/// Streams that are expanded at once, so that their masks of one block stay in the cache.
+const TOGETHER: usize = 4;
+
+/// The streams of one label under several seeds, read block by block.
+struct Streams {
+    streams: Vec<Stream>,
+    masks: Zeroizing<Vec<u64>>,
+}
+
+impl Streams {
+    fn open<'a>(seeds: impl Iterator<Item = &'a Seed>, label: &str, ctx: &B256) -> Self {
+        let streams = seeds.map(|seed| Stream::new(seed.expose(), label, ctx.as_slice())).collect();
+        Self { streams, masks: Zeroizing::new(vec![0; TOGETHER * BLOCK]) }
+    }
+
+    /// Hands the next `length` (at most [`BLOCK`]) elements of all streams to `take`, some streams at a time: their
+    /// numbers and their masks.
+    fn next_block(&mut self, length: usize, mut take: impl FnMut(core::ops::Range<usize>, &[&[u64]])) {
+        for (i, streams) in self.streams.chunks_mut(TOGETHER).enumerate() {
+            let mut masks: [&[u64]; TOGETHER] = [&[]; TOGETHER];
+            let buffers = self.masks.chunks_mut(BLOCK);
+            for ((stream, buffer), mask) in streams.iter_mut().zip(buffers).zip(&mut masks) {
+                let buffer = &mut buffer[..length];
+                stream.fill_canonical(buffer);
+                *mask = buffer;
+            }
+            take(i * TOGETHER..i * TOGETHER + streams.len(), &masks[..streams.len()]);
+        }
+    }
+}
+
+/// A node's share of a masked vector: X(j) = c - Σ_T f_T(j) m_T, block by block, and that of the witness.
+pub(crate) struct Shares {
+    /// -f_T(j) for each stream.
+    factors: Vec<Fp>,
+    values: Streams,
+    witness: Streams,
     zero: Ext,
 }
 
-/// The share of a masked vector at one evaluation point: X = c - Σ_T f_T(z) m_T, block by block.
-pub(crate) struct Shares {
-    streams: Vec<SeedStreams>,
-    mask: Zeroizing<Vec<Fp>>,
-    scratch: Zeroizing<Vec<u8>>,
-}
-
 impl Shares {
-    /// Opens the streams of the seeds `(number, seed)` at point `z`, leaving out those with f_T(z) = 0.
-    pub(crate) fn new<'a>(
-        committee: &Committee,
-        z: usize,
-        ctx: &B256,
-        witness_len: usize,
-        seeds: impl Iterator<Item = (usize, &'a Seed)>,
-    ) -> Self {
-        let mut streams = Vec::new();
-        for (number, seed) in seeds {
-            let f = committee.f(number, z);
-            if f == Fp::ZERO {
-                continue;
-            }
-            let open = |label: &str| Stream::new(seed.expose(), label, ctx.as_slice());
-            let point = Fp::reduce(z as u64);
-            let zero = (1..=committee.t())
-                .fold(Ext::ZERO, |sum, e| sum + open(&format!("zero{e}")).extension().scale(f * point.power(e as u64)));
-            let witness = Zeroizing::new(open("witness").elements(witness_len));
-            streams.push(SeedStreams { f, values: open("values"), witness, zero });
-        }
-        Self { streams, mask: Zeroizing::new(Vec::new()), scratch: Zeroizing::new(Vec::new()) }
+    /// Opens the streams of the seeds `(number, seed)` at node `j`, leaving out those with f_T(j) = 0.
+    pub(crate) fn new<'a>(committee: &Committee, j: usize, ctx: &B256, seeds: impl Iterator<Item = (usize, &'a Seed)>) -> Self {
+        let seeds: Vec<_> = seeds.filter(|(number, _)| committee.f(*number, j) != Fp::ZERO).collect();
+        let open = |label: &str| Streams::open(seeds.iter().map(|(_, seed)| *seed), label, ctx);
+        let zero = seeds.iter().fold(Ext::ZERO, |sum, (number, seed)| sum + zero_of(committee, *number, j, ctx, seed));
+        let factors = seeds.iter().map(|(number, _)| committee.f(*number, j).negate()).collect();
+        Self { factors, values: open("values"), witness: open("witness"), zero }
     }
 
-    /// Turns the next block of c into the block of X, in place.
+    /// Turns the next block of c, at most [`BLOCK`] coordinates, into the block of X, in place.
     pub(crate) fn unmask_block(&mut self, block: &mut [Fp]) {
-        self.mask.resize(block.len(), Fp::ZERO);
-        for seed in &mut self.streams {
-            seed.values.fill(&mut self.mask, &mut self.scratch);
-            for (value, &mask) in block.iter_mut().zip(self.mask.iter()) {
-                *value -= seed.f * mask;
-            }
-        }
+        unmask(&mut self.values, &self.factors, block);
     }
 
-    /// The share W of the witness.
-    pub(crate) fn witness(&self, masked: &[Fp]) -> Vec<Fp> {
+    /// The share W of the witness. To be asked for once.
+    pub(crate) fn witness(&mut self, masked: &[Fp]) -> Vec<Fp> {
         let mut share = masked.to_vec();
-        for seed in &self.streams {
-            for (value, &mask) in share.iter_mut().zip(seed.witness.iter()) {
-                *value -= seed.f * mask;
-            }
+        for block in share.chunks_mut(BLOCK) {
+            unmask(&mut self.witness, &self.factors, block);
         }
         share
     }
 
-    /// M(z) = Σ_T Σ_e z^e f_T(z) μ_T,e: what hides the proof's other degrees of freedom.
+    /// M(j).
     pub(crate) fn zero(&self) -> Ext {
-        self.streams.iter().fold(Ext::ZERO, |sum, seed| sum + seed.zero)
+        self.zero
     }
+}
+
+fn unmask(streams: &mut Streams, factors: &[Fp], block: &mut [Fp]) {
+    let length = block.len();
+    streams.next_block(length, |seeds, masks| field::add_products(block, &factors[seeds], masks));
 }

@@ -2,10 +2,11 @@
 //!
 //! A program is a set of quadratic constraints over the input x and a witness W. The proof of section 5 never looks
 //! inside: it asks a program for the rho-combination of its constraints at one evaluation point, as a running sum, so
-//! that vectors are streamed in blocks.
+//! that vectors are streamed in blocks. Projections on the random rows are linear and the same for every program, so
+//! the proof computes them and hands them over.
 
 mod one_hot;
-mod rows;
+pub(crate) mod rows;
 mod weighted_mean;
 
 pub use one_hot::OneHot;
@@ -18,6 +19,8 @@ use alloy_primitives::B256;
 
 /// Bytes of the public matrix that belong to one coordinate: 16 bytes P and 16 bytes Q, R = P - Q.
 pub const ROW_BYTES: usize = 32;
+/// The same in words of 64 bits.
+pub(crate) const ROW_WORDS: usize = ROW_BYTES / 8;
 
 /// What is proved about an input, and how the output is read.
 pub trait Program: Send + Sync + core::fmt::Debug {
@@ -31,17 +34,33 @@ pub trait Program: Send + Sync + core::fmt::Debug {
     fn witness_len(&self) -> usize;
     /// Number of entries of the output: d, and the weight where there is one.
     fn output_len(&self) -> usize;
-    /// Whether the constraints need the random matrix.
-    fn has_rows(&self) -> bool;
-    /// The witness of an honest input. `rows` reads the matrix from its start.
+    /// Rows of the random matrix that the constraints need; 0 for none.
+    fn rows(&self) -> usize;
+    /// The witness of an honest input with these projections <R_i, x> on the rows.
     ///
     /// # Errors
     /// [`EncodeError`] when the input violates a constraint.
-    fn witness(&self, input: &[Fp], weight: u64, rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError>;
+    fn witness_of(&self, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError>;
     /// Starts the rho-combination of all constraints at one evaluation point.
     fn combine(&self, rho: Ext) -> Box<dyn Combination + '_>;
     /// The last entries of the output, after the input's own: the weight, from the witness.
     fn output_tail(&self, witness: &[Fp]) -> Vec<Fp>;
+
+    /// The witness of an honest input. `rows` reads the matrix from its start.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the input violates a constraint.
+    fn witness(&self, input: &[Fp], weight: u64, rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
+        let mut projections = rows::Projections::new(self.rows());
+        let mut bytes = vec![0; crate::prove::BLOCK * ROW_BYTES];
+        for block in input.chunks(crate::prove::BLOCK).filter(|_| self.rows() > 0) {
+            let bytes = &mut bytes[..block.len() * ROW_BYTES];
+            rows(bytes);
+            let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+            projections.absorb(block, &words);
+        }
+        self.witness_of(input, weight, &projections.values())
+    }
 
     /// H("program", name, parameters).
     fn hash(&self) -> B256 {
@@ -51,10 +70,10 @@ pub trait Program: Send + Sync + core::fmt::Debug {
 
 /// The rho-combination of a program's constraints at one evaluation point, under way.
 pub trait Combination {
-    /// Takes in the next coordinates of X and their [`ROW_BYTES`] bytes each of the matrix (empty without rows).
-    fn absorb(&mut self, input: &[Fp], rows: &[u8]);
-    /// The combination, of degree <= 2t in the evaluation point.
-    fn finish(&self, witness: &[Fp]) -> Ext;
+    /// Takes in the next coordinates of X.
+    fn absorb(&mut self, input: &[Fp]);
+    /// The combination, of degree <= 2t in the evaluation point, given W and the projections of X on the rows.
+    fn finish(&self, witness: &[Fp], projections: &[Fp]) -> Ext;
 }
 
 /// The program that a study names on chain, with the exact bytes that its hash covers.

@@ -3,16 +3,17 @@
 use crate::encode::Encoded;
 use crate::error::EncodeError;
 use crate::field::{self, Ext, Fp};
-use crate::mask::{Seeds, Shares};
-use crate::params::Committee;
-use crate::program::{Program, ROW_BYTES};
+use crate::mask::Seeds;
+use crate::params::{Committee, lagrange};
+use crate::program::rows::Projections;
+use crate::program::{Program, ROW_WORDS};
 use crate::stream::Stream;
-use crate::transcript::{concat, hash, values_hash};
+use crate::transcript::{concat, hash, values_hash_of};
 use alloy_primitives::B256;
 use zeroize::Zeroizing;
 
-/// Coordinates processed at a time, so that a block of the matrix and of the masks stays in the cache.
-pub const BLOCK: usize = 2048;
+/// Coordinates processed at a time, so that a block of the matrix and of some masks stays in the cache.
+pub const BLOCK: usize = 512;
 
 /// χ1 = H("challenge rows", ctx, com, H("values", c)).
 #[must_use]
@@ -57,9 +58,8 @@ pub fn prove(
     input: &Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
-    prove_with(committee, program, ctx, input, seeds, |rows| {
-        let mut stream = rows_stream(rows);
-        program.witness(input.values(), input.weight(), &mut |block| stream.fill_bytes(block))
+    prove_from(committee, program, ctx, input, seeds, |_, projections| {
+        program.witness_of(input.values(), input.weight(), projections)
     })
 }
 
@@ -76,51 +76,118 @@ pub fn prove_with(
     seeds: &Seeds,
     witness: impl FnOnce(&B256) -> Result<Vec<Fp>, EncodeError>,
 ) -> Result<Proved, EncodeError> {
-    if input.values().len() != program.dimension() {
-        return Err(EncodeError::Length { expected: program.dimension(), found: input.values().len() });
-    }
-    let commitments = seeds.commitments(ctx);
-    let values = seeds.mask_values(ctx, input.values());
-    let rows = rows_challenge(ctx, &commitments, &values_hash(&field::to_bytes(&values)));
-    let plain = Zeroizing::new(witness(&rows)?);
-    if plain.len() != program.witness_len() {
-        return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
-    }
-    let witness = seeds.mask_witness(ctx, &plain);
-    let rho = combine_challenge(&rows, &witness);
-    let evaluations = evaluate(committee, program, ctx, &values, &witness, seeds, &rows, rho);
-    Ok(Proved { commitments, values, witness, proof: fit(&evaluations) })
+    prove_from(committee, program, ctx, input, seeds, |rows, _| witness(rows))
 }
 
-/// V(1)..V(2t), with one pass over the matrix for all points.
-#[expect(clippy::too_many_arguments, reason = "the arguments are the transcript of one proof, all distinct types")]
-fn evaluate(
+/// [`prove`] with a witness made from the row challenge and the projections of the input.
+///
+/// One pass over the mask streams gives c and the shares X(1)..X(t), one over the matrix their projections and those
+/// of x = X(0). X and its projections are polynomials of degree t, so t+1 points determine them at t+1..2t.
+fn prove_from(
     committee: &Committee,
     program: &dyn Program,
     ctx: &B256,
-    values: &[Fp],
-    witness: &[Fp],
+    input: &Encoded,
     seeds: &Seeds,
-    rows: &B256,
-    rho: Ext,
-) -> Vec<Ext> {
-    let points = 1..=2 * committee.t();
-    let open = |z| Shares::new(committee, z, ctx, program.witness_len(), seeds.as_slice().iter().enumerate());
-    let mut running: Vec<_> = points.map(|z| (open(z), program.combine(rho))).collect();
-    let mut stream = rows_stream(rows);
-    let mut row_block = vec![0; if program.has_rows() { BLOCK * ROW_BYTES } else { 0 }];
-    let mut share = Zeroizing::new(Vec::with_capacity(BLOCK));
-    for block in values.chunks(BLOCK) {
-        let row_bytes = row_block.len().min(block.len() * ROW_BYTES);
-        stream.fill_bytes(&mut row_block[..row_bytes]);
-        for (shares, combination) in &mut running {
-            share.clear();
-            share.extend_from_slice(block);
-            shares.unmask_block(&mut share);
-            combination.absorb(&share, &row_block[..row_bytes]);
+    witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
+) -> Result<Proved, EncodeError> {
+    let x = input.values();
+    if x.len() != program.dimension() {
+        return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
+    }
+    let commitments = seeds.commitments(ctx);
+    let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
+    let values = seeds.mask("values", ctx, x, &factors);
+    let rows = rows_challenge(ctx, &commitments, &values_hash_of(&values.masked));
+    let inputs = with_input(x, &values.shares);
+    let projections = Zeroizing::new(project(program.rows(), &rows, &inputs));
+    let plain = Zeroizing::new(witness(&rows, &projections[0])?);
+    if plain.len() != program.witness_len() {
+        return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
+    }
+    let witness = seeds.mask("witness", ctx, &plain, &factors);
+    let rho = combine_challenge(&rows, &witness.masked);
+    let witnesses = with_input(&plain, &witness.shares);
+    let projections: Vec<&[Fp]> = projections.iter().map(Vec::as_slice).collect();
+    let evaluations: Vec<Ext> = (1..=2 * committee.t())
+        .map(|z| {
+            let combined = combination_at(program, rho, z, [&inputs, &witnesses, &projections]);
+            combined + seeds.zero(committee, z, ctx)
+        })
+        .collect();
+    Ok(Proved { commitments, values: values.masked, witness: witness.masked, proof: fit(&evaluations) })
+}
+
+/// A polynomial's vectors at 0..=t.
+fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a [Fp]> {
+    core::iter::once(plain).chain(shares.iter().map(|share| share.as_slice())).collect()
+}
+
+/// The projections of some vectors on the rows, in one pass over the matrix.
+fn project(rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
+    let mut running = vec![Projections::new(rows); vectors.len()];
+    let mut matrix = RowBlocks::new(rows, challenge);
+    let length = if rows > 0 { vectors[0].len() } else { 0 };
+    for start in (0..length).step_by(BLOCK) {
+        let range = start..length.min(start + BLOCK);
+        let words = matrix.next_block(range.len());
+        for (projections, vector) in running.iter_mut().zip(vectors) {
+            projections.absorb(&vector[range.clone()], words);
         }
     }
-    running.iter().map(|(shares, combination)| combination.finish(&shares.witness(witness)) + shares.zero()).collect()
+    running.iter().map(Projections::values).collect()
+}
+
+/// The constraints' combination at point z, from the vectors X, the witnesses W and the projections at 0..=t.
+fn combination_at(program: &dyn Program, rho: Ext, z: usize, polynomials: [&[&[Fp]]; 3]) -> Ext {
+    let mut combination = program.combine(rho);
+    let mut buffer = Zeroizing::new(vec![Fp::ZERO; BLOCK]);
+    let [inputs, witnesses, projections] = polynomials;
+    for start in (0..inputs[0].len()).step_by(BLOCK) {
+        let range = start..inputs[0].len().min(start + BLOCK);
+        let block = &mut buffer[..range.len()];
+        at_point(inputs, z, range, block);
+        combination.absorb(block);
+    }
+    let whole = |polynomial: &[&[Fp]]| {
+        let mut value = Zeroizing::new(vec![Fp::ZERO; polynomial[0].len()]);
+        at_point(polynomial, z, 0..polynomial[0].len(), &mut value);
+        value
+    };
+    combination.finish(&whole(witnesses), &whole(projections))
+}
+
+/// The coordinates `range` at point z of the polynomials of degree t through `vectors` at 0..=t.
+fn at_point(vectors: &[&[Fp]], z: usize, range: core::ops::Range<usize>, out: &mut [Fp]) {
+    if let Some(vector) = vectors.get(z) {
+        out.copy_from_slice(&vector[range]);
+        return;
+    }
+    out.fill(Fp::ZERO);
+    let points: Vec<usize> = (0..vectors.len()).collect();
+    let blocks: Vec<&[Fp]> = vectors.iter().map(|vector| &vector[range.clone()]).collect();
+    field::add_products(out, &lagrange(&points, z), &blocks);
+}
+
+/// The public matrix R, read block by block.
+pub(crate) struct RowBlocks {
+    stream: Stream,
+    words: Vec<u64>,
+}
+
+impl RowBlocks {
+    /// The matrix of a row challenge; empty for a program without rows.
+    pub(crate) fn new(rows: usize, challenge: &B256) -> Self {
+        Self { stream: rows_stream(challenge), words: vec![0; if rows > 0 { BLOCK * ROW_WORDS } else { 0 }] }
+    }
+
+    /// The words of the next `length` coordinates, at most [`BLOCK`].
+    pub(crate) fn next_block(&mut self, length: usize) -> &[u64] {
+        let count = self.words.len().min(length * ROW_WORDS);
+        let words = &mut self.words[..count];
+        self.stream.fill_words(words);
+        words
+    }
 }
 
 /// Coefficients v_1..v_m of the polynomial without constant term through (z, evaluations[z-1]), z = 1..m, by

@@ -3,6 +3,7 @@
 //! All labels of the protocol stand in this file, in [`stream`](crate::stream) and in [`seal`](crate::seal); every one
 //! starts with `consilium v1`.
 
+use crate::field::{self, Fp};
 use alloy_primitives::{Address, B256};
 
 /// The version string that starts every label.
@@ -62,6 +63,19 @@ pub(crate) fn concat(hashes: &[B256]) -> Vec<u8> {
 #[must_use]
 pub fn values_hash(values: &[u8]) -> B256 {
     hash("values", &[values])
+}
+
+/// Bytes that are hashed in one piece, so that they stay in the cache and BLAKE3 still fills its vectors.
+pub(crate) const PIECE: usize = 1 << 17;
+
+/// H("values", c) of a vector, without a copy of all its bytes.
+pub(crate) fn values_hash_of(values: &[Fp]) -> B256 {
+    let mut transcript = Transcript::new("values");
+    transcript.part_header(8 * values.len() as u64);
+    for piece in values.chunks(PIECE / 8) {
+        transcript.part_bytes(&field::to_bytes(piece));
+    }
+    transcript.finish()
 }
 
 /// com_i = H("seed", ctx, i, k_i): the commitment to seed number i.

@@ -8,13 +8,14 @@ use crate::error::Rejection;
 use crate::field::{self, Fp};
 use crate::mask::{Seed, Shares};
 use crate::params::Committee;
-use crate::program::{Program, ROW_BYTES};
-use crate::prove::{BLOCK, combine_challenge, evaluate_proof, rows_challenge, rows_stream};
+use crate::program::rows::Projections;
+use crate::program::{Combination, Program};
+use crate::prove::{BLOCK, RowBlocks, combine_challenge, evaluate_proof, rows_challenge};
 use crate::seal::{BoxContext, KemSecret};
-use crate::transcript::{seed_commitment, values_hash};
+use crate::transcript::{PIECE, Transcript, seed_commitment};
 use alloy_primitives::{Address, B256};
 use std::collections::BTreeMap;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A contribution that this node has verified: its share of the site's input. Wiped on drop, never printed.
 pub struct Accepted {
@@ -95,47 +96,128 @@ impl Verifier<'_> {
         values: &[u8],
         seeds: &BTreeMap<usize, Seed>,
     ) -> Result<Accepted, Rejection> {
-        self.check_format(body, values)?;
-        for number in self.committee.seeds_of(self.node) {
-            let seed = seeds.get(&number).ok_or(Rejection::Seed)?;
-            if !seed_matches(ctx, body, number, seed) {
-                return Err(Rejection::Seed);
+        let mut check = self.start(site, ctx, body, seeds);
+        check.push(values);
+        check.finish()
+    }
+
+    /// Starts to check a contribution whose masked vector arrives in pieces, for example from a disk; as
+    /// [`Self::verify`] in all else.
+    #[must_use]
+    pub fn start<'a>(&'a self, site: Address, ctx: &B256, body: &'a Body, seeds: &BTreeMap<usize, Seed>) -> Check<'a> {
+        let right_lengths = body.check(self.committee, self.program).is_ok();
+        let entitled = || self.committee.seeds_of(self.node);
+        let held = |number| seeds.get(&number).is_some_and(|seed: &Seed| seed_matches(ctx, body, number, seed));
+        let running = (right_lengths && entitled().all(held)).then(|| {
+            let rows = rows_challenge(ctx, &body.commitments, &body.values_hash);
+            Running {
+                shares: Shares::new(self.committee, self.node, ctx, entitled().filter_map(|i| Some((i, seeds.get(&i)?)))),
+                combination: self.program.combine(combine_challenge(&rows, &body.witness)),
+                projections: Projections::new(self.program.rows()),
+                matrix: RowBlocks::new(self.program.rows(), &rows),
             }
+        });
+        let mut hash = Transcript::new("values");
+        hash.part_header(8 * self.program.dimension() as u64);
+        let output = Zeroizing::new(Vec::with_capacity(if right_lengths { self.program.output_len() } else { 0 }));
+        let job = Job { verifier: self, site, digest: body.digest(ctx), body };
+        Check { job, hash, well_formed: right_lengths, partial: Vec::new(), output, running }
+    }
+}
+
+/// What a check is about.
+struct Job<'a> {
+    verifier: &'a Verifier<'a>,
+    site: Address,
+    digest: B256,
+    body: &'a Body,
+}
+
+/// The sums of a check, present while its seeds are right.
+struct Running<'a> {
+    shares: Shares,
+    combination: Box<dyn Combination + 'a>,
+    projections: Projections,
+    matrix: RowBlocks,
+}
+
+impl Running<'_> {
+    /// Turns a block of c into the block of X and adds it to the sums.
+    fn absorb(&mut self, block: &mut [Fp]) {
+        self.shares.unmask_block(block);
+        self.combination.absorb(block);
+        let rows = self.matrix.next_block(block.len());
+        if !rows.is_empty() {
+            self.projections.absorb(block, rows);
         }
-        let share = self.check_proof(ctx, body, values, seeds)?;
-        Ok(Accepted { site, digest: body.digest(ctx), share })
+    }
+}
+
+/// A contribution under verification, its masked vector read piece by piece; each piece is used while it is in the
+/// cache. The row challenge covers the hash of the whole vector: the check starts from the hash that the site signed
+/// and compares it at the end.
+pub struct Check<'a> {
+    job: Job<'a>,
+    hash: Transcript,
+    /// Lengths are right and all words so far canonical.
+    well_formed: bool,
+    /// The bytes of a word that has not arrived whole.
+    partial: Vec<u8>,
+    output: Zeroizing<Vec<Fp>>,
+    running: Option<Running<'a>>,
+}
+
+impl Check<'_> {
+    /// Takes in the next bytes of c, as many as there are; pieces of 100 KB and more are fastest.
+    pub fn push(&mut self, values: &[u8]) {
+        for piece in values.chunks(PIECE) {
+            if !self.well_formed {
+                return;
+            }
+            self.hash.part_bytes(piece);
+            let missing = (8 - self.partial.len()) % 8;
+            let (head, rest) = piece.split_at(missing.min(piece.len()));
+            self.partial.extend_from_slice(head);
+            if self.partial.len() == 8 {
+                let word = core::mem::take(&mut self.partial);
+                self.absorb(word.as_chunks::<8>().0);
+            }
+            let (words, tail) = rest.as_chunks::<8>();
+            words.chunks(BLOCK).for_each(|block| self.absorb(block));
+            self.partial.extend_from_slice(tail);
+        }
     }
 
-    fn check_format(&self, body: &Body, values: &[u8]) -> Result<(), Rejection> {
-        let right_lengths = body.check(self.committee, self.program).is_ok() && values.len() == 8 * self.program.dimension();
-        let canonical = field::words(values).all(|word| word.is_some());
-        let addressed = values_hash(values) == body.values_hash;
-        if right_lengths && canonical && addressed { Ok(()) } else { Err(Rejection::Format) }
+    fn absorb(&mut self, block: &[[u8; 8]]) {
+        let start = self.output.len();
+        self.well_formed &= start + block.len() <= self.job.verifier.program.dimension();
+        if !self.well_formed {
+            return;
+        }
+        self.well_formed &= field::extend_from_bytes(&mut self.output, block);
+        if let Some(running) = &mut self.running {
+            running.absorb(&mut self.output[start..]);
+        }
     }
 
-    fn check_proof(&self, ctx: &B256, body: &Body, values: &[u8], seeds: &BTreeMap<usize, Seed>) -> Result<Vec<Fp>, Rejection> {
-        let rows = rows_challenge(ctx, &body.commitments, &body.values_hash);
-        let rho = combine_challenge(&rows, &body.witness);
-        let held = seeds.iter().map(|(&number, seed)| (number, seed));
-        let mut shares = Shares::new(self.committee, self.node, ctx, self.program.witness_len(), held);
-        let mut combination = self.program.combine(rho);
-        let mut output = Vec::with_capacity(self.program.output_len());
-        output.extend(field::words(values).flatten());
-        let mut stream = rows_stream(&rows);
-        let mut row_block = vec![0; if self.program.has_rows() { BLOCK * ROW_BYTES } else { 0 }];
-        for block in output.chunks_mut(BLOCK) {
-            let row_bytes = row_block.len().min(block.len() * ROW_BYTES);
-            stream.fill_bytes(&mut row_block[..row_bytes]);
-            shares.unmask_block(block);
-            combination.absorb(block, &row_block[..row_bytes]);
+    /// The verdict.
+    ///
+    /// # Errors
+    /// The [`Rejection`] step, the first that fails: format, seed, proof.
+    pub fn finish(mut self) -> Result<Accepted, Rejection> {
+        let Job { verifier, site, digest, body } = self.job;
+        let complete = self.output.len() == verifier.program.dimension() && self.partial.is_empty();
+        if !(self.well_formed && complete && self.hash.finish() == body.values_hash) {
+            return Err(Rejection::Format);
         }
-        let witness = shares.witness(&body.witness);
-        if combination.finish(&witness) + shares.zero() != evaluate_proof(&body.proof, self.node) {
-            output.zeroize();
+        let mut running = self.running.ok_or(Rejection::Seed)?;
+        let witness = Zeroizing::new(running.shares.witness(&body.witness));
+        let combined = running.combination.finish(&witness, &running.projections.values());
+        if combined + running.shares.zero() != evaluate_proof(&body.proof, verifier.node) {
             return Err(Rejection::Proof);
         }
-        output.extend(self.program.output_tail(&witness));
-        Ok(output)
+        self.output.extend(verifier.program.output_tail(&witness));
+        Ok(Accepted { site, digest, share: core::mem::take(&mut self.output) })
     }
 }
 

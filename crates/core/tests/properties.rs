@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use consilium_core::contribution::Body;
 use consilium_core::encode::{decode, encode, encode_choice, error_bound};
+use consilium_core::error::Rejection;
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
@@ -104,6 +105,32 @@ proptest! {
     fn honest_contributions_are_accepted_by_all(size in 0usize..4, d in 1u64..50, ballot: bool, seed in 0u64..1000) {
         let made = Made::new(COMMITTEES[size], d, ballot, seed);
         prop_assert_eq!(made.accepting(&made.body, &made.values), made.committee.n());
+    }
+
+    /// A vector of many blocks that arrives in pieces of any length is judged as one that arrives whole.
+    #[test]
+    fn pieces_are_judged_as_the_whole(size in 0usize..4, d in 1u64..1500, ballot: bool, seed in 0u64..1000, cuts in prop::collection::vec(0usize..9000, 0..5), change in 0usize..5) {
+        let made = Made::new(COMMITTEES[size], d, ballot, seed);
+        let verifier = Verifier { committee: &made.committee, program: &*made.program, node: 2 };
+        let mut held: BTreeMap<usize, Seed> = made.committee.seeds_of(2).map(|i| (i, made.seeds.as_slice()[i].clone())).collect();
+        let (mut body, mut values) = (made.body.clone(), made.values.clone());
+        let want = match change {
+            1 => { values.pop(); Some(Rejection::Format) }
+            2 => { values[0] ^= 1; held.clear(); Some(Rejection::Format) }
+            3 => { body.proof[0].a += Fp::ONE; held.clear(); Some(Rejection::Seed) }
+            4 => { body.proof[0].a += Fp::ONE; Some(Rejection::Proof) }
+            _ => None,
+        };
+        let mut check = verifier.start(Address::ZERO, &made.ctx, &body, &held);
+        let mut rest = &values[..];
+        for cut in cuts {
+            let (piece, later) = rest.split_at(cut.min(rest.len()));
+            check.push(piece);
+            rest = later;
+        }
+        check.push(rest);
+        prop_assert_eq!(check.finish().err(), want);
+        prop_assert_eq!(verifier.verify(Address::ZERO, &made.ctx, &body, &values, &held).err(), want);
     }
 
     /// One altered bit of the body or the vector: at most 2t nodes accept, so there are never Q receipts.

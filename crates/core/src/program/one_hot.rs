@@ -44,11 +44,11 @@ impl Program for OneHot {
         self.dimension()
     }
 
-    fn has_rows(&self) -> bool {
-        false
+    fn rows(&self) -> usize {
+        0
     }
 
-    fn witness(&self, input: &[Fp], _weight: u64, _rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
+    fn witness_of(&self, input: &[Fp], _weight: u64, _projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
         let ones = input.iter().filter(|&&v| v == Fp::ONE).count();
         let zeros = input.iter().filter(|&&v| v == Fp::ZERO).count();
         if ones == 1 && ones + zeros == input.len() {
@@ -75,7 +75,7 @@ struct Ballot {
 }
 
 impl Combination for Ballot {
-    fn absorb(&mut self, input: &[Fp], _rows: &[u8]) {
+    fn absorb(&mut self, input: &[Fp]) {
         for &value in input {
             self.sum += value;
             self.bits += self.power.scale(value * value - value);
@@ -83,7 +83,7 @@ impl Combination for Ballot {
         }
     }
 
-    fn finish(&self, _witness: &[Fp]) -> Ext {
+    fn finish(&self, _witness: &[Fp], _projections: &[Fp]) -> Ext {
         self.bits + Ext { a: self.sum - Fp::ONE, b: Fp::ZERO }
     }
 }

@@ -4,7 +4,7 @@
 //! its eight bits of P and one for Q ("four Russians"). The look-ups are indexed by the public matrix only. Values are
 //! kept as two 32-bit halves in 64-bit lanes, so sums over 2^28 groups of eight cannot overflow.
 
-use super::ROW_BYTES;
+use super::ROW_WORDS;
 use crate::field::Fp;
 
 const GROUP: usize = 8;
@@ -12,20 +12,22 @@ const GROUP: usize = 8;
 const FOLD: usize = 1 << 20;
 
 /// Running projections on the first `tests` rows.
-pub(super) struct Projections {
+#[derive(Clone)]
+pub(crate) struct Projections {
     halves: Vec<[u64; 2]>,
     folded: Vec<Fp>,
     groups: usize,
 }
 
 impl Projections {
-    pub(super) fn new(tests: usize) -> Self {
+    pub(crate) fn new(tests: usize) -> Self {
         Self { halves: vec![[0; 2]; tests], folded: vec![Fp::ZERO; tests], groups: 0 }
     }
 
-    pub(super) fn absorb(&mut self, input: &[Fp], rows: &[u8]) {
+    /// Takes in the next coordinates and their [`ROW_WORDS`] words each of the matrix.
+    pub(crate) fn absorb(&mut self, input: &[Fp], rows: &[u64]) {
         let mut table = [[0u64; 2]; 1 << GROUP];
-        for (values, rows) in input.chunks(GROUP).zip(rows.chunks(GROUP * ROW_BYTES)) {
+        for (values, rows) in input.chunks(GROUP).zip(rows.chunks(GROUP * ROW_WORDS)) {
             subset_sums(values, &mut table);
             self.add_group(&table, rows);
             self.groups += 1;
@@ -36,10 +38,10 @@ impl Projections {
     }
 
     #[inline]
-    fn add_group(&mut self, table: &[[u64; 2]; 1 << GROUP], rows: &[u8]) {
+    fn add_group(&mut self, table: &[[u64; 2]; 1 << GROUP], rows: &[u64]) {
         for (byte, sums) in self.halves.chunks_mut(8).enumerate() {
             let plus = transpose(rows, byte);
-            let minus = transpose(rows, byte + ROW_BYTES / 2);
+            let minus = transpose(rows, byte + 4 * ROW_WORDS);
             for (i, sum) in sums.iter_mut().enumerate() {
                 let add = table[usize::from(plus[i])];
                 let subtract = table[usize::from(minus[i])];
@@ -59,8 +61,8 @@ impl Projections {
     }
 
     /// The projections so far, one a row.
-    pub(super) fn values(&self) -> Vec<Fp> {
-        let mut copy = Self { halves: self.halves.clone(), folded: self.folded.clone(), groups: self.groups };
+    pub(crate) fn values(&self) -> Vec<Fp> {
+        let mut copy = self.clone();
         copy.fold();
         copy.folded
     }
@@ -81,10 +83,10 @@ fn subset_sums(values: &[Fp], table: &mut [[u64; 2]; 1 << GROUP]) {
 /// Byte number `byte` of each of eight coordinates, as eight bytes of which bit k belongs to coordinate k (Hacker's
 /// Delight, 7-3).
 #[inline]
-fn transpose(rows: &[u8], byte: usize) -> [u8; 8] {
+fn transpose(rows: &[u64], byte: usize) -> [u8; 8] {
     let mut x = 0u64;
-    for (k, coordinate) in rows.chunks(ROW_BYTES).enumerate() {
-        x |= u64::from(coordinate.get(byte).copied().unwrap_or(0)) << (8 * k);
+    for (k, coordinate) in rows.chunks(ROW_WORDS).enumerate() {
+        x |= (coordinate[byte / 8] >> (8 * (byte % 8)) & 0xff) << (8 * k);
     }
     let t = (x ^ (x >> 7)) & 0x00aa_00aa_00aa_00aa;
     x ^= t ^ (t << 7);
@@ -106,12 +108,13 @@ mod tests {
             values in proptest::collection::vec(any::<u64>().prop_map(Fp::reduce), 1..40),
             seed in any::<u8>(), tests in 1usize..=128, split in 0usize..5,
         ) {
-            let rows: Vec<u8> = (0..values.len() * ROW_BYTES).map(|i| (i as u8).wrapping_mul(167).wrapping_add(seed).rotate_left(3) ^ (i >> 5) as u8).collect();
+            let mut rows = vec![0; values.len() * ROW_WORDS];
+            crate::stream::Stream::new(&[seed; 32], "rows", &[]).fill_words(&mut rows);
             let mut running = Projections::new(tests);
             let cut = (8 * split).min(values.len());
-            running.absorb(&values[..cut], &rows[..cut * ROW_BYTES]);
-            running.absorb(&values[cut..], &rows[cut * ROW_BYTES..]);
-            let bit = |k: usize, i: usize| Fp::reduce(u64::from(rows[k * ROW_BYTES + i / 8] >> (i % 8) & 1));
+            running.absorb(&values[..cut], &rows[..cut * ROW_WORDS]);
+            running.absorb(&values[cut..], &rows[cut * ROW_WORDS..]);
+            let bit = |k: usize, i: usize| Fp::reduce(rows[k * ROW_WORDS + i / 64] >> (i % 64) & 1);
             for (i, got) in running.values().into_iter().enumerate() {
                 let want: Fp = values.iter().enumerate().map(|(k, &v)| (bit(k, i) - bit(k, i + 128)) * v).sum();
                 prop_assert_eq!(got, want);

@@ -1,7 +1,6 @@
 //! Program `weighted-mean`: a norm-bounded vector with a bounded weight (sections 2 and 4).
 
-use super::rows::Projections;
-use super::{Combination, Program, ROW_BYTES, bits, from_bits};
+use super::{Combination, Program, bits, from_bits};
 use crate::error::{EncodeError, InvalidParameters};
 use crate::field::{Ext, Fp, ProductSum};
 
@@ -108,11 +107,13 @@ impl WeightedMean {
     /// kappa²w² - Σx², or `None` when the norm is over the bound. `input` holds small integers.
     fn slack(&self, input: &[Fp], weight: u64) -> Option<u128> {
         let bound = u128::from(self.kappa() * weight).pow(2);
-        let mut slack = bound;
-        for value in input {
-            slack = slack.checked_sub(u128::from(value.signed().unsigned_abs()).pow(2))?;
+        let largest = input.iter().fold(0, |largest, value| value.signed().unsigned_abs().max(largest));
+        if u128::from(largest).pow(2) > bound {
+            return None;
         }
-        Some(slack)
+        // No value is over 2^25, so 2^12 squares stay below 2^64.
+        let sum = |block: &[Fp]| block.iter().fold(0u64, |sum, value| sum.wrapping_add(value.signed().pow(2) as u64));
+        bound.checked_sub(input.chunks(1 << 12).map(|block| u128::from(sum(block))).sum())
     }
 }
 
@@ -141,25 +142,18 @@ impl Program for WeightedMean {
         self.dimension() + 1
     }
 
-    fn has_rows(&self) -> bool {
-        true
+    fn rows(&self) -> usize {
+        self.tests as usize
     }
 
-    fn witness(&self, input: &[Fp], weight: u64, rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
+    fn witness_of(&self, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
         if !(1..=self.max_weight()).contains(&weight) {
             return Err(EncodeError::Weight { max: self.max_weight(), found: weight });
         }
         let slack = self.slack(input, weight).ok_or(EncodeError::Constraint("its norm is over kappa times its weight"))?;
         let mut witness: Vec<Fp> = bits(u128::from(weight - 1), self.b as usize).collect();
         witness.extend(bits(slack, self.slack_bits()));
-        let mut projections = Projections::new(self.tests as usize);
-        let mut buffer = vec![0; crate::prove::BLOCK * ROW_BYTES];
-        for block in input.chunks(crate::prove::BLOCK) {
-            let buffer = &mut buffer[..block.len() * ROW_BYTES];
-            rows(buffer);
-            projections.absorb(block, buffer);
-        }
-        for projection in projections.values() {
+        for projection in projections {
             let y = i128::from(projection.signed()) + i128::from(self.row_offset());
             if !(0..2 * i128::from(self.row_offset())).contains(&y) {
                 return Err(EncodeError::RowOutOfRange);
@@ -170,7 +164,7 @@ impl Program for WeightedMean {
     }
 
     fn combine(&self, rho: Ext) -> Box<dyn Combination + '_> {
-        Box::new(Norm { program: self, rho, squares: ProductSum::default(), projections: Projections::new(self.tests as usize) })
+        Box::new(Norm { program: self, rho, squares: ProductSum::default() })
     }
 
     fn output_tail(&self, witness: &[Fp]) -> Vec<Fp> {
@@ -182,18 +176,18 @@ struct Norm<'a> {
     program: &'a WeightedMean,
     rho: Ext,
     squares: ProductSum,
-    projections: Projections,
 }
 
 impl Combination for Norm<'_> {
-    fn absorb(&mut self, input: &[Fp], rows: &[u8]) {
+    fn absorb(&mut self, input: &[Fp]) {
+        let mut squares = self.squares;
         for &value in input {
-            self.squares.add(value, value);
+            squares.add(value, value);
         }
-        self.projections.absorb(input, rows);
+        self.squares = squares;
     }
 
-    fn finish(&self, witness: &[Fp]) -> Ext {
+    fn finish(&self, witness: &[Fp], projections: &[Fp]) -> Ext {
         let program = self.program;
         let weight = program.weight_of(witness);
         let slack = from_bits(&witness[program.b as usize..program.rows_at()]);
@@ -202,7 +196,7 @@ impl Combination for Norm<'_> {
         let bits = witness.iter().map(|&v| v * v - v);
         let row_bits = witness[program.rows_at()..].chunks(program.row_bits());
         let offset = Fp::reduce(program.row_offset());
-        let rows = self.projections.values().into_iter().zip(row_bits).map(|(y, bits)| y + offset - from_bits(bits));
+        let rows = projections.iter().zip(row_bits).map(|(&y, bits)| y + offset - from_bits(bits));
         combine(self.rho, core::iter::once(norm).chain(bits).chain(rows))
     }
 }

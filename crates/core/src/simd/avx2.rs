@@ -1,0 +1,3 @@
+//! The loops for AVX2: 256-bit vectors of x86-64 processors since 2013.
+
+pub(super) mod xof;

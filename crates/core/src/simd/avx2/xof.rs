@@ -1,0 +1,149 @@
+//! Eight output blocks of BLAKE3 at a time, one in each 32-bit lane.
+
+use crate::simd::Avx2;
+use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
+use core::arch::x86_64::{
+    __m256i, _mm256_add_epi32, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi8, _mm256_set1_epi32, _mm256_setr_epi32,
+    _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+};
+
+const LANES: usize = 8;
+
+/// Output blocks number `counter` and up.
+pub(in crate::simd) fn blocks(_: Avx2, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+    // SAFETY: an `Avx2` exists only where the processor has AVX2.
+    unsafe { blocks_avx2(root, counter, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn blocks_avx2(root: &Root, mut counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+    let message = root.message.map(|word| _mm256_set1_epi32(word as i32));
+    let (eights, rest) = out.as_chunks_mut::<LANES>();
+    for eight in eights {
+        eight_blocks(root, &message, counter, eight);
+        counter = counter.wrapping_add(LANES as u64);
+    }
+    if !rest.is_empty() {
+        let mut eight = [[0; BLOCK_WORDS]; LANES];
+        eight_blocks(root, &message, counter, &mut eight);
+        rest.copy_from_slice(&eight[..rest.len()]);
+        zeroize::Zeroize::zeroize(&mut eight);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn eight_blocks(root: &Root, message: &[__m256i; 16], counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
+    let all = |word: u32| _mm256_set1_epi32(word as i32);
+    let lanes = |shift: u32| {
+        let at = |i: u64| (counter.wrapping_add(i) >> shift) as i32;
+        _mm256_setr_epi32(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))
+    };
+    let cv = &root.chaining;
+    let constants = Root::constants();
+    let mut v = [
+        all(cv[0]),
+        all(cv[1]),
+        all(cv[2]),
+        all(cv[3]),
+        all(cv[4]),
+        all(cv[5]),
+        all(cv[6]),
+        all(cv[7]),
+        all(constants[0]),
+        all(constants[1]),
+        all(constants[2]),
+        all(constants[3]),
+        lanes(0),
+        lanes(32),
+        all(root.length),
+        all(root.flags),
+    ];
+    round(&mut v, message, SCHEDULE[0]);
+    round(&mut v, message, SCHEDULE[1]);
+    round(&mut v, message, SCHEDULE[2]);
+    round(&mut v, message, SCHEDULE[3]);
+    round(&mut v, message, SCHEDULE[4]);
+    round(&mut v, message, SCHEDULE[5]);
+    round(&mut v, message, SCHEDULE[6]);
+    for i in 0..8 {
+        v[i] = _mm256_xor_si256(v[i], v[i + 8]);
+        v[i + 8] = _mm256_xor_si256(v[i + 8], all(cv[i]));
+    }
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = v;
+    let low = transpose([a, b, c, d, e, f, g, h]);
+    let high = transpose([i, j, k, l, m, n, o, p]);
+    for ((block, low), high) in out.iter_mut().zip(low).zip(high) {
+        let (first, second) = block.split_at_mut(4);
+        // SAFETY: each half is 32 bytes of plain words, and the store needs no alignment.
+        unsafe {
+            _mm256_storeu_si256(first.as_mut_ptr().cast(), low);
+            _mm256_storeu_si256(second.as_mut_ptr().cast(), high);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn round(v: &mut [__m256i; 16], m: &[__m256i; 16], s: [usize; 16]) {
+    mix(v, [0, 4, 8, 12], m[s[0]], m[s[1]]);
+    mix(v, [1, 5, 9, 13], m[s[2]], m[s[3]]);
+    mix(v, [2, 6, 10, 14], m[s[4]], m[s[5]]);
+    mix(v, [3, 7, 11, 15], m[s[6]], m[s[7]]);
+    mix(v, [0, 5, 10, 15], m[s[8]], m[s[9]]);
+    mix(v, [1, 6, 11, 12], m[s[10]], m[s[11]]);
+    mix(v, [2, 7, 8, 13], m[s[12]], m[s[13]]);
+    mix(v, [3, 4, 9, 14], m[s[14]], m[s[15]]);
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mix(v: &mut [__m256i; 16], [a, b, c, d]: [usize; 4], x: __m256i, y: __m256i) {
+    v[a] = _mm256_add_epi32(_mm256_add_epi32(v[a], x), v[b]);
+    v[d] = rotate16(_mm256_xor_si256(v[d], v[a]));
+    v[c] = _mm256_add_epi32(v[c], v[d]);
+    v[b] = rotate::<12, 20>(_mm256_xor_si256(v[b], v[c]));
+    v[a] = _mm256_add_epi32(_mm256_add_epi32(v[a], y), v[b]);
+    v[d] = rotate8(_mm256_xor_si256(v[d], v[a]));
+    v[c] = _mm256_add_epi32(v[c], v[d]);
+    v[b] = rotate::<7, 25>(_mm256_xor_si256(v[b], v[c]));
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rotate<const RIGHT: i32, const LEFT: i32>(x: __m256i) -> __m256i {
+    _mm256_or_si256(_mm256_srli_epi32::<RIGHT>(x), _mm256_slli_epi32::<LEFT>(x))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rotate16(x: __m256i) -> __m256i {
+    let order = _mm256_set_epi8(
+        13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2,
+    );
+    _mm256_shuffle_epi8(x, order)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rotate8(x: __m256i) -> __m256i {
+    let order = _mm256_set_epi8(
+        12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1, 12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1,
+    );
+    _mm256_shuffle_epi8(x, order)
+}
+
+/// An 8 x 8 matrix of words, rows to columns.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose([a, b, c, d, e, f, g, h]: [__m256i; 8]) -> [__m256i; 8] {
+    let pairs = |a, b| (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let fours = |a, b| (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    let ((ab0, ab1), (cd0, cd1), (ef0, ef1), (gh0, gh1)) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
+    let ((p0, p1), (p2, p3)) = (fours(ab0, cd0), fours(ab1, cd1));
+    let ((q0, q1), (q2, q3)) = (fours(ef0, gh0), fours(ef1, gh1));
+    let low = |p, q| _mm256_permute2x128_si256::<0x20>(p, q);
+    let high = |p, q| _mm256_permute2x128_si256::<0x31>(p, q);
+    [low(p0, q0), low(p1, q1), low(p2, q2), low(p3, q3), high(p0, q0), high(p1, q1), high(p2, q2), high(p3, q3)]
+}
