@@ -3,6 +3,7 @@
 
 mod cheats;
 mod ending;
+mod folder;
 mod hospitals;
 mod marked;
 mod plan;
@@ -18,14 +19,14 @@ use consilium_training::dataset::DataSet;
 use consilium_training::fedavg::Options;
 use consilium_training::model::Shape;
 use consilium_training::partition;
+use folder::Folder;
 use plan::Plan;
 use report::Report;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let started = Instant::now();
-    let folder = Folder::new(arguments.dir.clone())?;
     let data = match &arguments.data {
         Some(path) => DataSet::open(path).map_err(Failure::usage)?,
         None => DataSet::lidc().map_err(Failure::failed)?,
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         partition::split(&data.train, arguments.sites as usize, arguments.alpha, arguments.seed).map_err(Failure::usage)?;
     let shape = Shape::new(data.features, arguments.hidden, data.classes).map_err(Failure::usage)?;
     introduce(&arguments, &data, shape);
+    let folder = Folder::new(arguments.dir.clone(), folder::bytes_needed(&arguments, shape.parameters()))?;
 
     let mut stage = setup::prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius).await?;
     setup::start_nodes(&mut stage).await?;
@@ -112,34 +114,4 @@ async fn serve(stage: &setup::Stage, folder: &Path) {
         println!("  node {}  {}={}", node.number, node.address, node.url);
     }
     drop(tokio::signal::ctrl_c().await);
-}
-
-/// The demo's folder; a temporary one is removed at the end.
-struct Folder {
-    path: PathBuf,
-    temporary: bool,
-}
-
-impl Folder {
-    fn new(given: Option<PathBuf>) -> Result<Self, Failure> {
-        let temporary = given.is_none();
-        let path = given.unwrap_or_else(|| std::env::temp_dir().join(format!("consilium-demo-{}", std::process::id())));
-        std::fs::create_dir_all(&path).map_err(|error| Failure::failed(format!("cannot create {}: {error}", path.display())))?;
-        if std::fs::read_dir(&path)?.next().is_some() {
-            return Err(Failure::usage(format!("{} is not empty: give the demo a folder of its own", path.display())));
-        }
-        Ok(Self { path: path.canonicalize()?, temporary })
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.temporary {
-            drop(std::fs::remove_dir_all(&self.path));
-        }
-    }
 }

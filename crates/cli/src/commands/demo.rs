@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Leave out the cheating sites, the lying node and the killed node.
     #[arg(long)]
     pub(crate) honest: bool,
-    /// Folder for keys, logs and stores; a temporary one if not given.
+    /// Folder for keys, logs and stores; a temporary one, in memory if there is plenty, if not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
