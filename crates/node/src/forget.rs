@@ -20,18 +20,28 @@ pub(crate) async fn run(service: Arc<Service>) {
 }
 
 async fn forget_due(service: &Service) -> Result<(), StoreError> {
-    let retention = service.config.retention.as_secs();
+    let is_due = |since: u64| since.saturating_add(service.config.retention.as_secs()) <= now_seconds();
     for ((study, round), mut closed) in service.database.run(Database::all_closed).await? {
-        if closed.forgotten || closed.at.saturating_add(retention) > now_seconds() {
-            continue;
+        if !closed.forgotten && is_due(closed.at) {
+            forget_round(service, study, round).await?;
+            closed.forgotten = true;
+            service.database.run(move |db| db.set_closed(study, round, &closed)).await?;
         }
-        let members = service.database.run(move |db| db.contributions(study, round)).await?;
-        for member in &members {
-            service.blobs.forget(&member.digest).await?;
-        }
-        closed.forgotten = true;
-        service.database.run(move |db| db.forget(study, round).and_then(|()| db.set_closed(study, round, &closed))).await?;
-        tracing::info!(study, round, contributions = members.len(), "masked vectors and boxes of a closed round are deleted");
     }
+    for ((study, round), since) in service.database.run(Database::vanished).await? {
+        if is_due(since) {
+            forget_round(service, study, round).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn forget_round(service: &Service, study: u64, round: u64) -> Result<(), StoreError> {
+    let members = service.database.run(move |db| db.contributions(study, round)).await?;
+    for member in &members {
+        service.blobs.forget(&member.digest).await?;
+    }
+    service.database.run(move |db| db.forget(study, round)).await?;
+    tracing::info!(study, round, contributions = members.len(), "masked vectors and boxes of a round are deleted");
     Ok(())
 }

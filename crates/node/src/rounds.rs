@@ -23,6 +23,7 @@ use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
 use consilium_ledger::{Certified, LogPosition};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -51,6 +52,8 @@ pub(crate) struct OpenRound {
     repairing: tokio::sync::Mutex<()>,
     /// Rings after every step of the machine.
     changed: Notify,
+    /// Set when the round's opening is no longer on the chain: this seat writes and signs nothing more.
+    dismissed: AtomicBool,
     events: mpsc::UnboundedSender<Event>,
     messages: mpsc::Sender<(usize, Vec<Message>)>,
 }
@@ -96,6 +99,17 @@ impl OpenRound {
         locked(&self.missing).iter().filter(|member| member.site == *site).count()
     }
 
+    /// Ends this seat without a trace: its opening or its end turned out not to be on the chain, and the round may be
+    /// opened again under the same number.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.store(true, Ordering::SeqCst);
+        self.tell(Event::Tick);
+    }
+
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::SeqCst)
+    }
+
     /// Gives the machine an event.
     pub(crate) fn tell(&self, event: Event) {
         // The actor is gone only when the round is over.
@@ -117,7 +131,7 @@ impl OpenRound {
         if receipts.iter().find(mine).is_some() {
             return Outcome::Receipts(receipts);
         }
-        if matches!(machine.stage(), Stage::Settled | Stage::Closed) {
+        if self.is_dismissed() || matches!(machine.stage(), Stage::Settled | Stage::Closed) {
             return Outcome::Closed;
         }
         if locked(&self.missing).contains(member) { Outcome::BadBox } else { Outcome::Pending }
@@ -151,7 +165,16 @@ pub(crate) enum Entry {
     /// The node takes part.
     Open(Arc<OpenRound>),
     /// It does not, and says why.
-    Refused(Arc<str>),
+    Refused(Arc<Absence>),
+}
+
+/// Why this node takes no part in a round, and what that rests on.
+pub(crate) struct Absence {
+    pub(crate) reason: String,
+    /// The height of the round's opening.
+    pub(crate) opened: u64,
+    /// Whether later blocks than the opening's are part of the reason, so that a reorganisation may change it.
+    pub(crate) may_change: bool,
 }
 
 /// All rounds that are open or refused here.
@@ -198,6 +221,13 @@ impl Rounds {
 
     pub(crate) fn forget(&self, study: u64, round: u64) {
         locked(&self.entries).remove(&(study, round));
+    }
+
+    /// The rounds in which this node takes no part.
+    pub(crate) fn refused(&self) -> Vec<((u64, u64), Arc<Absence>)> {
+        let entries = locked(&self.entries);
+        let refused = |entry: &Entry| if let Entry::Refused(absence) = entry { Some(Arc::clone(absence)) } else { None };
+        entries.iter().filter_map(|(id, entry)| Some((*id, refused(entry)?))).collect()
     }
 
     pub(crate) fn open(&self) -> Vec<Arc<OpenRound>> {

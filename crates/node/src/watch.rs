@@ -1,18 +1,21 @@
 //! Following the chain: opened rounds get a seat, certificates and settlements reach their rounds, rewritten history is
 //! taken back, and a certificate counts as final only when all endpoints say so.
+//!
+//! Taking in what the chain announces cannot fail: it changes memory only. Whatever may fail (seats, which read a study's
+//! history; the data folder) is written down as wanted and tried until it is done, each thing for itself.
 
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, OpenRound, seat};
-use crate::service::{Service, locked};
+use crate::service::{Service, locked, now_seconds};
 use crate::store::StoreError;
 use alloy_primitives::U256;
 use consilium_core::eip712::Vote;
 use consilium_core::round::{ChainEvent as RoundEvent, Event as MachineEvent, Stage};
 use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, Progress, Standing, Watcher};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SLOWEST: Duration = Duration::from_secs(10);
 /// Shortest pause between two looks, whoever asks for them.
@@ -21,17 +24,46 @@ const BREATH: Duration = Duration::from_millis(20);
 pub(crate) struct Watch {
     service: Arc<Service>,
     watcher: Watcher,
-    /// Rounds whose seat could not be taken for now.
-    pending: BTreeSet<(u64, u64)>,
+    /// The cursor as the data folder has it.
+    saved: Cursor,
+    /// Rounds whose seat is still to be taken.
+    pending: BTreeMap<(u64, u64), Wanted>,
+    /// Rounds of which the data folder says what is no longer so.
+    outdated: BTreeMap<(u64, u64), Outdated>,
     failures: u32,
+}
+
+/// A seat that is to be taken.
+struct Wanted {
+    /// Height of the round's opening.
+    opened: u64,
+    attempts: u32,
+    next: Option<Instant>,
+}
+
+impl Wanted {
+    fn new(opened: u64) -> Self {
+        Self { opened, attempts: 0, next: None }
+    }
+}
+
+/// What a reorganisation took back.
+#[derive(Clone, Copy)]
+enum Outdated {
+    /// The round was never opened.
+    Opening,
+    /// It did not end; it was opened at this height.
+    End(u64),
 }
 
 impl Watch {
     /// Resumes where the data folder says. Rounds that had not ended are taken up again first.
     pub(crate) async fn resume(service: Arc<Service>) -> Result<Self, StoreError> {
         let (cursor, known) = service.database.run(|db| Ok((db.cursor()?, db.seats()?))).await?;
-        let watcher = Watcher::new(service.ledger().clone(), cursor.unwrap_or_default());
-        Ok(Self { service, watcher, pending: known.into_iter().collect(), failures: 0 })
+        let saved = cursor.unwrap_or_default();
+        let watcher = Watcher::new(service.ledger().clone(), saved.clone());
+        let pending = known.into_iter().map(|(id, opened)| (id, Wanted::new(opened))).collect();
+        Ok(Self { service, watcher, saved, pending, outdated: BTreeMap::new(), failures: 0 })
     }
 
     /// Looks at the chain until the node stops.
@@ -63,26 +95,40 @@ impl Watch {
     fn failed(&mut self, error: &WatchError) -> Duration {
         Metrics::add(&self.service.metrics.chain_errors, 1);
         self.failures = self.failures.saturating_add(1);
-        let pause = (self.service.config.poll_interval * 2u32.saturating_pow(self.failures.min(16))).min(SLOWEST);
+        let pause = self.slower(self.failures);
         if self.failures.is_power_of_two() {
             tracing::warn!(%error, attempts = self.failures, "cannot follow the chain; trying again, nothing accepted is lost");
         }
         pause
     }
 
-    /// One look: everything new, then seats that are still wanted, then finality.
+    fn slower(&self, attempts: u32) -> Duration {
+        (self.service.config.poll_interval * 2u32.saturating_pow(attempts.min(16))).min(SLOWEST)
+    }
+
+    /// One look: everything new, then what is still wanted, then finality. What fails does not keep the rest from being
+    /// done.
     async fn look(&mut self) -> Result<(), WatchError> {
+        let followed = self.follow().await;
+        self.correct_records().await?;
+        self.take_seats().await;
+        self.keep_cursor().await?;
+        self.check_finality().await;
+        Ok(followed?)
+    }
+
+    /// Takes in everything new on the chain.
+    async fn follow(&mut self) -> Result<(), Error> {
         loop {
-            let before = self.watcher.cursor().clone();
             match self.watcher.next_events().await? {
-                Progress::Idle => break,
-                Progress::RolledBack { to } => self.roll_back(to).await?,
+                Progress::Idle => return Ok(()),
+                Progress::RolledBack { to } => self.roll_back(to),
                 Progress::Read { batch, to, is_head } => {
                     for defect in &batch.malformed {
                         tracing::warn!(%defect, "the chain holds a malformed event: passed over");
                     }
                     for event in batch.events {
-                        self.take_in(event).await?;
+                        self.take_in(event);
                     }
                     self.note_head(&to);
                     if is_head {
@@ -90,11 +136,7 @@ impl Watch {
                     }
                 }
             }
-            self.keep_cursor(&before).await?;
         }
-        self.take_seats().await?;
-        self.check_finality().await;
-        Ok(())
     }
 
     fn note_head(&self, head: &Block) {
@@ -103,20 +145,26 @@ impl Watch {
     }
 
     /// The cursor is written only when every seat is taken: a restart reads the openings that it still needs again.
-    async fn keep_cursor(&mut self, before: &Cursor) -> Result<(), WatchError> {
-        if self.watcher.cursor() != before && self.pending.is_empty() {
+    async fn keep_cursor(&mut self) -> Result<(), StoreError> {
+        if *self.watcher.cursor() != self.saved && self.pending.is_empty() {
             let cursor = self.watcher.cursor().clone();
-            self.service.database.run(move |db| db.set_cursor(&cursor)).await?;
+            let copy = cursor.clone();
+            self.service.database.run(move |db| db.set_cursor(&copy)).await?;
+            self.saved = cursor;
         }
         Ok(())
     }
 
-    async fn take_in(&mut self, event: ChainEvent) -> Result<(), WatchError> {
+    fn take_in(&mut self, event: ChainEvent) {
         match event.event {
             Event::RoundOpened(opened) => {
                 self.close_earlier(opened.study, opened.round);
-                self.pending.insert((opened.study, opened.round));
-                self.take_seats().await?;
+                if let Some(Entry::Open(open)) = self.service.rounds.get(opened.study, opened.round)
+                    && open.opened != event.at
+                {
+                    self.dismiss(&open, Outdated::Opening);
+                }
+                self.pending.insert((opened.study, opened.round), Wanted::new(event.at.block.number));
             }
             Event::RoundCertified { study, round, set_root, size, voters } => {
                 if let Some(Entry::Open(open)) = self.service.rounds.get(study, round) {
@@ -132,7 +180,6 @@ impl Watch {
             }
             _ => {}
         }
-        Ok(())
     }
 
     fn certified(&self, open: &OpenRound, certificate: &Certified) {
@@ -171,34 +218,77 @@ impl Watch {
         }
     }
 
-    async fn take_seats(&mut self) -> Result<(), WatchError> {
-        while let Some((study, round)) = self.pending.first().copied() {
-            seat::take(&self.service, study, round).await?;
-            self.pending.remove(&(study, round));
+    /// Brings the data folder in line with what a reorganisation took back.
+    async fn correct_records(&mut self) -> Result<(), StoreError> {
+        while let Some((&(study, round), &outdated)) = self.outdated.first_key_value() {
+            let correct = move |db: &crate::store::Database| match outdated {
+                Outdated::Opening => db.unseat(study, round, now_seconds()),
+                Outdated::End(opened) => db.reopen(study, round, opened),
+            };
+            self.service.database.run(correct).await?;
+            self.outdated.remove(&(study, round));
         }
         Ok(())
     }
 
-    /// Takes back what stood in blocks that are no more. A round that was opened or ended there starts again from the
-    /// disk and the new chain.
-    async fn roll_back(&mut self, to: Option<BlockRef>) -> Result<(), WatchError> {
-        let last = to.map_or(0, |block| block.number);
+    /// Takes the seats that are wanted, each at its own pace: a study whose history cannot be read delays no other.
+    async fn take_seats(&mut self) {
+        let now = Instant::now();
+        let due = self.pending.iter().filter(|(_, wanted)| wanted.next.is_none_or(|next| next <= now));
+        for ((study, round), opened) in due.map(|(id, wanted)| (*id, wanted.opened)).collect::<Vec<_>>() {
+            match seat::take(&self.service, study, round, opened).await {
+                Ok(()) => drop(self.pending.remove(&(study, round))),
+                Err(error) => self.put_off(study, round, &error),
+            }
+        }
+    }
+
+    fn put_off(&mut self, study: u64, round: u64, error: &seat::Refusal) {
+        Metrics::add(&self.service.metrics.chain_errors, 1);
+        let Some(attempts) = self.pending.get(&(study, round)).map(|wanted| wanted.attempts.saturating_add(1)) else { return };
+        let next = Some(Instant::now() + self.slower(attempts));
+        if let Some(wanted) = self.pending.get_mut(&(study, round)) {
+            (wanted.attempts, wanted.next) = (attempts, next);
+        }
+        if attempts.is_power_of_two() {
+            tracing::warn!(study, round, attempts, %error, "no seat in a round yet: trying again; check the chain's endpoint");
+        }
+    }
+
+    /// Takes back what stood in blocks that are no more. A round that ended there starts again from the disk and the new
+    /// chain; one that was opened there is dismissed, and starts when it is opened again.
+    fn roll_back(&mut self, to: Option<BlockRef>) {
+        let last = to.map(|block| block.number);
         tracing::warn!(last, "the chain was reorganised: taking back what stood in later blocks");
+        let vanished = |height: u64| last.is_none_or(|last| height > last);
+        let gone = self.pending.extract_if(.., |_, wanted| vanished(wanted.opened));
+        self.outdated.extend(gone.map(|(id, _)| (id, Outdated::Opening)));
         for open in self.service.rounds.open() {
-            let (study, round) = open.id();
-            let was_opened = to.is_some() && open.opened.block.number <= last;
-            if !was_opened || open.is_over() {
-                open.tell(MachineEvent::Chain(RoundEvent::Closed));
-                self.service.rounds.forget(study, round);
-                self.service.database.run(move |db| db.reopen(study, round)).await?;
-                if was_opened {
-                    self.pending.insert((study, round));
-                }
-            } else if locked(&open.certificate).take_if(|c| c.at.block.number > last).is_some() {
+            let ((study, round), opened) = (open.id(), open.opened.block.number);
+            if vanished(opened) {
+                self.dismiss(&open, Outdated::Opening);
+            } else if open.is_over() {
+                self.dismiss(&open, Outdated::End(opened));
+                self.pending.insert((study, round), Wanted::new(opened));
+            } else if locked(&open.certificate).take_if(|c| vanished(c.at.block.number)).is_some() {
                 open.tell(MachineEvent::Chain(RoundEvent::CertificateGone));
             }
         }
-        Ok(())
+        for ((study, round), absence) in self.service.rounds.refused() {
+            if vanished(absence.opened) || absence.may_change {
+                self.service.rounds.forget(study, round);
+            }
+            if absence.may_change && !vanished(absence.opened) {
+                self.pending.insert((study, round), Wanted::new(absence.opened));
+            }
+        }
+    }
+
+    fn dismiss(&mut self, open: &OpenRound, outdated: Outdated) {
+        let (study, round) = open.id();
+        open.dismiss();
+        self.service.rounds.forget(study, round);
+        self.outdated.insert((study, round), outdated);
     }
 
     /// Two disagreeing endpoints halt a round; one that cannot be reached delays it.
@@ -208,7 +298,15 @@ impl Watch {
             let (study, round) = open.id();
             match self.service.endpoints.certificate(&certificate, open.terms.policy.finality).await {
                 Ok(Standing::Final) => open.tell(MachineEvent::Chain(RoundEvent::CertificateFinal)),
-                Ok(Standing::Pending | Standing::Replaced) => {}
+                Ok(Standing::Pending) => {}
+                // A seat reads the chain up to its head, which may be ahead of what the watcher follows: such blocks
+                // may vanish without a rollback.
+                Ok(Standing::Replaced) => {
+                    let mut held = locked(&open.certificate);
+                    if held.take_if(|held| *held == certificate).is_some() {
+                        open.tell(MachineEvent::Chain(RoundEvent::CertificateGone));
+                    }
+                }
                 Err(error @ Error::Disagreement(_)) => {
                     tracing::error!(study, round, %error, "HALTED: this node signs no Final while its endpoints disagree");
                 }
@@ -228,6 +326,4 @@ enum WatchError {
     Chain(#[from] Error),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Seat(#[from] seat::Refusal),
 }

@@ -49,7 +49,7 @@ pub(super) async fn open_round(service: &Service, study: u64, round: u64) -> Res
     }
     match entry {
         Some(Entry::Open(open)) => Ok(open),
-        Some(Entry::Refused(reason)) => Err(Refused::not_taking_part(&reason)),
+        Some(Entry::Refused(absence)) => Err(Refused::not_taking_part(&absence.reason)),
         None => Err(Refused::unknown_round()),
     }
 }

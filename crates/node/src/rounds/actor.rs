@@ -64,6 +64,10 @@ impl Actor {
             self.news |= events.iter().any(|event| !matches!(event, Event::Tick));
             self.handle(events).await;
             self.round.changed.notify_waiters();
+            if self.round.is_dismissed() {
+                self.round.wipe();
+                return;
+            }
             if self.round.is_over() && self.wind_up().await {
                 return;
             }
@@ -205,7 +209,9 @@ impl Actor {
             return Ok(());
         }
         let ((study, round), statements) = (self.round.id(), closed.statements.clone());
-        self.service.database.run(move |db| db.set_closed(study, round, &closed)).await?;
+        let seat = Arc::clone(&self.round);
+        // The flag is read within the transaction: a record that a dismissed seat wrote before is taken back after it.
+        self.service.database.run(move |db| db.set_closed_unless(study, round, &closed, || seat.is_dismissed())).await?;
         self.written = Some(statements);
         Ok(())
     }

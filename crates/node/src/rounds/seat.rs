@@ -1,12 +1,13 @@
 //! Taking a seat in a round: the checks before a node serves it, and what it resumes from after a restart.
 
 use super::actor::{self, Actor};
-use super::{Entry, OpenRound};
+use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
 use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Message, Round, Statement};
 use consilium_ledger::{Certified, Error as LedgerError, State};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
@@ -54,7 +55,8 @@ impl Refusal {
 }
 
 /// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once.
-pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64) -> Result<(), Refusal> {
+/// `opened` is the height of the block that opened the round.
+pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64, opened: u64) -> Result<(), Refusal> {
     if service.rounds.get(study, round).is_some() {
         return Ok(());
     }
@@ -67,11 +69,12 @@ pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64) -> Resu
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Err(refusal) => {
             let reason = refusal.to_string();
+            let may_change = matches!(refusal, Refusal::SubjectCertified(_));
             match refusal {
                 Refusal::NotMember => tracing::debug!(study, round, "no seat in this round"),
                 _ => tracing::error!(study, round, %reason, "taking no part in this round"),
             }
-            service.rounds.insert(study, round, Entry::Refused(reason.into()));
+            service.rounds.insert(study, round, Entry::Refused(Arc::new(Absence { reason, opened, may_change })));
             Ok(())
         }
     }
@@ -125,11 +128,13 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         pulling: Mutex::default(),
         repairing: tokio::sync::Mutex::default(),
         changed: Notify::new(),
+        dismissed: AtomicBool::new(false),
         events,
         messages,
         terms,
     });
-    service.database.run(move |db| db.add_seat(study, number)).await?;
+    let height = on_chain.opened.block.number;
+    service.database.run(move |db| db.add_seat(study, number, height)).await?;
     resume(service, &round, &on_chain).await?;
     warn_of_unknown_peers(service, &round);
     service.rounds.insert(study, number, Entry::Open(Arc::clone(&round)));

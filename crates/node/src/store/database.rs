@@ -20,6 +20,7 @@ const REPAIRS: Table = Table::new("repairs");
 const EVIDENCE: Table = Table::new("evidence");
 const CLOSED: Table = Table::new("closed");
 const SEATS: Table = Table::new("seats");
+const VANISHED: Table = Table::new("vanished");
 pub(super) const JOURNAL: Table = Table::new("journal");
 
 /// How long an opening waits for a previous owner in this process to let go.
@@ -50,6 +51,14 @@ pub(crate) struct ClosedRound {
     pub(crate) statements: serde_json::Value,
 }
 
+/// A seat as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seat {
+    /// Height of the round's opening; records of the first version lack it.
+    #[serde(default)]
+    opened: Option<u64>,
+}
+
 pub(super) fn round_key(study: u64, round: u64) -> String {
     format!("{study:016x}/{round:016x}/")
 }
@@ -69,7 +78,7 @@ impl Database {
         };
         let database = Self(Arc::new(opened));
         database.write(Durability::Immediate, |transaction| {
-            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, JOURNAL] {
+            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL] {
                 transaction.open_table(table)?;
             }
             let mut meta = transaction.open_table(META)?;
@@ -206,17 +215,51 @@ impl Database {
 
     /// Writes down how a round ended.
     pub(crate) fn set_closed(&self, study: u64, round: u64, closed: &ClosedRound) -> Result<(), StoreError> {
+        self.set_closed_unless(study, round, closed, || false)
+    }
+
+    /// The same, unless the seat that says so has been dismissed by the time that it is written.
+    pub(crate) fn set_closed_unless(
+        &self,
+        study: u64,
+        round: u64,
+        closed: &ClosedRound,
+        dismissed: impl FnOnce() -> bool,
+    ) -> Result<(), StoreError> {
         let key = round_key(study, round);
         self.write(Durability::Immediate, |transaction| {
+            if dismissed() {
+                return Ok(());
+            }
             transaction.open_table(SEATS)?.remove(key.as_str())?;
             Ok(transaction.open_table(CLOSED)?.insert(key.as_str(), json(closed).as_slice()).map(drop)?)
         })
     }
 
-    /// Forgets that a round ended, because its end is no longer on the chain.
-    pub(crate) fn reopen(&self, study: u64, round: u64) -> Result<(), StoreError> {
+    /// Forgets that a round ended, because its end is no longer on the chain; its seat is wanted again.
+    pub(crate) fn reopen(&self, study: u64, round: u64, opened: u64) -> Result<(), StoreError> {
         let key = round_key(study, round);
-        self.write(Durability::Immediate, |transaction| Ok(transaction.open_table(CLOSED)?.remove(key.as_str()).map(drop)?))
+        self.write(Durability::Immediate, |transaction| {
+            transaction.open_table(CLOSED)?.remove(key.as_str())?;
+            Ok(transaction.open_table(SEATS)?.insert(key.as_str(), json(&Seat { opened: Some(opened) }).as_slice()).map(drop)?)
+        })
+    }
+
+    /// Forgets a seat whose round was never opened on the chain as it is now. Contributions stay for a while, in case the
+    /// opening comes back in another block: sites send theirs once.
+    pub(crate) fn unseat(&self, study: u64, round: u64, now: u64) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.write(Durability::Immediate, |transaction| {
+            transaction.open_table(CLOSED)?.remove(key.as_str())?;
+            transaction.open_table(SEATS)?.remove(key.as_str())?;
+            Ok(transaction.open_table(VANISHED)?.insert(key.as_str(), json(&now).as_slice()).map(drop)?)
+        })
+    }
+
+    /// The rounds whose opening vanished and did not come back, with the Unix second at which it did.
+    pub(crate) fn vanished(&self) -> Result<BTreeMap<(u64, u64), u64>, StoreError> {
+        let found = self.under(VANISHED, "")?;
+        found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, parse(&key, &value)?))).collect()
     }
 
     /// Every round that has ended here.
@@ -225,20 +268,28 @@ impl Database {
         found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, parse(&key, &value)?))).collect()
     }
 
-    /// Notes that this node takes part in a round. It reaches the disk no later than a cursor beyond the opening.
-    pub(crate) fn add_seat(&self, study: u64, round: u64) -> Result<(), StoreError> {
-        self.put(SEATS, &round_key(study, round), b"{}", Durability::None)
+    /// Notes that this node takes part in a round that a block at this height opened. It reaches the disk no later than
+    /// a cursor beyond the opening.
+    pub(crate) fn add_seat(&self, study: u64, round: u64, opened: u64) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.write(Durability::None, |transaction| {
+            transaction.open_table(VANISHED)?.remove(key.as_str())?;
+            Ok(transaction.open_table(SEATS)?.insert(key.as_str(), json(&Seat { opened: Some(opened) }).as_slice()).map(drop)?)
+        })
     }
 
-    /// The rounds in which this node takes part and that have not ended.
-    pub(crate) fn seats(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        self.under(SEATS, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
+    /// The rounds in which this node takes part and that have not ended, with the height of their opening.
+    pub(crate) fn seats(&self) -> Result<BTreeMap<(u64, u64), u64>, StoreError> {
+        let found = self.under(SEATS, "")?;
+        let height = |key: &str, value: &[u8]| parse::<Seat>(key, value).map(|seat| seat.opened.unwrap_or(0));
+        found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, height(&key, &value)?))).collect()
     }
 
     /// Forgets that contributions and sealed seeds of a round were here. Journal and evidence stay.
     pub(crate) fn forget(&self, study: u64, round: u64) -> Result<(), StoreError> {
         let key = round_key(study, round);
         self.remove_under(REPAIRS, &key)?;
+        self.remove_under(VANISHED, &key)?;
         self.remove_under(CONTRIBUTIONS, &key)
     }
 }
@@ -285,8 +336,9 @@ mod tests {
         let sealed = [(0, vec![1u8; 4].into()), (12, vec![2u8; 4].into())].into();
         database.add_repairs(1, 2, &member(2).digest, &sealed).unwrap();
         assert_eq!(database.contributions(1, 2).unwrap(), [member(2)]);
-        database.add_seat(1, 16).unwrap();
-        assert_eq!(database.seats().unwrap(), [(1, 16)]);
+        database.add_seat(1, 16, 7).unwrap();
+        database.put(SEATS, &round_key(1, 17), b"{}", Durability::Immediate).unwrap();
+        assert_eq!(database.seats().unwrap(), [((1, 16), 7), ((1, 17), 0)].into());
         assert_eq!(database.repairs(1, 2, &member(2).digest).unwrap(), [(0, vec![1; 4]), (12, vec![2; 4])].into());
         database.forget(1, 2).unwrap();
         assert!(

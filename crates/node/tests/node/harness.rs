@@ -34,6 +34,52 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
+fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
+    NewStudy {
+        program: AnyProgram::WeightedMean(WeightedMean::new(DIMENSION, 25, 8, 128, 1.0).unwrap()),
+        threshold: 1,
+        nodes: keys.iter().map(NodeKeys::address).collect(),
+        sites: sites.iter().map(SecretKey::address).collect(),
+        minimum_cohort: 2,
+        finality: Finality::Instant,
+    }
+}
+
+type Refuse = Box<dyn FnMut(&str) -> bool + Send>;
+
+/// An endpoint of the chain that fails the requests of which its guard says so.
+pub(crate) struct Gate {
+    pub(crate) url: String,
+    guard: Arc<Mutex<Refuse>>,
+}
+
+impl Gate {
+    pub(crate) async fn start(sequencer: &Sequencer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let guard: Arc<Mutex<Refuse>> = Arc::new(Mutex::new(Box::new(|_| false)));
+        let (shared, sequencer) = (Arc::clone(&guard), sequencer.clone());
+        let answer = move |body: String| {
+            let refused = (shared.lock().unwrap())(&body);
+            let answer = if refused { None } else { sequencer.respond(body.as_bytes()) };
+            async move { answer.ok_or(axum::http::StatusCode::SERVICE_UNAVAILABLE) }
+        };
+        let router = axum::Router::new().route("/", axum::routing::post(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, guard }
+    }
+
+    /// From now on requests are refused whose body the guard picks.
+    pub(crate) fn refuse(&self, guard: impl FnMut(&str) -> bool + Send + 'static) {
+        *self.guard.lock().unwrap() = Box::new(guard);
+    }
+}
+
+/// Whether a request reads a study's whole history.
+pub(crate) fn reads_history(request: &str, study: u64) -> bool {
+    request.contains("eth_getLogs") && request.contains(&format!("0x{study:064x}"))
+}
+
 /// A TCP proxy: what passes is recorded, and where it leads can be changed.
 pub(crate) struct Proxy {
     pub(crate) url: String,
@@ -145,15 +191,7 @@ impl World {
             };
             ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await.unwrap();
         }
-        let study = NewStudy {
-            program: AnyProgram::WeightedMean(WeightedMean::new(DIMENSION, 25, 8, 128, 1.0).unwrap()),
-            threshold: 1,
-            nodes: keys.iter().map(NodeKeys::address).collect(),
-            sites: sites.iter().map(SecretKey::address).collect(),
-            minimum_cohort: 2,
-            finality: Finality::Instant,
-        };
-        assert_eq!(ledger.create_study(&sponsor, &study).await.unwrap().output, 1);
+        assert_eq!(ledger.create_study(&sponsor, &new_study(&keys, &sites)).await.unwrap().output, 1);
 
         let (folder, recorded) = (tempfile::tempdir().unwrap(), Arc::default());
         let mut proxies = Vec::new();
@@ -184,6 +222,11 @@ impl World {
             recorded,
             folder,
         }
+    }
+
+    /// Another study with the same committee and sites.
+    pub(crate) async fn create_study(&self) -> u64 {
+        self.ledger.create_study(&self.sponsor, &new_study(&self.keys, &self.sites)).await.unwrap().output
     }
 
     pub(crate) fn builder(&self, node: usize) -> NodeBuilder {

@@ -2,6 +2,7 @@
 //! that is reached over HTTP as well.
 
 mod bad_input;
+mod chain_faults;
 mod harness;
 mod rounds;
 mod secrecy;
