@@ -17,17 +17,20 @@
 
 mod agree;
 mod collect;
+mod effect;
+mod event;
 mod message;
 mod settle;
 
+pub use effect::{Effect, Offender};
+pub use event::{ChainEvent, Event, Unmasked, Verdict};
 pub use message::{Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement};
 
-use crate::audit::Evidence;
 use crate::certify::{Cohort, SetMember};
-use crate::eip712::{Final, Settlement, ShareRoot, Signed, SignerSet};
+use crate::eip712::Signed;
 use crate::error::Rejection;
 use crate::terms::Terms;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Milliseconds without progress after which a node asks its peers for what it lacks.
@@ -36,194 +39,6 @@ const SYNC_MILLIS: u64 = 1_000;
 const SYNC_AT_LEAST_MILLIS: u64 = 3_000;
 /// Milliseconds between the nodes' attempts to send the same transaction, by rank.
 const SUBMIT_MILLIS: u64 = 1_000;
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Time passed.
-    Tick,
-    /// A contribution whose signature is the site's was stored with its masked vector.
-    Stored(SetMember),
-    /// The outcome of [`Effect::Verify`] or [`Effect::OpenSeeds`].
-    Verified {
-        /// Which contribution.
-        member: SetMember,
-        /// What came out.
-        verdict: Verdict,
-    },
-    /// A message from a committee member; the shell has authenticated the sender's number.
-    Message {
-        /// Sender, 1..=n.
-        from: usize,
-        /// Its message.
-        message: Message,
-    },
-    /// A statement is in the journal and signed.
-    Signed {
-        /// What was signed.
-        statement: Statement,
-        /// This node's signature.
-        signature: Signed,
-    },
-    /// Something on the chain.
-    Chain(ChainEvent),
-    /// This node's output share over the certified set is ready to be served.
-    Released {
-        /// Its vector root.
-        root: B256,
-    },
-    /// A peer's output share arrived; it has the right length, is canonical and matches the signed root.
-    ShareFetched {
-        /// Whose share.
-        node: usize,
-    },
-    /// Enough shares agree.
-    Unmasked(Unmasked),
-}
-
-/// Outcome of verifying a contribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Valid on this node's shares.
-    Accepted,
-    /// The box was bad: these seeds are missing.
-    MissingSeeds(Vec<usize>),
-    /// Invalid.
-    Rejected(Rejection),
-}
-
-/// What the node sees on its own endpoints.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChainEvent {
-    /// A certificate is in a block.
-    Certified {
-        /// The set's root.
-        set_root: B256,
-        /// Number of sites.
-        size: u32,
-        /// The nodes whose votes the chain recorded, in node order.
-        voters: Vec<Address>,
-    },
-    /// The block with the certificate was reorganised away.
-    CertificateGone,
-    /// The certificate is final by the study's rule on all of the node's endpoints.
-    CertificateFinal,
-    /// A settlement is in a block.
-    Settled {
-        /// The settled share roots, node 1 first.
-        share_roots: Vec<B256>,
-        /// The settled aggregate's root.
-        aggregate_root: B256,
-    },
-    /// Void, abandoned or fraudulent: nothing more will happen.
-    Closed,
-}
-
-/// What [`crate::unmask::unmask`] found, in roots.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmasked {
-    /// The statement that every honest node signs.
-    pub settlement: Settlement,
-    /// The n share roots, node 1 first.
-    pub share_roots: Vec<B256>,
-    /// Nodes whose served share is off the polynomial.
-    pub liars: Vec<usize>,
-}
-
-/// What the shell is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Verify a stored contribution.
-    Verify(SetMember),
-    /// Pull a contribution from one of these nodes.
-    Pull {
-        /// Which one.
-        member: SetMember,
-        /// Nodes that have signed a receipt for it.
-        from: Vec<usize>,
-    },
-    /// Journal, sign, and feed back [`Event::Signed`].
-    Sign(Statement),
-    /// Send to one node, or to all others.
-    Send {
-        /// A node's number, or `None` for all others.
-        to: Option<usize>,
-        /// The message.
-        message: Message,
-    },
-    /// Send these seeds of a held contribution to a node that is entitled to them, sealed to its KEM key.
-    AnswerSeeds {
-        /// The node.
-        to: usize,
-        /// The contribution.
-        member: SetMember,
-        /// Seed numbers, all of subsets without the node.
-        numbers: Vec<usize>,
-    },
-    /// Open sealed seeds that a peer sent, check them against the commitments, and verify the contribution again.
-    OpenSeeds {
-        /// The contribution.
-        member: SetMember,
-        /// Sealed seeds by number.
-        sealed: BTreeMap<usize, Bytes>,
-    },
-    /// Send the certificate to the chain.
-    Certify {
-        /// The set's root.
-        set_root: B256,
-        /// Number of sites.
-        size: u32,
-        /// Q or more votes.
-        votes: SignerSet,
-    },
-    /// Compute the output share over this set, and serve it from now on.
-    Release(Cohort),
-    /// Fetch a node's output share and check it against this root.
-    FetchShare {
-        /// Whose.
-        node: usize,
-        /// The root that the node signed.
-        root: B256,
-    },
-    /// Interpolate the shares of these nodes, this node's own among them if it has one.
-    Unmask(Vec<usize>),
-    /// Send the settlement to the chain.
-    Settle {
-        /// What was signed.
-        settlement: Settlement,
-        /// The n share roots.
-        share_roots: Vec<B256>,
-        /// Q or more signatures.
-        signatures: SignerSet,
-    },
-    /// Keep this evidence: it proves an offence.
-    Report(Offender),
-}
-
-/// Evidence against a node, from its own signed statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Offender {
-    /// Two Finals for one subject.
-    Finals(usize, Box<[Evidence<Final>; 2]>),
-    /// Two share roots for one round.
-    ShareRoots(usize, Box<[Evidence<ShareRoot>; 2]>),
-    /// Two settlements for one round.
-    Settlements(usize, Box<[Evidence<Settlement>; 2]>),
-    /// A share root that differs from the settled one, or is for another set.
-    WrongShareRoot(usize, Box<Evidence<ShareRoot>>),
-}
-
-impl Offender {
-    /// The number of the node that offended.
-    #[must_use]
-    pub fn node(&self) -> usize {
-        match self {
-            Self::Finals(node, _) | Self::ShareRoots(node, _) | Self::Settlements(node, _) | Self::WrongShareRoot(node, _) => {
-                *node
-            }
-        }
-    }
-}
 
 /// How far the round has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,7 +133,7 @@ impl Round {
             Event::Signed { statement, signature } => self.on_signed(&statement, signature, &mut effects),
             Event::Chain(event) => self.on_chain(event, &mut effects),
             Event::Released { root } => self.on_released(root, &mut effects),
-            Event::ShareFetched { node } => self.on_share(node, &mut effects),
+            Event::ShareFetched { node } => self.on_share(node),
             Event::Unmasked(unmasked) => self.on_unmasked(unmasked, &mut effects),
         }
         if self.is_open() {
@@ -367,9 +182,17 @@ impl Round {
             Message::Proposal { cohort, vote } => self.on_proposal(cohort, &vote, effects),
             Message::Vote(vote) => self.on_vote(&vote),
             Message::Cohort(cohort) => self.on_cohort(cohort),
-            Message::Final(signed) => self.on_final(signed, effects),
-            Message::ShareRoot(signed) => self.on_share_root(signed, effects),
-            Message::Settlement(signed) => self.on_settlement(signed, effects),
+            Message::Final(signed) => {
+                self.keep_first(&signed, effects);
+            }
+            Message::ShareRoot(signed) => {
+                if self.keep_first(&signed, effects) {
+                    self.report_if_wrong(&signed, effects);
+                }
+            }
+            Message::Settlement(signed) => {
+                self.keep_first(&signed, effects);
+            }
             Message::Sync { receipts } => self.on_sync(from, receipts, effects),
             Message::SeedRequest { member, numbers } => self.on_seed_request(from, member, numbers, effects),
             Message::Seeds { member, sealed } => self.on_seeds(member, sealed, effects),

@@ -3,8 +3,9 @@
 use super::{
     Effect, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage, Statement, Unmasked,
 };
-use crate::audit::Evidence;
+use crate::audit::{Contradicts, Evidence};
 use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};
+use crate::terms::Terms;
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,13 +31,86 @@ pub(super) struct Settling {
     submitted_at: Option<u64>,
 }
 
-/// Effects that are asked for once.
+/// Effects that are asked for once, and kinds of statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
+pub(super) enum Asked {
     Final,
     Release,
     ShareRoot,
     Settlement,
+}
+
+/// A statement with its signature, of which a node may make only one.
+pub(super) trait Once: Clone + PartialEq {
+    type Statement: Contradicts;
+    const KIND: Asked;
+    fn node(&self) -> usize;
+    fn evidence(&self, terms: &Terms) -> Evidence<Self::Statement>;
+    fn kept(settling: &mut Settling) -> &mut BTreeMap<usize, Self>;
+    fn offender(node: usize, pair: Box<[Evidence<Self::Statement>; 2]>) -> Offender;
+}
+
+impl Once for SignedFinal {
+    type Statement = Final;
+    const KIND: Asked = Asked::Final;
+
+    fn node(&self) -> usize {
+        self.node
+    }
+
+    fn evidence(&self, terms: &Terms) -> Evidence<Final> {
+        Evidence { statement: self.statement(terms), signature: self.signature }
+    }
+
+    fn kept(settling: &mut Settling) -> &mut BTreeMap<usize, Self> {
+        &mut settling.finals
+    }
+
+    fn offender(node: usize, pair: Box<[Evidence<Final>; 2]>) -> Offender {
+        Offender::Finals(node, pair)
+    }
+}
+
+impl Once for SignedShareRoot {
+    type Statement = ShareRoot;
+    const KIND: Asked = Asked::ShareRoot;
+
+    fn node(&self) -> usize {
+        self.node
+    }
+
+    fn evidence(&self, terms: &Terms) -> Evidence<ShareRoot> {
+        Evidence { statement: self.statement(terms), signature: self.signature }
+    }
+
+    fn kept(settling: &mut Settling) -> &mut BTreeMap<usize, Self> {
+        &mut settling.share_roots
+    }
+
+    fn offender(node: usize, pair: Box<[Evidence<ShareRoot>; 2]>) -> Offender {
+        Offender::ShareRoots(node, pair)
+    }
+}
+
+impl Once for SignedSettlement {
+    type Statement = Settlement;
+    const KIND: Asked = Asked::Settlement;
+
+    fn node(&self) -> usize {
+        self.node
+    }
+
+    fn evidence(&self, terms: &Terms) -> Evidence<Settlement> {
+        Evidence { statement: self.statement(terms), signature: self.signature }
+    }
+
+    fn kept(settling: &mut Settling) -> &mut BTreeMap<usize, Self> {
+        &mut settling.settlements
+    }
+
+    fn offender(node: usize, pair: Box<[Evidence<Settlement>; 2]>) -> Offender {
+        Offender::Settlements(node, pair)
+    }
 }
 
 impl Settling {
@@ -58,71 +132,25 @@ impl Round {
         self.terms.domain.check(statement, signature, member.address).is_ok()
     }
 
-    pub(super) fn on_final(&mut self, new: SignedFinal, effects: &mut Vec<Effect>) {
-        let statement = new.statement(&self.terms);
-        let known = self.settling.finals.get(&new.node);
-        let reported = self.settling.reported.contains(&(Asked::Final, new.node));
-        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
-            return;
+    /// Keeps the first statement of a node that it may make only once, and reports a different second one. Whether this
+    /// one is kept.
+    pub(super) fn keep_first<S: Once>(&mut self, new: &S, effects: &mut Vec<Effect>) -> bool {
+        let (node, said) = (new.node(), new.evidence(&self.terms));
+        let known = S::kept(&mut self.settling).get(&node).cloned();
+        let reported = self.settling.reported.contains(&(S::KIND, node));
+        if reported || known.as_ref() == Some(new) || !self.signed_by(node, &said.statement, &said.signature) {
+            return false;
         }
-        match known {
-            Some(known) if known.set_root != new.set_root => {
-                let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
-                let second = Evidence { statement, signature: new.signature };
-                self.settling.reported.insert((Asked::Final, new.node));
-                effects.push(Effect::Report(Offender::Finals(new.node, Box::new([first, second]))));
-            }
-            Some(_) => {}
-            None => {
-                self.progressed();
-                self.settling.finals.insert(new.node, new);
-            }
+        let Some(first) = known.map(|known| known.evidence(&self.terms)) else {
+            self.progressed();
+            S::kept(&mut self.settling).insert(node, new.clone());
+            return true;
+        };
+        if first.statement != said.statement && first.statement.same_slot(&said.statement) {
+            self.settling.reported.insert((S::KIND, node));
+            effects.push(Effect::Report(S::offender(node, Box::new([first, said]))));
         }
-    }
-
-    pub(super) fn on_share_root(&mut self, new: SignedShareRoot, effects: &mut Vec<Effect>) {
-        let statement = new.statement(&self.terms);
-        let known = self.settling.share_roots.get(&new.node);
-        let reported = self.settling.reported.contains(&(Asked::ShareRoot, new.node));
-        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
-            return;
-        }
-        match known {
-            Some(known) if (known.set_root, known.root) != (new.set_root, new.root) => {
-                let first = Evidence { statement: known.statement(&self.terms), signature: known.signature };
-                let second = Evidence { statement, signature: new.signature };
-                self.settling.reported.insert((Asked::ShareRoot, new.node));
-                effects.push(Effect::Report(Offender::ShareRoots(new.node, Box::new([first, second]))));
-            }
-            Some(_) => {}
-            None => {
-                self.progressed();
-                self.report_if_wrong(&new, effects);
-                self.settling.share_roots.insert(new.node, new);
-            }
-        }
-    }
-
-    pub(super) fn on_settlement(&mut self, new: SignedSettlement, effects: &mut Vec<Effect>) {
-        let statement = new.statement(&self.terms);
-        let known = self.settling.settlements.get(&new.node);
-        let reported = self.settling.reported.contains(&(Asked::Settlement, new.node));
-        if reported || known == Some(&new) || !self.signed_by(new.node, &statement, &new.signature) {
-            return;
-        }
-        match known.map(|known| (known.statement(&self.terms), known.signature)) {
-            Some((said, signature)) if said != statement => {
-                let first = Evidence { statement: said, signature };
-                let second = Evidence { statement, signature: new.signature };
-                self.settling.reported.insert((Asked::Settlement, new.node));
-                effects.push(Effect::Report(Offender::Settlements(new.node, Box::new([first, second]))));
-            }
-            Some(_) => {}
-            None => {
-                self.progressed();
-                self.settling.settlements.insert(new.node, new);
-            }
-        }
+        false
     }
 
     pub(super) fn advance_settlement(&mut self, effects: &mut Vec<Effect>) {
@@ -187,7 +215,7 @@ impl Round {
         }
     }
 
-    pub(super) fn on_share(&mut self, node: usize, _effects: &mut Vec<Effect>) {
+    pub(super) fn on_share(&mut self, node: usize) {
         self.progressed();
         self.settling.fetching.remove(&node);
         self.settling.shares.insert(node);
@@ -243,7 +271,7 @@ impl Round {
     }
 
     /// After settlement: a signed share root that differs from the settled one, or is for another set.
-    fn report_if_wrong(&self, signed: &SignedShareRoot, effects: &mut Vec<Effect>) {
+    pub(super) fn report_if_wrong(&self, signed: &SignedShareRoot, effects: &mut Vec<Effect>) {
         let (Some(certificate), Some(settled)) = (&self.certificate, &self.settling.settled) else { return };
         if signed.set_root != certificate.set_root || settled.get(signed.node - 1) != Some(&signed.root) {
             let evidence = Evidence { statement: signed.statement(&self.terms), signature: signed.signature };
