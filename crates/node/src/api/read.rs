@@ -103,16 +103,17 @@ async fn admit(service: &Service, study: u64, round: u64, headers: &HeaderMap, u
     access::admit(service, headers, &Asked { study, round, method: "GET", path, body: &[] }).await
 }
 
-/// Checks that a contribution is of this round and that the caller may read it.
+/// A contribution of this round that the caller may read.
 async fn readable(
     service: &Service,
-    study: u64,
-    round: u64,
-    digest: &B256,
-    caller: (Address, Role),
+    path: Params<(u64, u64, B256)>,
+    headers: &HeaderMap,
+    uri: &Uri,
 ) -> Result<SetMember, Refused> {
+    let (study, round, digest) = params(path)?;
+    let caller = admit(service, study, round, headers, uri).await?;
     let members = service.database.run(move |db| db.contributions(study, round)).await?;
-    let found = members.into_iter().find(|member| member.digest == *digest);
+    let found = members.into_iter().find(|member| member.digest == digest);
     match caller {
         (_, Role::Member(_) | Role::Auditor) => found.ok_or_else(|| Refused::not_found("no such contribution is here")),
         // A site learns of others' contributions neither whether they are here.
@@ -127,9 +128,7 @@ pub(super) async fn header(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let (study, round, digest) = params(path)?;
-    let caller = admit(&service, study, round, &headers, &uri).await?;
-    let member = readable(&service, study, round, &digest, caller).await?;
+    let member = readable(&service, path, &headers, &uri).await?;
     let bytes = service.blobs.header(&member.digest).await?;
     raw(&service, bytes.ok_or_else(|| Refused::not_found("the header was deleted"))?)
 }
@@ -141,9 +140,7 @@ pub(super) async fn values(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let (study, round, digest) = params(path)?;
-    let caller = admit(&service, study, round, &headers, &uri).await?;
-    let member = readable(&service, study, round, &digest, caller).await?;
+    let member = readable(&service, path, &headers, &uri).await?;
     let found = service.blobs.stream_values(&member.digest).await?;
     let (length, stream) = found.ok_or_else(|| Refused::not_found("the masked vector was deleted"))?;
     Metrics::add(&service.metrics.bytes_out, length as usize);
