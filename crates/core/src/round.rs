@@ -74,6 +74,8 @@ pub struct Round {
     /// When each peer's last request for everything was answered: each answer is large, so none comes at once again.
     answered: BTreeMap<usize, u64>,
     stage: Stage,
+    /// Whether an end is on the chain that is not final yet.
+    paused: bool,
     /// Whether the certificate was final when the settlement came.
     was_final: bool,
     /// Whether the shell has stopped waiting for what is missing after the settlement.
@@ -96,6 +98,7 @@ impl Round {
             synced_at: now,
             answered: BTreeMap::new(),
             stage: Stage::Collecting,
+            paused: false,
             was_final: false,
             given_up: false,
             collected: collect::Collected::default(),
@@ -121,6 +124,12 @@ impl Round {
         self.stage
     }
 
+    /// Whether an end of the round is on the chain that is not final yet.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused && self.is_open()
+    }
+
     /// Handles one event at Unix millisecond `now`.
     pub fn apply(&mut self, now: u64, event: Event) -> Vec<Effect> {
         self.now = self.now.max(now);
@@ -136,7 +145,7 @@ impl Round {
             Event::ShareFetched { node } => self.on_share(node),
             Event::Unmasked(unmasked) => self.on_unmasked(unmasked, &mut effects),
         }
-        if self.is_open() {
+        if self.is_open() && !self.paused {
             self.advance_agreement(&mut effects);
         }
         if !self.is_over() {
@@ -273,6 +282,8 @@ impl Round {
                 self.stage = Stage::Final;
                 self.was_final = true;
             }
+            ChainEvent::Paused => self.paused = true,
+            ChainEvent::Resumed => self.paused = false,
             ChainEvent::Settled { share_roots, .. } => {
                 self.stage = Stage::Settled;
                 self.on_settled(share_roots, effects);

@@ -13,6 +13,7 @@ mod view;
 pub(crate) use view::stage_name;
 
 use crate::service::locked;
+use crate::watch::End;
 use alloy_primitives::Address;
 use consilium_core::certify::SetMember;
 use consilium_core::contribution::Shape;
@@ -42,6 +43,8 @@ pub(crate) struct OpenRound {
     pub(crate) machine: Mutex<Round>,
     /// The certificate that the chain shows.
     pub(crate) certificate: Mutex<Option<Certified>>,
+    /// The end that a block shows, final or not.
+    pub(crate) end: Mutex<Option<End>>,
     /// The running sum and everything like it: in memory only.
     sum: Mutex<RunningSum>,
     /// Output shares of peers, and this node's own.
@@ -78,6 +81,11 @@ impl OpenRound {
 
     pub(crate) fn stage(&self) -> Stage {
         locked(&self.machine).stage()
+    }
+
+    /// Whether an end of the round is on the chain that is not final yet.
+    pub(crate) fn is_paused(&self) -> bool {
+        locked(&self.machine).is_paused()
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -1,8 +1,10 @@
 //! Following the chain: opened rounds get a seat, certificates and settlements reach their rounds, rewritten history is
-//! taken back, and a certificate counts as final only when all endpoints say so.
+//! taken back, and certificates and ends (`ends`) count as final only when all endpoints say so.
 //!
 //! Taking in what the chain announces cannot fail: it changes memory only. Whatever may fail (seats, which read a study's
 //! history; the data folder) is written down as wanted and tried until it is done, each thing for itself.
+
+mod ends;
 
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, OpenRound, seat};
@@ -11,7 +13,8 @@ use crate::store::StoreError;
 use alloy_primitives::U256;
 use consilium_core::eip712::Vote;
 use consilium_core::round::{ChainEvent as RoundEvent, Event as MachineEvent, Stage};
-use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, Progress, Standing, Watcher};
+use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, LogPosition, Progress, Standing, Watcher};
+pub(crate) use ends::End;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,6 +117,7 @@ impl Watch {
         self.take_seats().await;
         self.keep_cursor().await?;
         self.check_finality().await;
+        self.check_ends().await;
         Ok(followed?)
     }
 
@@ -156,28 +160,27 @@ impl Watch {
     }
 
     fn take_in(&mut self, event: ChainEvent) {
+        let at = event.at;
         match event.event {
-            Event::RoundOpened(opened) => {
-                self.close_earlier(opened.study, opened.round);
-                if let Some(Entry::Open(open)) = self.service.rounds.get(opened.study, opened.round)
-                    && open.opened != event.at
+            Event::RoundOpened(ref opened) => {
+                let id = (opened.study, opened.round);
+                self.close_earlier(id.0, id.1, at, &event.event);
+                if let Some(Entry::Open(open)) = self.service.rounds.get(id.0, id.1)
+                    && open.opened != at
                 {
                     self.dismiss(&open, Outdated::Opening);
                 }
-                self.pending.insert((opened.study, opened.round), Wanted::new(event.at.block.number));
+                self.pending.insert(id, Wanted::new(at.block.number));
             }
             Event::RoundCertified { study, round, set_root, size, voters } => {
                 if let Some(Entry::Open(open)) = self.service.rounds.get(study, round) {
                     let vote = Vote { study, round, setRoot: set_root, size };
-                    self.certified(&open, &Certified { vote, voters, at: event.at });
+                    self.certified(&open, &Certified { vote, voters, at });
                 }
             }
-            Event::RoundSettled { study, round, share_roots, aggregate_root, .. } => {
-                self.tell(study, round, RoundEvent::Settled { share_roots, aggregate_root });
-            }
-            Event::RoundVoided { study, round } | Event::RoundAbandoned { study, round } => {
-                self.tell(study, round, RoundEvent::Closed);
-            }
+            Event::RoundSettled { study, round, .. }
+            | Event::RoundVoided { study, round }
+            | Event::RoundAbandoned { study, round } => self.ends(study, round, at, event.event),
             _ => {}
         }
     }
@@ -189,32 +192,11 @@ impl Watch {
         }
     }
 
-    fn tell(&self, study: u64, round: u64, event: RoundEvent) {
+    fn ends(&self, study: u64, round: u64, at: LogPosition, event: Event) {
         if let Some(Entry::Open(open)) = self.service.rounds.get(study, round)
             && !open.is_over()
         {
-            open.tell(MachineEvent::Chain(event));
-        }
-    }
-
-    /// A study has one round at a time: a newer one means that this one ended, recorded or not.
-    fn close_earlier(&self, study: u64, round: u64) {
-        for open in self.service.rounds.open() {
-            let in_progress = !matches!(open.stage(), Stage::Settled | Stage::Closed);
-            if open.terms.study == study && open.terms.round < round && in_progress {
-                open.tell(MachineEvent::Chain(RoundEvent::Closed));
-            }
-        }
-    }
-
-    /// By block time a deadline counts although nobody recorded that it passed.
-    fn close_overdue(&self, head: &Block) {
-        for open in self.service.rounds.open() {
-            let policy = &open.terms.policy;
-            let due = if locked(&open.certificate).is_some() { policy.settle_by } else { policy.deadline };
-            if !open.is_over() && head.timestamp >= due {
-                open.tell(MachineEvent::Chain(RoundEvent::Closed));
-            }
+            open.ends(End::announced(at, event));
         }
     }
 
@@ -267,11 +249,14 @@ impl Watch {
             let ((study, round), opened) = (open.id(), open.opened.block.number);
             if vanished(opened) {
                 self.dismiss(&open, Outdated::Opening);
-            } else if open.is_over() {
+            } else if open.end_vanished(vanished) {
                 self.dismiss(&open, Outdated::End(opened));
                 self.pending.insert((study, round), Wanted::new(opened));
-            } else if locked(&open.certificate).take_if(|c| vanished(c.at.block.number)).is_some() {
-                open.tell(MachineEvent::Chain(RoundEvent::CertificateGone));
+            } else {
+                open.resume_unless(|block| !vanished(block.number));
+                if locked(&open.certificate).take_if(|c| vanished(c.at.block.number)).is_some() {
+                    open.tell(MachineEvent::Chain(RoundEvent::CertificateGone));
+                }
             }
         }
         for ((study, round), absence) in self.service.rounds.refused() {

@@ -77,14 +77,18 @@ pub enum ChainEvent {
     CertificateGone,
     /// The certificate is final by the study's rule on all of the node's endpoints.
     CertificateFinal,
-    /// A settlement is in a block.
+    /// A settlement is final by the study's rule.
     Settled {
         /// The settled share roots, node 1 first.
         share_roots: Vec<B256>,
         /// The settled aggregate's root.
         aggregate_root: B256,
     },
-    /// Void, abandoned or fraudulent: nothing more will happen.
+    /// An end of the round is in a block and not final yet. Nothing is agreed on or sent to the chain meanwhile.
+    Paused,
+    /// The block with the end was reorganised away.
+    Resumed,
+    /// Void, abandoned or fraudulent, and final: nothing more will happen.
     Closed,
 }
 

@@ -162,7 +162,7 @@ impl Round {
         self.release(set_root, effects);
         self.fetch_shares(set_root, effects);
         self.unmask(effects);
-        if self.stage == Stage::Final {
+        if self.stage == Stage::Final && !self.paused {
             self.submit_settlement(effects);
         }
     }

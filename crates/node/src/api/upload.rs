@@ -100,6 +100,9 @@ async fn store(service: &Service, open: &OpenRound, pieces: &mut Pieces) -> Resu
     if open.stage() != Stage::Collecting {
         return Err(Refused::round_closed());
     }
+    if open.is_paused() {
+        return Err(Refused::not_ready("an end of the round is on the chain, and not final yet"));
+    }
     let (header, contribution, member) = receive_header(service, open, pieces).await?;
     if !is_known(service, open, &member)? {
         receive_values(service, open, pieces, &member.digest, &contribution.body.values_hash).await?;

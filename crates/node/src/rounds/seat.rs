@@ -4,9 +4,10 @@ use super::actor::{self, Actor};
 use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
+use crate::watch::End;
 use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Message, Round, Statement};
-use consilium_ledger::{Certified, Error as LedgerError, State};
+use consilium_ledger::{Certified, Error as LedgerError};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -122,6 +123,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         opened: on_chain.opened,
         machine: Mutex::new(machine),
         certificate: Mutex::default(),
+        end: Mutex::default(),
         sum: Mutex::new(RunningSum::new(terms.program.output_len())),
         shares: Mutex::default(),
         missing: Mutex::default(),
@@ -156,11 +158,8 @@ async fn resume(service: &Arc<Service>, round: &Arc<OpenRound>, on_chain: &consi
     if let Some(certificate) = &on_chain.certificate {
         tell_certified(round, certificate);
     }
-    if let Some(settled) = &on_chain.settlement {
-        let (share_roots, aggregate_root) = (settled.share_roots.clone(), settled.settlement.aggregateRoot);
-        round.tell(Event::Chain(ChainEvent::Settled { share_roots, aggregate_root }));
-    } else if matches!(on_chain.state_at(on_chain.read_at.timestamp), State::Void | State::Abandoned | State::Fraudulent) {
-        round.tell(Event::Chain(ChainEvent::Closed));
+    if let Some(end) = End::of(on_chain) {
+        round.ends(end);
     }
     broadcast(service, round, None, &Message::Sync { receipts: Default::default() });
     Ok(())
