@@ -112,6 +112,15 @@ impl ReceiptCertificate {
     }
 }
 
+/// A receipt certificate with the time since when a node has held it: what the rule of inclusion goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedCertificate {
+    /// The certificate.
+    pub certificate: ReceiptCertificate,
+    /// Unix milliseconds at which the Q-th receipt arrived.
+    pub since: u64,
+}
+
 /// Why a list of signatures is no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {

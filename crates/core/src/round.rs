@@ -13,7 +13,8 @@
 //!
 //! `Effect::Sign` means: write to the journal first, then sign, then feed back [`Event::Signed`]. A journal that already
 //! holds another statement for the same slot must refuse; the machine then stays silent for good, which costs liveness
-//! and nothing else. Every message may be lost, repeated or reordered: what is missing is asked for again on ticks.
+//! and nothing else. `Effect::Keep` is written in the same step, before its statements are signed: since when a node holds
+//! a certificate decides what it votes for, and a restart must not change that. Every message may be lost, repeated or reordered: what is missing is asked for again on ticks.
 
 mod agree;
 mod collect;
@@ -26,7 +27,7 @@ pub use effect::{Effect, Offender};
 pub use event::{ChainEvent, Event, Unmasked, Verdict};
 pub use message::{Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement};
 
-use crate::certify::{Cohort, SetMember};
+use crate::certify::{Cohort, DatedCertificate, SetMember};
 use crate::eip712::Signed;
 use crate::error::Rejection;
 use crate::terms::Terms;
@@ -87,9 +88,16 @@ pub struct Round {
 }
 
 impl Round {
-    /// Starts node number `me` in a round, with the statements that its journal holds for the round.
+    /// Starts node number `me` in a round, with the statements that its journal holds for the round and the certificates
+    /// that it kept.
     #[must_use]
-    pub fn new(terms: Terms, me: usize, now: u64, journal: Vec<(Statement, Signed)>) -> Self {
+    pub fn new(
+        terms: Terms,
+        me: usize,
+        now: u64,
+        journal: Vec<(Statement, Signed)>,
+        certificates: Vec<DatedCertificate>,
+    ) -> Self {
         let mut round = Self {
             terms,
             me,
@@ -109,6 +117,7 @@ impl Round {
         for (statement, signature) in journal {
             round.record_own(&statement, signature);
         }
+        round.collected.restore(certificates, round.terms.sites.len());
         round
     }
 
@@ -150,6 +159,10 @@ impl Round {
         }
         if !self.is_over() {
             self.advance_settlement(&mut effects);
+        }
+        let fresh = self.collected.take_fresh();
+        if !fresh.is_empty() {
+            effects.push(Effect::Keep(fresh));
         }
         effects
     }

@@ -1,7 +1,7 @@
 //! What survives a node's crash: its journal of signed statements, and the contributions it stored.
 
 use alloy_primitives::{Address, B256};
-use consilium_core::certify::SetMember;
+use consilium_core::certify::{DatedCertificate, SetMember};
 use consilium_core::contribution::Contribution;
 use consilium_core::eip712::{Domain, SecretKey, Signed};
 use consilium_core::round::Statement;
@@ -30,6 +30,7 @@ pub(crate) struct Blob {
 pub(crate) struct Disk {
     slots: BTreeMap<Slot, Statement>,
     journal: Vec<(u64, Statement, Signed)>,
+    certificates: Vec<(u64, DatedCertificate)>,
     pub(crate) blobs: BTreeMap<(u64, SetMember), Rc<Blob>>,
 }
 
@@ -52,6 +53,17 @@ impl Disk {
         };
         self.journal.push((round, statement.clone(), signature));
         Some(signature)
+    }
+
+    /// Keeps certificates with their times.
+    pub(crate) fn keep(&mut self, round: u64, certificates: Vec<DatedCertificate>) {
+        self.certificates.extend(certificates.into_iter().map(|certificate| (round, certificate)));
+    }
+
+    /// The certificates that were kept for a round.
+    pub(crate) fn certificates(&self, wanted: u64) -> Vec<DatedCertificate> {
+        let of_round = self.certificates.iter().filter(|(round, _)| *round == wanted);
+        of_round.map(|(_, certificate)| certificate.clone()).collect()
     }
 
     /// What the journal holds for a round.

@@ -73,7 +73,8 @@ impl Shell {
 
     /// Joins a round: after it was opened, or after a crash.
     pub(crate) fn start(&mut self, terms: &Rc<Terms>, now: u64, out: &mut Output) {
-        let round = Round::new(Terms::clone(terms), self.node, now, self.disk.journal(terms.round));
+        let (journal, kept) = (self.disk.journal(terms.round), self.disk.certificates(terms.round));
+        let round = Round::new(Terms::clone(terms), self.node, now, journal, kept);
         self.process = Some(Process {
             round,
             terms: terms.clone(),
@@ -208,6 +209,7 @@ impl Shell {
                     events.push_back(Event::Signed { statement, signature });
                 }
             }
+            Effect::Keep(certificates) => self.disk.keep(terms.round, certificates),
             Effect::Send { to, message } => self.send(&terms, to, &message, out),
             Effect::Certify { set_root, size, votes } => {
                 let (study, round) = (terms.study, terms.round);

@@ -1,11 +1,12 @@
 //! Sections 6.2 and 6.3: contributions, receipts, certificates and the repair of bad boxes.
 
 use super::{Effect, Message, Round, SignedReceipt, Statement, Verdict};
-use crate::certify::SetMember;
+use crate::certify::{DatedCertificate, ReceiptCertificate, SetMember};
 use crate::eip712::{Receipt, Signed};
 use crate::error::Rejection;
 use crate::transcript::Transcript;
 use alloy_primitives::{Address, B256, Bytes};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known about the round's contributions.
@@ -24,6 +25,8 @@ pub(super) struct Collected {
     receipts: BTreeMap<Address, BTreeMap<(usize, B256), Signed>>,
     /// When a contribution's Q-th receipt arrived.
     certificates: BTreeMap<SetMember, u64>,
+    /// Certificates that the shell has not been told of yet.
+    fresh: Vec<SetMember>,
     /// When the last admitted site's certificate arrived.
     complete_at: Option<u64>,
 }
@@ -54,6 +57,30 @@ impl Collected {
     /// Contributions with Q receipts, sites increasing, with the time of the Q-th.
     pub(super) fn certificates(&self) -> &BTreeMap<SetMember, u64> {
         &self.certificates
+    }
+
+    /// The certificates that a node kept over a restart, with the times that they had.
+    pub(super) fn restore(&mut self, kept: Vec<DatedCertificate>, sites: usize) {
+        for DatedCertificate { certificate: ReceiptCertificate { member, receipts }, since } in kept {
+            let of_site = self.receipts.entry(member.site).or_default();
+            of_site.extend(receipts.into_iter().map(|(node, signature)| ((node, member.digest), signature)));
+            self.certificates.insert(member, since);
+        }
+        if sites > 0 && self.certificates.len() == sites {
+            self.complete_at = self.certificates.values().max().copied();
+        }
+    }
+
+    /// Certificates since the last call, for the shell to keep.
+    pub(super) fn take_fresh(&mut self) -> Vec<DatedCertificate> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let dated = |member: SetMember| {
+            let since = *self.certificates.get(&member)?;
+            let of_contribution = self.receipts_of(&member.site).into_iter().filter(|receipt| receipt.member == member);
+            let receipts = of_contribution.map(|receipt| (receipt.node, receipt.signature)).collect();
+            Some(DatedCertificate { certificate: ReceiptCertificate { member, receipts }, since })
+        };
+        fresh.into_iter().filter_map(dated).collect()
     }
 
     pub(super) fn complete_at(&self) -> Option<u64> {
@@ -175,7 +202,10 @@ impl Round {
         of_site.entry((receipt.node, member.digest)).or_insert(receipt.signature);
         let count = of_site.keys().filter(|(_, digest)| *digest == member.digest).count();
         if count >= self.terms.committee.sizes().quorum() {
-            self.collected.certificates.entry(member).or_insert(self.now);
+            if let Entry::Vacant(new) = self.collected.certificates.entry(member) {
+                new.insert(self.now);
+                self.collected.fresh.push(member);
+            }
             if self.collected.certificates.len() == self.terms.sites.len() {
                 self.collected.complete_at.get_or_insert(self.now);
             }

@@ -2,7 +2,7 @@
 
 use super::{Message, Statement};
 use crate::audit::Evidence;
-use crate::certify::{Cohort, SetMember};
+use crate::certify::{Cohort, DatedCertificate, SetMember};
 use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};
 use alloy_primitives::{B256, Bytes};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub enum Effect {
     },
     /// Journal, sign, and feed back [`Event::Signed`].
     Sign(Statement),
+    /// Keep these certificates with their times over a restart, before any statement of the same step is signed.
+    Keep(Vec<DatedCertificate>),
     /// Send to one node, or to all others.
     Send {
         /// A node's number, or `None` for all others.

@@ -7,6 +7,7 @@ use super::{OpenRound, pull, release, repair, seat, transact, verify, view};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
+use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
 use consilium_core::round::{Effect, Event, Message, Stage, Statement};
 use std::sync::Arc;
@@ -93,14 +94,15 @@ impl Actor {
     /// Applies events and carries out their effects, until no statement is left to sign.
     async fn handle(&mut self, mut events: Vec<Event>) {
         while !events.is_empty() {
-            let mut statements = Vec::new();
+            let (mut statements, mut certificates) = (Vec::new(), Vec::new());
             for effect in self.apply(events) {
                 match effect {
                     Effect::Sign(statement) => statements.push(statement),
+                    Effect::Keep(fresh) => certificates.extend(fresh),
                     other => self.carry_out(other).await,
                 }
             }
-            events = self.sign_all(statements).await;
+            events = self.sign_all(statements, certificates).await;
         }
     }
 
@@ -111,14 +113,14 @@ impl Actor {
     }
 
     /// Journals, then signs.
-    async fn sign_all(&self, statements: Vec<Statement>) -> Vec<Event> {
-        if statements.is_empty() {
+    async fn sign_all(&self, statements: Vec<Statement>, certificates: Vec<DatedCertificate>) -> Vec<Event> {
+        if statements.is_empty() && certificates.is_empty() {
             return Vec::new();
         }
-        let copy = statements.clone();
+        let (batch, id) = (Arc::new((statements.clone(), certificates)), self.round.id());
         let verdicts = loop {
-            let batch = copy.clone();
-            match self.service.database.run(move |db| db.journal(&batch)).await {
+            let batch = Arc::clone(&batch);
+            match self.service.database.run(move |db| db.journal_with(&batch.0, id, &batch.1)).await {
                 Ok(verdicts) => break verdicts,
                 Err(error) => {
                     tracing::error!(%error, "the journal cannot be written: signing nothing until it can");
@@ -150,7 +152,7 @@ impl Actor {
     async fn carry_out(&self, effect: Effect) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
         match effect {
-            Effect::Sign(_) => unreachable!("handle() collects them"),
+            Effect::Sign(_) | Effect::Keep(_) => unreachable!("handle() collects them"),
             Effect::Send { to, message } => seat::broadcast(&service, &round, to, &message),
             Effect::Verify(member) => self.service.spawn(verify::run(service, round, member)),
             Effect::Pull { member, from } => pull::start(&service, &round, member, from),

@@ -3,7 +3,7 @@
 use super::actor::{self, Actor};
 use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
-use crate::store::StoreError;
+use crate::store::{Database, StoreError};
 use crate::watch::End;
 use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Message, Round, Statement};
@@ -108,12 +108,13 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
     let terms = on_chain.terms.clone();
     let (study, number, subject) = (terms.study, terms.round, terms.subject);
     let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
-    let statements = service.database.run(move |db| db.journalled(study, number, &subject)).await?;
+    let read = move |db: &Database| Ok((db.journalled(study, number, &subject)?, db.certificates(study, number)?));
+    let (statements, certificates) = service.database.run(read).await?;
     let journal = statements.into_iter().map(|statement| {
         let signature = actor::sign(service, &statement);
         (statement, signature)
     });
-    let machine = Round::new(terms.clone(), me, now_millis(), journal.collect());
+    let machine = Round::new(terms.clone(), me, now_millis(), journal.collect(), certificates);
     let (events, internal) = mpsc::unbounded_channel();
     let (messages, external) = mpsc::channel(MESSAGES);
     let round = Arc::new(OpenRound {

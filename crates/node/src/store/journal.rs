@@ -3,13 +3,17 @@
 //! Every statement has a slot, and a slot holds one statement for ever: Receipt (study, round, site), Final (study,
 //! subject), ShareRoot (study, round), Settlement (study, round). Votes have a slot for each set, as several are
 //! harmless. Signatures are deterministic, so that the statement alone is kept.
+//!
+//! Beside them stand the receipt certificates with the times since when this node has held them: what it votes for must
+//! not depend on whether it was started again.
 
 use super::StoreError;
 use super::database::{Database, JOURNAL, json, parse, round_key};
 use alloy_primitives::{Address, B256};
+use consilium_core::certify::{DatedCertificate, SetMember};
 use consilium_core::eip712::{Final, Receipt, Settlement, ShareRoot, Vote};
 use consilium_core::round::Statement;
-use redb::{Durability, ReadableTable as _};
+use redb::{Durability, ReadableTable as _, Table};
 use serde::{Deserialize, Serialize};
 
 /// The slot holds another statement: signing this one would be an offence.
@@ -90,25 +94,53 @@ impl Entry {
     }
 }
 
+/// Enters a statement, unless its slot holds another.
+fn enter(table: &mut Table<'_, &'static str, &'static [u8]>, statement: &Statement) -> Result<Result<(), Conflict>, StoreError> {
+    let entry = Entry::from(statement);
+    let slot = entry.slot();
+    let held = table.get(slot.as_str())?.map(|value| parse::<Entry>(&slot, value.value())).transpose()?;
+    Ok(match held {
+        Some(held) if held != entry => Err(Conflict { slot }),
+        Some(_) => Ok(()),
+        None => table.insert(slot.as_str(), json(&entry).as_slice()).map(|_| Ok(()))?,
+    })
+}
+
+fn certificates_key(study: u64, round: u64) -> String {
+    format!("certificate/{}", round_key(study, round))
+}
+
 impl Database {
     /// Writes statements in one durable transaction. Those whose slot is free or holds the very same statement may be
     /// signed once this returns; the others never.
     pub(crate) fn journal(&self, statements: &[Statement]) -> Result<Vec<Result<(), Conflict>>, StoreError> {
+        self.journal_with(statements, (0, 0), &[])
+    }
+
+    /// [`Self::journal`], with certificates that are to survive a restart with their times: an earlier time stays.
+    pub(crate) fn journal_with(
+        &self,
+        statements: &[Statement],
+        round: (u64, u64),
+        certificates: &[DatedCertificate],
+    ) -> Result<Vec<Result<(), Conflict>>, StoreError> {
         self.write(Durability::Immediate, |transaction| {
             let mut table = transaction.open_table(JOURNAL)?;
-            let mut verdicts = Vec::with_capacity(statements.len());
-            for statement in statements {
-                let entry = Entry::from(statement);
-                let slot = entry.slot();
-                let held = table.get(slot.as_str())?.map(|value| parse::<Entry>(&slot, value.value())).transpose()?;
-                verdicts.push(match held {
-                    Some(held) if held != entry => Err(Conflict { slot }),
-                    Some(_) => Ok(()),
-                    None => table.insert(slot.as_str(), json(&entry).as_slice()).map(|_| Ok(()))?,
-                });
+            for kept in certificates {
+                let SetMember { site, digest } = kept.certificate.member;
+                let key = format!("{}{}/{}", certificates_key(round.0, round.1), hex::encode(site), hex::encode(digest));
+                if table.get(key.as_str())?.is_none() {
+                    table.insert(key.as_str(), json(kept).as_slice())?;
+                }
             }
-            Ok(verdicts)
+            statements.iter().map(|statement| enter(&mut table, statement)).collect()
         })
+    }
+
+    /// The certificates that were kept for a round.
+    pub(crate) fn certificates(&self, study: u64, round: u64) -> Result<Vec<DatedCertificate>, StoreError> {
+        let found = self.under(JOURNAL, &certificates_key(study, round))?;
+        found.into_iter().map(|(key, value)| parse(&key, &value)).collect()
     }
 
     /// The statements about one round, and the Final about its subject if it was given for this round.
@@ -147,6 +179,24 @@ mod tests {
         }
         assert_eq!(database.journalled(1, 1, &B256::repeat_byte(7)).unwrap(), [final_of(1, 1)]);
         assert!(database.journalled(1, 2, &B256::repeat_byte(7)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_certificate_keeps_the_time_that_it_was_first_written_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.redb");
+        let member = SetMember { site: Address::repeat_byte(3), digest: B256::repeat_byte(4) };
+        let certificate = consilium_core::certify::ReceiptCertificate { member, receipts: [].into() };
+        let since = |since| DatedCertificate { certificate: certificate.clone(), since };
+        let database = Database::open(&path, "x").unwrap();
+        for time in [5, 9] {
+            database.journal_with(&[], (1, 2), &[since(time)]).unwrap();
+        }
+        drop(database);
+        let database = Database::open(&path, "x").unwrap();
+        assert_eq!(database.certificates(1, 2).unwrap(), [since(5)]);
+        assert!(database.certificates(1, 3).unwrap().is_empty());
+        assert!(database.journalled(1, 2, &B256::ZERO).unwrap().is_empty());
     }
 
     #[test]
