@@ -25,7 +25,9 @@ mod settle;
 
 pub use effect::{Effect, Offender};
 pub use event::{ChainEvent, Event, Unmasked, Verdict};
-pub use message::{Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement};
+pub use message::{
+    Genuine, Known, Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement,
+};
 
 use crate::certify::{Cohort, DatedCertificate, SetMember};
 use crate::eip712::Signed;
@@ -64,6 +66,14 @@ struct Certificate {
     voters: Vec<Address>,
 }
 
+/// An answer to a peer that asked for everything.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    at: u64,
+    /// The site with which the next answer's receipts begin; from the first one when nothing was left.
+    next: Option<Address>,
+}
+
 /// One node's state in one round.
 #[derive(Debug)]
 pub struct Round {
@@ -72,8 +82,8 @@ pub struct Round {
     now: u64,
     progress_at: u64,
     synced_at: u64,
-    /// When each peer's last request for everything was answered: each answer is large, so none comes at once again.
-    answered: BTreeMap<usize, u64>,
+    /// The last answer to each peer that asked for everything: each is large, so none comes at once again.
+    answered: BTreeMap<usize, Answered>,
     stage: Stage,
     /// Whether an end is on the chain that is not final yet.
     paused: bool,
@@ -147,7 +157,7 @@ impl Round {
             Event::Tick => self.tick(&mut effects),
             Event::Stored(member) => self.on_stored(member, &mut effects),
             Event::Verified { member, verdict } => self.on_verified(member, verdict, &mut effects),
-            Event::Message { from, message } => self.on_message(from, message, &mut effects),
+            Event::Message { from, message } => self.on_message(from, message.into_message(), &mut effects),
             Event::Signed { statement, signature } => self.on_signed(&statement, signature, &mut effects),
             Event::Chain(event) => self.on_chain(event, &mut effects),
             Event::Released { root } => self.on_released(root, &mut effects),
@@ -165,6 +175,30 @@ impl Round {
             effects.push(Effect::Keep(fresh));
         }
         effects
+    }
+
+    /// Which signatures of a message this machine has accepted before.
+    #[must_use]
+    pub fn known(&self, message: &Message) -> Known {
+        let whole = match message {
+            Message::Receipts(receipts) => {
+                let known = |(place, receipt)| self.collected.knows(receipt).then_some(place);
+                return Known(receipts.iter().enumerate().filter_map(known).collect());
+            }
+            Message::Proposal { vote, .. } | Message::Vote(vote) => self.agreed.knows(vote),
+            Message::Final(said) => self.settling.finals.get(&said.node) == Some(said),
+            Message::ShareRoot(said) => self.settling.share_roots.get(&said.node) == Some(said),
+            Message::Settlement(said) => self.settling.settlements.get(&said.node) == Some(said),
+            Message::Cohort(_) | Message::Sync { .. } | Message::SeedRequest { .. } | Message::Seeds { .. } => false,
+        };
+        Known(whole.then_some(0).into_iter().collect())
+    }
+
+    /// [`Message::checked`] with what this machine knows.
+    #[must_use]
+    pub fn checked(&self, message: Message) -> Option<Genuine> {
+        let known = self.known(&message);
+        message.checked(&self.terms, &known)
     }
 
     fn is_open(&self) -> bool {
@@ -202,7 +236,7 @@ impl Round {
         match message {
             Message::Receipts(receipts) => self.on_receipts(receipts, effects),
             Message::Proposal { cohort, vote } => self.on_proposal(cohort, &vote, effects),
-            Message::Vote(vote) => self.on_vote(&vote),
+            Message::Vote(vote) => self.record_vote(&vote),
             Message::Cohort(cohort) => self.on_cohort(cohort),
             Message::Final(signed) => {
                 self.keep_first(&signed, effects);
@@ -223,16 +257,19 @@ impl Round {
 
     /// Everything that a peer may have missed.
     fn on_sync(&mut self, from: usize, receipts: B256, effects: &mut Vec<Effect>) {
-        let answered = self.answered.get(&from).copied();
-        let too_soon = answered.is_some_and(|at| self.now < at + SYNC_MILLIS / 2);
+        let answered = self.answered.get(&from);
+        let too_soon = answered.is_some_and(|last| self.now < last.at + SYNC_MILLIS / 2);
+        let mut next = answered.and_then(|last| last.next);
         if from == self.me || from == 0 || from > self.terms.committee.sizes().n() || too_soon {
             return;
         }
-        self.answered.insert(from, self.now);
         let mut messages = Vec::new();
         if receipts != self.collected.summary() {
-            messages.push(Message::Receipts(self.collected.all_receipts()));
+            let (pages, then) = self.collected.pages(next);
+            next = then;
+            messages.extend(pages.into_iter().map(Message::Receipts));
         }
+        self.answered.insert(from, Answered { at: self.now, next });
         messages.extend(self.agreed.messages(self.certificate.as_ref().map(|c| c.set_root)));
         messages.extend(self.settling.messages());
         effects.extend(messages.into_iter().map(|message| Effect::Send { to: Some(from), message }));

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+pub(crate) use messages::{ANNOUNCEMENT, announcement};
 pub(crate) use refusal::Refused;
 use std::sync::Arc;
 use std::time::Duration;

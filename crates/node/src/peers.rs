@@ -5,6 +5,7 @@
 
 mod fetch;
 
+use crate::api::{ANNOUNCEMENT, announcement};
 use crate::metrics::Metrics;
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
@@ -149,8 +150,9 @@ impl Outbox {
         let Some(url) = target(&self.url, &path) else { return };
         let body = [&b"["[..], &batch.join(&b","[..]), &b"]"[..]].concat();
         Metrics::add(&self.metrics.bytes_out, body.len());
-        let capability = self.caller.authorise(study, round, "POST", &path, &body);
-        let request = self.client.post(url).timeout(POST).header(AUTHORIZATION, capability);
+        let announced = announcement(&body);
+        let capability = self.caller.authorise(study, round, "POST", &path, announced.as_bytes());
+        let request = self.client.post(url).timeout(POST).header(AUTHORIZATION, capability).header(ANNOUNCEMENT, announced);
         let request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         match request.send().await {
             Ok(answer) if answer.status().is_success() => self.note_health(None),

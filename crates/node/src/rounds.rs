@@ -2,6 +2,7 @@
 //! [`consilium_core::round::Round`]; this module holds what HTTP handlers and the chain watcher see of it.
 
 pub(crate) mod actor;
+mod mailbox;
 mod pull;
 mod release;
 mod repair;
@@ -19,10 +20,11 @@ use consilium_core::certify::SetMember;
 use consilium_core::contribution::Shape;
 use consilium_core::field::Fp;
 use consilium_core::release::RunningSum;
-use consilium_core::round::{Event, Message, Round, SignedReceipt, Stage};
+use consilium_core::round::{Event, Genuine, Message, Round, SignedReceipt, Stage};
 use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
 use consilium_ledger::{Certified, LogPosition};
+use mailbox::Mailbox;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,7 +60,8 @@ pub(crate) struct OpenRound {
     /// Set when the round's opening is no longer on the chain: this seat writes and signs nothing more.
     dismissed: AtomicBool,
     events: mpsc::UnboundedSender<Event>,
-    messages: mpsc::Sender<(usize, Vec<Message>)>,
+    /// What the other members say.
+    pub(crate) mailbox: Mailbox,
 }
 
 /// How a contribution fared here.
@@ -124,9 +127,10 @@ impl OpenRound {
         let _gone = self.events.send(event);
     }
 
-    /// Gives the machine messages of a member; false when too many are waiting.
-    pub(crate) fn receive(&self, from: usize, messages: Vec<Message>) -> bool {
-        !matches!(self.messages.try_send((from, messages)), Err(mpsc::error::TrySendError::Full(_)))
+    /// Checks a message's signatures. The machine is asked which of them it knows, and not held up by the others.
+    pub(crate) fn checked(&self, message: Message) -> Option<Genuine> {
+        let known = locked(&self.machine).known(&message);
+        message.checked(&self.terms, &known)
     }
 
     fn outcome(&self, member: &SetMember) -> Outcome {

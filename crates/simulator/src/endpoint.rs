@@ -43,7 +43,8 @@ impl View<'_> {
             }
             if let Some(Certified { set_root, size, voters, .. }) = shown.clone() {
                 events.push(Event::Chain(ChainEvent::Certified { set_root, size, voters: addresses(&voters) }));
-                events.extend(told.lie.clone().map(|set| Event::Message { from: 1, message: Message::Cohort(set) }));
+                let shown = told.lie.clone().and_then(|set| round.checked(Message::Cohort(set)));
+                events.extend(shown.map(|message| Event::Message { from: 1, message }));
             }
             told.certificate = shown;
         }

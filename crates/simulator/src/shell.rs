@@ -133,7 +133,10 @@ impl Shell {
             (Wire::Peer(_), Party::Node(from)) => {
                 let Some(message) = message else { return };
                 self.misbehave(now, out, |mischief, me| mischief.overhear(me, &message));
-                self.apply(now, Event::Message { from, message }, out);
+                let genuine = self.process.as_ref().and_then(|process| process.round.checked(message));
+                if let Some(message) = genuine {
+                    self.apply(now, Event::Message { from, message }, out);
+                }
             }
             (Wire::AskShare, Party::Node(_)) => self.serve(from, out),
             (Wire::Share(bytes), Party::Node(from)) => self.take_share(from, &bytes, now, out),

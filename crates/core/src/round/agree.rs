@@ -6,6 +6,9 @@ use crate::eip712::{Signed, SignerSet, Vote};
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Omitted sites of which a proposer is told at once: it proposes again, and is told of further ones then.
+const OMITTED: usize = 1024;
+
 /// Proposals and votes.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
@@ -37,6 +40,12 @@ impl Agreed {
             votes.iter().map(move |(&node, &signature)| Message::Vote(SignedVote { node, set_root, size, signature }))
         });
         certified.into_iter().chain(proposals).chain(votes).collect()
+    }
+
+    /// Whether this very vote was accepted before.
+    pub(super) fn knows(&self, vote: &SignedVote) -> bool {
+        let votes = self.votes.get(&(vote.set_root, vote.size));
+        votes.and_then(|votes| votes.get(&vote.node)) == Some(&vote.signature)
     }
 
     fn proposal(&self, node: usize, root: &B256) -> Option<Message> {
@@ -109,7 +118,7 @@ impl Round {
 
     pub(super) fn on_proposal(&mut self, cohort: Cohort, vote: &SignedVote, effects: &mut Vec<Effect>) {
         let root = cohort.root();
-        if vote.set_root != root || vote.size != cohort.size() || !self.terms.allows(&cohort) || !self.is_genuine_vote(vote) {
+        if vote.set_root != root || vote.size != cohort.size() || !self.terms.allows(&cohort) {
             return;
         }
         if self.agreed.proposals.get(&vote.node) != Some(&root) {
@@ -118,12 +127,6 @@ impl Round {
         self.adopt(vote.node, root, cohort);
         self.send_omitted(vote.node, &root, effects);
         self.record_vote(vote);
-    }
-
-    pub(super) fn on_vote(&mut self, vote: &SignedVote) {
-        if self.is_genuine_vote(vote) {
-            self.record_vote(vote);
-        }
     }
 
     /// A set without a proposer: kept only when it is the one that the chain certified.
@@ -135,18 +138,9 @@ impl Round {
         }
     }
 
-    fn is_genuine_vote(&self, vote: &SignedVote) -> bool {
-        let key = (vote.set_root, vote.size);
-        if self.agreed.votes.get(&key).and_then(|votes| votes.get(&vote.node)) == Some(&vote.signature) {
-            return true;
-        }
-        let Some(member) = self.terms.committee.member(vote.node) else { return false };
-        self.terms.domain.check(&vote.statement(&self.terms), &vote.signature, member.address).is_ok()
-    }
-
     /// Keeps a vote; of each node only those for sets that somebody proposes now or that this node voted for, so that
     /// memory stays bounded.
-    fn record_vote(&mut self, vote: &SignedVote) {
+    pub(super) fn record_vote(&mut self, vote: &SignedVote) {
         let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).copied().collect();
         let (node, key) = (vote.node, (vote.set_root, vote.size));
         for ((root, _), votes) in &mut self.agreed.votes {
@@ -203,7 +197,8 @@ impl Round {
     fn send_omitted(&self, to: usize, root: &B256, effects: &mut Vec<Effect>) {
         let Some(cohort) = self.agreed.cohorts.get(root) else { return };
         let omitted = self.omitted(cohort);
-        let receipts: Vec<_> = omitted.iter().flat_map(|member| self.collected.receipts_of(&member.site)).collect();
+        let receipts = omitted.iter().take(OMITTED).flat_map(|member| self.collected.receipts_of(&member.site));
+        let receipts: Vec<_> = receipts.collect();
         if !receipts.is_empty() && to != self.me {
             effects.push(Effect::Send { to: Some(to), message: Message::Receipts(receipts) });
         }

@@ -8,6 +8,13 @@ use crate::transcript::Transcript;
 use alloy_primitives::{Address, B256, Bytes};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// Receipts in one message, up to those of the last site: about a megabyte and a half. Receipts of one site are never
+/// parted, as a quorum counts when it arrives together.
+const PAGE: usize = 4096;
+/// Pages in one answer to a peer that lacks receipts.
+const PAGES: usize = 8;
 
 /// What is known about the round's contributions.
 #[derive(Debug, Default)]
@@ -43,8 +50,25 @@ impl Collected {
         transcript.finish()
     }
 
-    pub(super) fn all_receipts(&self) -> Vec<SignedReceipt> {
-        self.receipts.keys().flat_map(|site| self.receipts_of(site)).collect()
+    fn all_receipts(&self) -> impl Iterator<Item = SignedReceipt> {
+        self.receipts.keys().flat_map(|site| self.receipts_of(site))
+    }
+
+    /// The next pages of receipts from a site on, and the site with which the pages after them begin.
+    pub(super) fn pages(&self, from: Option<Address>) -> (Vec<Vec<SignedReceipt>>, Option<Address>) {
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        let mut sites = self.receipts.range((start, Bound::Unbounded)).map(|(site, _)| *site).peekable();
+        let mut pages = Vec::new();
+        while pages.len() < PAGES && sites.peek().is_some() {
+            let mut page = Vec::new();
+            while page.len() < PAGE
+                && let Some(site) = sites.next()
+            {
+                page.extend(self.receipts_of(&site));
+            }
+            pages.push(page);
+        }
+        (pages, sites.next())
     }
 
     pub(super) fn receipts_of(&self, site: &Address) -> Vec<SignedReceipt> {
@@ -85,6 +109,12 @@ impl Collected {
 
     pub(super) fn complete_at(&self) -> Option<u64> {
         self.complete_at
+    }
+
+    /// Whether this very receipt was accepted before.
+    pub(super) fn knows(&self, receipt: &SignedReceipt) -> bool {
+        let SignedReceipt { node, member, signature } = receipt;
+        self.receipts.get(&member.site).and_then(|known| known.get(&(*node, member.digest))) == Some(signature)
     }
 
     fn nodes_with(&self, member: &SetMember) -> Vec<usize> {
@@ -146,7 +176,7 @@ impl Round {
         self.adopt_certificates(&receipts);
         for receipt in receipts {
             let member = receipt.member;
-            if !self.terms.admits(&member.site) || !self.is_news(&receipt) || !self.is_genuine(&receipt) {
+            if !self.is_news(&receipt) {
                 continue;
             }
             self.progressed();
@@ -161,13 +191,13 @@ impl Round {
     /// contribution that arrive together count, whatever was known before; two such sets cannot exist, as n <= 5t+1.
     fn adopt_certificates(&mut self, receipts: &[SignedReceipt]) {
         let mut groups: BTreeMap<SetMember, BTreeMap<usize, &SignedReceipt>> = BTreeMap::new();
-        for receipt in receipts.iter().filter(|receipt| self.terms.admits(&receipt.member.site)) {
+        for receipt in receipts {
             groups.entry(receipt.member).or_default().insert(receipt.node, receipt);
         }
         let quorum = self.terms.committee.sizes().quorum();
         for (member, group) in groups {
             let unknown = !self.collected.certificates.contains_key(&member);
-            if !unknown || group.len() < quorum || !group.values().all(|receipt| self.is_known_or_genuine(receipt)) {
+            if !unknown || group.len() < quorum {
                 continue;
             }
             let of_site = self.collected.receipts.entry(member.site).or_default();
@@ -177,23 +207,12 @@ impl Round {
         }
     }
 
-    fn is_known_or_genuine(&self, receipt: &SignedReceipt) -> bool {
-        let SignedReceipt { node, member, signature } = receipt;
-        let known = self.collected.receipts.get(&member.site).and_then(|known| known.get(&(*node, member.digest)));
-        known == Some(signature) || self.is_genuine(receipt)
-    }
-
     /// A node that signs several receipts for a site may do so between the receipts of the others: what it signed first
     /// must not keep a later one from counting.
     fn is_news(&self, receipt: &SignedReceipt) -> bool {
         let SignedReceipt { node, member, .. } = receipt;
         let known = self.collected.receipts.get(&member.site).is_some_and(|known| known.contains_key(&(*node, member.digest)));
         !known && (!self.collected.has_receipt_of(&member.site, *node) || self.collected.is_here(member))
-    }
-
-    fn is_genuine(&self, receipt: &SignedReceipt) -> bool {
-        let Some(member) = self.terms.committee.member(receipt.node) else { return false };
-        self.terms.domain.check(&receipt.statement(&self.terms), &receipt.signature, member.address).is_ok()
     }
 
     pub(super) fn record_receipt(&mut self, receipt: &SignedReceipt) {
@@ -242,7 +261,7 @@ impl Round {
     /// Pulls again what is certified or receipted and not here, and asks again for missing seeds.
     pub(super) fn retry_collection(&mut self, effects: &mut Vec<Effect>) {
         let mut wanted: BTreeSet<SetMember> = self.collected.certificates.keys().copied().collect();
-        wanted.extend(self.collected.all_receipts().into_iter().map(|receipt| receipt.member));
+        wanted.extend(self.collected.all_receipts().map(|receipt| receipt.member));
         wanted.extend(self.certified().into_iter().flat_map(|cohort| cohort.members().iter().copied()));
         for member in wanted.into_iter().filter(|member| !self.collected.is_here(member)) {
             let from = self.collected.nodes_with(&member).into_iter().filter(|node| *node != self.me).collect();

@@ -1,6 +1,6 @@
 //! What the machine is told.
 
-use super::{Message, Statement};
+use super::{Genuine, Statement};
 use crate::certify::SetMember;
 use crate::eip712::{Settlement, Signed};
 use crate::error::Rejection;
@@ -25,7 +25,7 @@ pub enum Event {
         /// Sender, 1..=n.
         from: usize,
         /// Its message.
-        message: Message,
+        message: Genuine,
     },
     /// A statement is in the journal and signed.
     Signed {

@@ -5,7 +5,7 @@ use crate::eip712::{Final, Receipt, Settlement, ShareRoot, Signed, Vote};
 use crate::terms::Terms;
 use alloy_primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a node signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,71 @@ pub enum Message {
         /// Sealed seeds by number.
         sealed: BTreeMap<usize, Bytes>,
     },
+}
+
+/// A message whose statements are all by the nodes that they name, made by [`Message::checked`] alone: the machine takes
+/// no other. Checking signatures is by far the most work that a message makes, and needs nothing that changes: a shell
+/// does it beside the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Genuine(Message);
+
+impl Genuine {
+    /// What was said.
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        self.0
+    }
+}
+
+/// Which signatures of one message a machine has accepted before, made by [`super::Round::known`]: they need no second
+/// check.
+#[derive(Debug, Clone, Default)]
+pub struct Known(pub(super) BTreeSet<usize>);
+
+impl Message {
+    /// Checks every signature that is not known. Receipts that are not their node's, or of sites that are not admitted,
+    /// are left out; any other statement that is not its node's leaves nothing.
+    #[must_use]
+    pub fn checked(self, terms: &Terms, known: &Known) -> Option<Genuine> {
+        let known_at = |place: usize| known.0.contains(&place);
+        let genuine = |node, statement: Statement, signature: &Signed| known_at(0) || statement.is_by(terms, node, signature);
+        let whole = match &self {
+            Self::Receipts(_) | Self::Cohort(_) | Self::Sync { .. } | Self::SeedRequest { .. } | Self::Seeds { .. } => true,
+            Self::Proposal { vote, .. } | Self::Vote(vote) => {
+                genuine(vote.node, Statement::Vote(vote.statement(terms)), &vote.signature)
+            }
+            Self::Final(said) => genuine(said.node, Statement::Final(said.statement(terms)), &said.signature),
+            Self::ShareRoot(said) => genuine(said.node, Statement::ShareRoot(said.statement(terms)), &said.signature),
+            Self::Settlement(said) => genuine(said.node, Statement::Settlement(said.statement(terms)), &said.signature),
+        };
+        match self {
+            Self::Receipts(receipts) => {
+                let by_node = |receipt: &SignedReceipt| {
+                    Statement::Receipt(receipt.statement(terms)).is_by(terms, receipt.node, &receipt.signature)
+                };
+                let good = |(place, receipt): &(usize, SignedReceipt)| {
+                    terms.admits(&receipt.member.site) && (known_at(*place) || by_node(receipt))
+                };
+                let good = receipts.into_iter().enumerate().filter(good).map(|(_, receipt)| receipt);
+                Some(Genuine(Self::Receipts(good.collect())))
+            }
+            other => whole.then_some(Genuine(other)),
+        }
+    }
+}
+
+impl Statement {
+    fn is_by(&self, terms: &Terms, node: usize, signature: &Signed) -> bool {
+        let Some(address) = terms.committee.member(node).map(|member| member.address) else { return false };
+        let checked = match self {
+            Self::Receipt(said) => terms.domain.check(said, signature, address),
+            Self::Vote(said) => terms.domain.check(said, signature, address),
+            Self::Final(said) => terms.domain.check(said, signature, address),
+            Self::ShareRoot(said) => terms.domain.check(said, signature, address),
+            Self::Settlement(said) => terms.domain.check(said, signature, address),
+        };
+        checked.is_ok()
+    }
 }
 
 /// A receipt with its signature.

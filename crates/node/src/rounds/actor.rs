@@ -9,7 +9,7 @@ use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
 use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
-use consilium_core::round::{Effect, Event, Message, Stage, Statement};
+use consilium_core::round::{Effect, Event, Stage, Statement};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -38,7 +38,6 @@ pub(super) struct Actor {
     service: Arc<Service>,
     round: Arc<OpenRound>,
     internal: mpsc::UnboundedReceiver<Event>,
-    external: mpsc::Receiver<(usize, Vec<Message>)>,
     over_since: Option<Instant>,
     /// What was last written about the round's end.
     written: Option<serde_json::Value>,
@@ -47,13 +46,8 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(
-        service: Arc<Service>,
-        round: Arc<OpenRound>,
-        internal: mpsc::UnboundedReceiver<Event>,
-        external: mpsc::Receiver<(usize, Vec<Message>)>,
-    ) -> Self {
-        Self { service, round, internal, external, over_since: None, written: None, news: true }
+    pub(super) fn new(service: Arc<Service>, round: Arc<OpenRound>, internal: mpsc::UnboundedReceiver<Event>) -> Self {
+        Self { service, round, internal, over_since: None, written: None, news: true }
     }
 
     /// Runs until the round has been over for a while.
@@ -79,7 +73,7 @@ impl Actor {
         let mut events = Vec::new();
         tokio::select! {
             Some(event) = self.internal.recv() => events.push(event),
-            Some((from, messages)) = self.external.recv() => {
+            (from, messages) = self.round.mailbox.take() => {
                 events.extend(messages.into_iter().map(|message| Event::Message { from, message }));
             }
             _ = tick.tick() => events.push(Event::Tick),

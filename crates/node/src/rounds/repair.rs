@@ -1,7 +1,7 @@
 //! Section 6.3: seeds for a node whose box was bad. They leave only sealed to that node's registered key, and what
 //! arrives is kept sealed.
 
-use super::verify::{self, Loaded};
+use super::verify::{self, Boxes};
 use super::{OpenRound, seat};
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -16,12 +16,15 @@ use std::sync::Arc;
 
 /// Carries out `Effect::AnswerSeeds`. The machine has checked that the asking node is entitled to these seeds.
 pub(super) async fn answer(service: Arc<Service>, round: Arc<OpenRound>, to: usize, member: SetMember, numbers: Vec<usize>) {
-    let loaded = match Loaded::read(&service, &round, &member).await {
-        Ok(loaded) => loaded,
+    // What is not answered now is asked for again.
+    let Some(_leave) = round.mailbox.answer(to) else { return };
+    let _core = service.cores.acquire().await;
+    let boxes = match Boxes::read(&service, &round, &member).await {
+        Ok(boxes) => boxes,
         Err(error) => return tracing::error!(%error, site = %member.site, "cannot answer a request for seeds"),
     };
     let shared = Arc::clone(&round);
-    let sealing = tokio::task::spawn_blocking(move || seal_all(&shared, &loaded, to, &member, &numbers));
+    let sealing = tokio::task::spawn_blocking(move || seal_all(&shared, &boxes, to, &member, &numbers));
     match sealing.await {
         Ok(sealed) if !sealed.is_empty() => {
             tracing::info!(to, site = %member.site, seeds = sealed.len(), "sending sealed seeds to a node whose box was bad");
@@ -31,9 +34,9 @@ pub(super) async fn answer(service: Arc<Service>, round: Arc<OpenRound>, to: usi
     }
 }
 
-fn seal_all(round: &OpenRound, loaded: &Loaded, to: usize, member: &SetMember, numbers: &[usize]) -> BTreeMap<usize, Bytes> {
+fn seal_all(round: &OpenRound, boxes: &Boxes, to: usize, member: &SetMember, numbers: &[usize]) -> BTreeMap<usize, Bytes> {
     let Some(asking) = round.terms.committee.member(to) else { return BTreeMap::new() };
-    let seeds = loaded.seeds(round, member);
+    let seeds = boxes.seeds(round, member);
     let context = BoxContext { ctx: round.context.of_site(member.site), digest: member.digest, node: to };
     let mut rng = UnwrapErr(SysRng);
     let mut sealed = BTreeMap::new();
@@ -55,8 +58,8 @@ pub(super) async fn open(service: Arc<Service>, round: Arc<OpenRound>, member: S
         return;
     }
     let (study, number) = round.id();
-    let good = match Loaded::read(&service, &round, &member).await {
-        Ok(loaded) => loaded.good_answers(&round, &member, sealed),
+    let good = match Boxes::read(&service, &round, &member).await {
+        Ok(boxes) => boxes.good_answers(&round, &member, sealed),
         Err(error) => return tracing::error!(%error, site = %member.site, "seeds of peers cannot be checked"),
     };
     if good.is_empty() {

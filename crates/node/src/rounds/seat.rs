@@ -1,6 +1,7 @@
 //! Taking a seat in a round: the checks before a node serves it, and what it resumes from after a restart.
 
 use super::actor::{self, Actor};
+use super::mailbox::Mailbox;
 use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
 use crate::store::{Database, StoreError};
@@ -12,9 +13,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
-
-/// Lists of messages that wait for the actor at most.
-const MESSAGES: usize = 1024;
 
 /// Why a node takes no part in a round.
 #[derive(Debug, Error)]
@@ -116,7 +114,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
     });
     let machine = Round::new(terms.clone(), me, now_millis(), journal.collect(), certificates);
     let (events, internal) = mpsc::unbounded_channel();
-    let (messages, external) = mpsc::channel(MESSAGES);
+    let (members, most) = (terms.committee.sizes().n(), 2 * service.config.limits.message_bytes);
     let round = Arc::new(OpenRound {
         me,
         context: terms.context(),
@@ -133,7 +131,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         changed: Notify::new(),
         dismissed: AtomicBool::new(false),
         events,
-        messages,
+        mailbox: Mailbox::new(members, most),
         terms,
     });
     let height = on_chain.opened.block.number;
@@ -142,7 +140,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
     warn_of_unknown_peers(service, &round);
     service.rounds.insert(study, number, Entry::Open(Arc::clone(&round)));
     tracing::info!(study, round = number, node = me, "taking part in a round");
-    service.spawn(Actor::new(Arc::clone(service), round, internal, external).run());
+    service.spawn(Actor::new(Arc::clone(service), round, internal).run());
     Ok(())
 }
 

@@ -24,24 +24,27 @@ pub(super) enum Judged {
     Rejected(Rejection),
 }
 
-/// A contribution from the disk, with everything that its verification needs.
-pub(super) struct Loaded {
+/// A contribution's header from the disk, with the boxes in it, and the seeds that peers sent.
+pub(super) struct Boxes {
     contribution: Contribution,
-    values: Bytes,
     repairs: BTreeMap<usize, Vec<u8>>,
     kem: Arc<KemSecret>,
 }
 
-impl Loaded {
-    /// Reads a contribution of which header and masked vector are stored.
+/// A contribution with everything that its verification needs.
+struct Loaded {
+    boxes: Boxes,
+    values: Bytes,
+}
+
+impl Boxes {
+    /// Reads what is needed to open boxes; the masked vector is not.
     pub(super) async fn read(service: &Service, round: &OpenRound, member: &SetMember) -> Result<Self, StoreError> {
-        let damaged = || StoreError::Damaged(format!("contribution {}", member.digest));
-        let header = service.blobs.header(&member.digest).await?.ok_or_else(damaged)?;
-        let values = service.blobs.values(&member.digest).await?.ok_or_else(damaged)?;
-        let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| damaged())?;
+        let header = service.blobs.header(&member.digest).await?.ok_or_else(|| damaged(member))?;
+        let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| damaged(member))?;
         let ((study, number), digest) = (round.id(), member.digest);
         let repairs = service.database.run(move |db| db.repairs(study, number, &digest)).await?;
-        Ok(Self { contribution, values, repairs, kem: Arc::clone(service.keys.kem()) })
+        Ok(Self { contribution, repairs, kem: Arc::clone(service.keys.kem()) })
     }
 
     /// The seeds that the box and the peers' answers give and that match their commitments.
@@ -75,21 +78,33 @@ impl Loaded {
     ) -> BTreeMap<usize, alloy_primitives::Bytes> {
         sealed.into_iter().filter(|(number, bytes)| self.open_answer(round, member, *number, bytes).is_some()).collect()
     }
+}
+
+impl Loaded {
+    async fn read(service: &Service, round: &OpenRound, member: &SetMember) -> Result<Self, StoreError> {
+        let boxes = Boxes::read(service, round, member).await?;
+        let values = service.blobs.values(&member.digest).await?.ok_or_else(|| damaged(member))?;
+        Ok(Self { boxes, values })
+    }
 
     /// Verifies. Takes a core for as long as it lasts.
-    pub(super) fn judge(&self, round: &OpenRound, member: &SetMember) -> Judged {
+    fn judge(&self, round: &OpenRound, member: &SetMember) -> Judged {
         let ctx = round.context.of_site(member.site);
         let verifier = verifier(round);
-        let seeds = self.seeds(round, member);
+        let seeds = self.boxes.seeds(round, member);
         let missing = verifier.missing_seeds(&seeds);
         if !missing.is_empty() {
             return Judged::Missing(missing);
         }
-        match verifier.verify(member.site, &ctx, &self.contribution.body, &self.values, &seeds) {
+        match verifier.verify(member.site, &ctx, &self.boxes.contribution.body, &self.values, &seeds) {
             Ok(accepted) => Judged::Accepted(accepted),
             Err(step) => Judged::Rejected(step),
         }
     }
+}
+
+fn damaged(member: &SetMember) -> StoreError {
+    StoreError::Damaged(format!("contribution {}", member.digest))
 }
 
 fn verifier(round: &OpenRound) -> Verifier<'_> {

@@ -111,13 +111,14 @@ fn certificates_key(study: u64, round: u64) -> String {
 }
 
 impl Database {
-    /// Writes statements in one durable transaction. Those whose slot is free or holds the very same statement may be
-    /// signed once this returns; the others never.
-    pub(crate) fn journal(&self, statements: &[Statement]) -> Result<Vec<Result<(), Conflict>>, StoreError> {
+    #[cfg(test)]
+    fn journal(&self, statements: &[Statement]) -> Result<Vec<Result<(), Conflict>>, StoreError> {
         self.journal_with(statements, (0, 0), &[])
     }
 
-    /// [`Self::journal`], with certificates that are to survive a restart with their times: an earlier time stays.
+    /// Writes statements in one durable transaction. Those whose slot is free or holds the very same statement may be
+    /// signed once this returns; the others never. With them certificates of a round, which keep the time that they were
+    /// first written with.
     pub(crate) fn journal_with(
         &self,
         statements: &[Statement],

@@ -1,11 +1,16 @@
 //! Whatever arrives, the caller gets a clear error and the service goes on.
 
-use crate::harness::{World, code, now};
-use consilium_core::eip712::SecretKey;
+use crate::harness::{Gate, World, code, now, reads_history};
+use alloy_primitives::{B256, keccak256};
+use consilium_core::eip712::{Access, SecretKey};
+use consilium_core::transcript::access_object;
 use consilium_node::{Config, Node, NodeKeys};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_uploads_are_refused_by_their_fault_and_the_round_settles_all_the_same() {
@@ -157,11 +162,13 @@ async fn messages_are_taken_from_members_only_and_garbage_is_refused() {
     let path = format!("/v1/studies/1/rounds/{}/messages", round.terms.round);
     let stranger = SecretKey::from_bytes(&[78; 32]).unwrap();
     world.eventually("the round", async || world.get(0, round.terms.round, "", None).await.0 == 200).await;
-    let send = async |key: &SecretKey, body: &[u8]| {
-        let capability = world.capability(key, round.terms.round, "POST", &path, body, now() + 9);
+    let announce = |body: &[u8]| format!("{}.{}", keccak256(body), body.len());
+    let send_as = async |key: &SecretKey, announced: String, body: &[u8]| {
+        let capability = world.capability(key, round.terms.round, "POST", &path, announced.as_bytes(), now() + 9);
         let request = world.client.post(format!("{}{path}", world.url(0))).header("authorization", capability);
-        request.body(body.to_vec()).send().await.unwrap().status().as_u16()
+        request.header("consilium-body", announced).body(body.to_vec()).send().await.unwrap().status().as_u16()
     };
+    let send = async |key: &SecretKey, body: &[u8]| send_as(key, announce(body), body).await;
     let member = world.member_key(1);
     assert_eq!(send(member, b"[]").await, 204);
     assert_eq!(send(&stranger, b"[]").await, 403);
@@ -171,13 +178,78 @@ async fn messages_are_taken_from_members_only_and_garbage_is_refused() {
     }
     let nested = "[".repeat(100_000);
     assert_eq!(send(member, nested.as_bytes()).await, 400);
-    let huge = vec![b' '; (16 << 20) + 1];
-    assert_eq!(send(member, &huge).await, 413);
+    assert_eq!(send_as(member, format!("{}.{}", B256::ZERO, (16 << 20) + 1), b"[]").await, 413);
+    // Another body than the announced one, longer, shorter, or of the same length.
+    for (announced, sent) in [(&b"[]"[..], &b"[] "[..]), (b"[] ", b"[]"), (b"[ ]", b"[] ")] {
+        assert_eq!(send_as(member, announce(announced), sent).await, 400);
+    }
+    assert_eq!(send_as(member, "rubbish".into(), b"[]").await, 400);
     // Votes of sets with impossible numbers, receipts of no node.
     let odd = br#"[{"type":"sync","body":{"receipts":"0x0000000000000000000000000000000000000000000000000000000000000000"}},
         {"type":"proposal","body":{"cohort":[],"vote":{"node":99,"set_root":"0x0000000000000000000000000000000000000000000000000000000000000000","size":0,"signature":"0x00"}}}]"#;
     assert_eq!(send(member, odd).await, 400);
     assert_eq!(send(member, b"[]").await, 204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_is_refused_before_a_byte_of_its_body_is_read() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 600).await;
+    let path = format!("/v1/studies/1/rounds/{}/messages", round.terms.round);
+    world.eventually("the round", async || world.get(0, round.terms.round, "", None).await.0 == 200).await;
+    let announced = format!("{}.1000000", B256::ZERO);
+    let stranger = SecretKey::from_bytes(&[78; 32]).unwrap();
+    let (foreign, other) = (
+        world.capability(&stranger, 1, "POST", &path, announced.as_bytes(), now() + 60),
+        world.capability(world.member_key(1), 1, "POST", &path, b"another announcement", now() + 60),
+    );
+    // The body never comes: an answer means that nobody waited for it.
+    for (capability, status) in [(foreign, "403"), (other, "403"), ("Bearer x".to_owned(), "401")] {
+        let mut connection = tokio::net::TcpStream::connect(world.url(0).trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: node\r\nauthorization: {capability}\r\nconsilium-body: {announced}\r\ncontent-length: 1000000\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(std::str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_study_that_is_too_wide_is_not_served() {
+    let mut world = World::prepare(4, 2).await;
+    world.configs[0].limits.dimension = 299;
+    world.start_node(0).await;
+    let round = world.open_round(1, 600).await;
+    let answer = world.upload(0, round.terms.round, world.contribution(&round.terms, 0).body()).await;
+    assert_eq!(code(&answer), (409, "not-taking-part"));
+    assert!(answer.1["error"]["message"].as_str().unwrap().contains("limits.dimension"), "{}", answer.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_do_not_make_a_node_read_history_again_and_again() {
+    let mut world = World::prepare(4, 2).await;
+    let gate = Gate::start(&world.sequencer).await;
+    world.configs[0].rpc = vec![gate.url.clone()];
+    world.start_node(0).await;
+    let (asked, counted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&counted);
+    gate.refuse(move |request| {
+        let lookup = reads_history(request, 1) || request.contains(&format!("{:064x}", 999));
+        counter.fetch_add(usize::from(lookup), Ordering::SeqCst);
+        false
+    });
+    let stranger = SecretKey::from_bytes(&[78; 32]).unwrap();
+    for path in ["/v1/studies/1/rounds/77/share", "/v1/studies/999/rounds/77/share"].repeat(40) {
+        let study = if path.contains("999") { 999 } else { 1 };
+        let access = Access { study, round: 77, object: access_object("GET", path, b""), expires: now() + 60 };
+        let capability = world.signed_access(&stranger, &access);
+        let request = world.client.get(format!("{}{path}", world.url(0))).header("authorization", capability);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 403);
+        asked.fetch_add(1, Ordering::SeqCst);
+    }
+    assert!(counted.load(Ordering::SeqCst) < 20, "{counted:?} lookups for {asked:?} questions");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

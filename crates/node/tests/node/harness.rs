@@ -303,8 +303,12 @@ impl World {
 
     pub(crate) fn capability(&self, key: &SecretKey, round: u64, method: &str, path: &str, body: &[u8], expires: u64) -> String {
         let access = Access { study: 1, round, object: access_object(method, path, body), expires };
-        let signature = self.addresses.domain().sign(key, &access);
-        format!("Consilium 1.{round}.{expires}.0x{}", hex(signature.as_bytes()))
+        self.signed_access(key, &access)
+    }
+
+    pub(crate) fn signed_access(&self, key: &SecretKey, access: &Access) -> String {
+        let signature = self.addresses.domain().sign(key, access);
+        format!("Consilium {}.{}.{}.0x{}", access.study, access.round, access.expires, hex(signature.as_bytes()))
     }
 
     /// GET with a capability of `key`, if any.

@@ -1,0 +1,222 @@
+//! One node's state machine by itself: what it votes for, what it keeps over a restart, what it takes from its peers.
+
+use alloy_primitives::{Address, B256};
+use consilium_core::certify::{Cohort, DatedCertificate, ReceiptCertificate, SetMember, sites_root};
+use consilium_core::eip712::{Domain, Receipt, SecretKey, Signed};
+use consilium_core::params::{Committee, CommitteeMembers, Finality, Member, Policy};
+use consilium_core::program::{AnyProgram, WeightedMean};
+use consilium_core::round::{ChainEvent, Effect, Event, Message, Round, SignedReceipt, SignedVote, Statement, Verdict};
+use consilium_core::terms::Terms;
+
+const ME: usize = 1;
+/// The leader of the first view of round 2.
+const LEADER: usize = 3;
+/// Opened at 1,000 s with the deadline at 1,100 s: the cutoff is at 1,050 s, Δ is 3.3 s.
+const IN_TIME: u64 = 1_040_000;
+const TOO_LATE_TO_BIND: u64 = 1_049_000;
+const AFTER_CUTOFF: u64 = 1_051_000;
+/// No votes.
+const NONE: [B256; 0] = [];
+/// What a node takes as one body at most.
+const BODY: usize = 16 << 20;
+
+fn key(node: usize) -> SecretKey {
+    SecretKey::from_bytes(&[node as u8; 32]).unwrap()
+}
+
+fn site(number: u32) -> Address {
+    let mut address = [0; 20];
+    address[..4].copy_from_slice(&number.to_be_bytes());
+    address.into()
+}
+
+fn member(number: u32) -> SetMember {
+    SetMember { site: site(number), digest: B256::repeat_byte(1u8.wrapping_add(number as u8)) }
+}
+
+fn cohort(numbers: &[u32]) -> Cohort {
+    Cohort::new(numbers.iter().map(|number| member(*number)).collect()).unwrap()
+}
+
+fn terms(sites: u32) -> Terms {
+    let members = (1..=5).map(|node| Member { address: key(node).address(), kem_key: vec![node as u8] });
+    let sites: Vec<Address> = (0..sites).map(site).collect();
+    let policy = Policy {
+        minimum_cohort: 2,
+        sites_root: sites_root(&sites).unwrap(),
+        finality: Finality::Instant,
+        deadline: 1_100,
+        settle_by: 1_200,
+    };
+    Terms {
+        domain: Domain { chain_id: 31337, contract: Address::repeat_byte(0xcc) },
+        study: 1,
+        round: 2,
+        subject: B256::repeat_byte(7),
+        committee: CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, members.collect()).unwrap(),
+        program: AnyProgram::WeightedMean(WeightedMean::new(10, 25, 8, 128, 1.0).unwrap()),
+        policy,
+        sites,
+        opened: 1_000,
+    }
+}
+
+fn receipt(terms: &Terms, node: usize, member: SetMember) -> SignedReceipt {
+    let said = Receipt { study: terms.study, round: terms.round, site: member.site, digest: member.digest };
+    SignedReceipt { node, member, signature: terms.domain.sign(&key(node), &said) }
+}
+
+fn hear(round: &mut Round, now: u64, from: usize, message: Message) -> Vec<Effect> {
+    let Some(message) = round.checked(message) else { return Vec::new() };
+    round.apply(now, Event::Message { from, message })
+}
+
+fn hold(round: &mut Round, now: u64, numbers: &[u32]) {
+    for member in numbers.iter().map(|number| member(*number)) {
+        round.apply(now, Event::Stored(member));
+        round.apply(now, Event::Verified { member, verdict: Verdict::Accepted });
+    }
+}
+
+/// The receipts of nodes 2 to 5 for these contributions.
+fn receipts(terms: &Terms, numbers: &[u32]) -> Message {
+    let all = numbers.iter().flat_map(|number| (2..=5).map(|node| receipt(terms, node, member(*number))));
+    Message::Receipts(all.collect())
+}
+
+fn proposal(terms: &Terms, cohort: Cohort) -> Message {
+    let mut vote = SignedVote { node: LEADER, set_root: cohort.root(), size: cohort.size(), signature: nobody() };
+    vote.signature = terms.domain.sign(&key(LEADER), &vote.statement(terms));
+    Message::Proposal { cohort, vote }
+}
+
+/// A signature of nobody here.
+fn nobody() -> Signed {
+    let receipt = Receipt { study: 0, round: 0, site: Address::ZERO, digest: B256::ZERO };
+    Domain { chain_id: 1, contract: Address::ZERO }.sign(&key(99), &receipt)
+}
+
+fn votes(effects: &[Effect]) -> Vec<B256> {
+    let vote = |effect: &Effect| match effect {
+        Effect::Sign(Statement::Vote(vote)) => Some(vote.setRoot),
+        _ => None,
+    };
+    effects.iter().filter_map(vote).collect()
+}
+
+fn kept(effects: Vec<Effect>) -> Vec<DatedCertificate> {
+    effects.into_iter().flat_map(|effect| if let Effect::Keep(kept) = effect { kept } else { Vec::new() }).collect()
+}
+
+#[test]
+fn a_node_that_was_started_again_insists_on_a_site_that_it_knew_in_time() {
+    let terms = terms(4);
+    let mut before = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    hold(&mut before, IN_TIME, &[0, 1, 2]);
+    let certificates = kept(hear(&mut before, IN_TIME, 2, receipts(&terms, &[0, 1, 2])));
+    assert_eq!(certificates.len(), 3);
+    assert!(certificates.iter().all(|kept| kept.since == IN_TIME));
+    for kept in &certificates {
+        assert!(kept.certificate.check(&terms.domain, &terms.committee, 1, 2).is_ok());
+    }
+
+    let after = |certificates: Vec<DatedCertificate>, proposed: &[u32]| {
+        let mut round = Round::new(terms.clone(), ME, TOO_LATE_TO_BIND, Vec::new(), certificates);
+        hold(&mut round, TOO_LATE_TO_BIND, &[0, 1, 2]);
+        hear(&mut round, TOO_LATE_TO_BIND, 2, receipts(&terms, &[0, 1, 2]));
+        votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort(proposed))))
+    };
+    assert_eq!(after(certificates.clone(), &[0, 1]), NONE);
+    assert_eq!(after(certificates, &[0, 1, 2]), [cohort(&[0, 1, 2]).root()]);
+    // A node that really learns of the certificates now does not insist.
+    assert_eq!(after(Vec::new(), &[0, 1]), [cohort(&[0, 1]).root()]);
+}
+
+#[test]
+fn a_certificate_reads_back_from_its_record() {
+    let terms = terms(4);
+    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let certificates = kept(hear(&mut round, IN_TIME, 2, receipts(&terms, &[1])));
+    let record = serde_json::to_vec(&certificates).unwrap();
+    assert_eq!(serde_json::from_slice::<Vec<DatedCertificate>>(&record).unwrap(), certificates);
+}
+
+#[test]
+fn a_bad_set_is_refused_before_a_vote() {
+    let terms = terms(4);
+    let proposed = |cohort: Cohort| {
+        let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+        hold(&mut round, IN_TIME, &[0, 1]);
+        // It has receipts for site 2 and lacks the contribution; it has the contribution of nobody else.
+        hear(&mut round, TOO_LATE_TO_BIND, 2, receipts(&terms, &[0, 1, 2]));
+        votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort)))
+    };
+    assert_eq!(proposed(cohort(&[0, 1])), [cohort(&[0, 1]).root()], "a good set");
+    assert_eq!(proposed(cohort(&[0, 1, 9])), NONE, "a stranger");
+    assert_eq!(proposed(cohort(&[0])), NONE, "below the minimum");
+    assert_eq!(proposed(cohort(&[0, 1, 2])), NONE, "what the voter lacks");
+    assert_eq!(proposed(cohort(&[0, 1, 3])), NONE, "without a certificate");
+    // Unsorted sets, and sets with one site twice, are refused by the decoder already.
+    for members in [[member(1), member(0)], [member(0), member(0)]] {
+        assert!(Cohort::new(members.to_vec()).is_err());
+        assert!(serde_json::from_value::<Cohort>(serde_json::to_value(members).unwrap()).is_err());
+    }
+}
+
+#[test]
+fn statements_that_are_not_their_nodes_leave_nothing_of_a_message() {
+    let terms = terms(4);
+    let round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let (good, mut forged) = (receipt(&terms, 2, member(0)), receipt(&terms, 3, member(1)));
+    forged.node = 4;
+    let stranger = receipt(&terms, 2, member(9));
+    let mixed = Message::Receipts(vec![forged, good.clone(), stranger]);
+    assert_eq!(round.checked(mixed).unwrap().into_message(), Message::Receipts(vec![good]));
+    let Message::Proposal { cohort, mut vote } = proposal(&terms, cohort(&[0, 1])) else { unreachable!() };
+    assert!(round.checked(Message::Vote(vote.clone())).is_some());
+    for node in [0, LEADER + 1, 6] {
+        vote.node = node;
+        assert!(round.checked(Message::Vote(vote.clone())).is_none());
+        assert!(round.checked(Message::Proposal { cohort: cohort.clone(), vote: vote.clone() }).is_none());
+    }
+}
+
+#[test]
+fn a_round_whose_end_is_not_final_agrees_on_nothing_until_it_goes_on() {
+    let terms = terms(4);
+    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    hold(&mut round, IN_TIME, &[0, 1]);
+    hear(&mut round, IN_TIME, 2, receipts(&terms, &[0, 1]));
+    round.apply(IN_TIME, Event::Chain(ChainEvent::Paused));
+    assert_eq!(votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort(&[0, 1])))), NONE);
+    assert!(round.is_paused());
+    let resumed = round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::Resumed));
+    assert_eq!(votes(&resumed), [cohort(&[0, 1]).root()]);
+}
+
+#[test]
+fn receipts_of_a_hundred_thousand_sites_travel_in_messages_that_a_peer_takes() {
+    let count = 100_000;
+    let signature = nobody();
+    let certificates = (0..count).map(|number| {
+        let receipts = (1..=4).map(|node| (node, signature)).collect();
+        DatedCertificate { certificate: ReceiptCertificate { member: member(number), receipts }, since: IN_TIME }
+    });
+    let mut round = Round::new(terms(count), ME, IN_TIME, Vec::new(), certificates.collect());
+    let (mut now, mut seen, mut answers) = (IN_TIME, Vec::new(), 0);
+    while seen.len() < 4 * count as usize {
+        now += 500;
+        answers += 1;
+        assert!(answers < 100, "only {} receipts after {answers} answers", seen.len());
+        for effect in hear(&mut round, now, 2, Message::Sync { receipts: B256::ZERO }) {
+            let Effect::Send { to: Some(2), message } = effect else { continue };
+            assert!(serde_json::to_vec(&message).unwrap().len() < BODY);
+            if let Message::Receipts(receipts) = message {
+                // A quorum counts when it arrives together: no site's receipts are parted.
+                assert_eq!(receipts.len() % 4, 0);
+                seen.extend(receipts.into_iter().map(|receipt| (receipt.member.site, receipt.node)));
+            }
+        }
+    }
+    assert!(seen.is_sorted() && seen.len() == 4 * count as usize);
+}
