@@ -2,6 +2,7 @@
 //! [`consilium_core::round::Round`]; this module holds what HTTP handlers and the chain watcher see of it.
 
 pub(crate) mod actor;
+mod again;
 mod mailbox;
 mod pull;
 mod release;

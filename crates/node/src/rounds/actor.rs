@@ -3,7 +3,7 @@
 //! `Effect::Sign` goes through the journal: what is to be signed is on disk before it is signed, and what contradicts
 //! the journal is never signed.
 
-use super::{OpenRound, pull, release, repair, seat, transact, verify, view};
+use super::{OpenRound, again, pull, release, repair, seat, transact, verify, view};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
@@ -163,19 +163,23 @@ impl Actor {
             Effect::Settle { settlement, share_roots, signatures } => {
                 self.service.spawn(transact::settle(service, settlement, share_roots, signatures));
             }
-            Effect::Report(offender) => self.report(offender).await,
+            Effect::Report(offender) => self.report(&offender),
         }
     }
 
-    async fn report(&self, offender: consilium_core::round::Offender) {
-        let (study, round) = self.round.id();
-        let evidence = view::evidence(&self.round, &offender);
-        let node = offender.node();
-        match self.service.database.run(move |db| db.add_evidence(study, round, &evidence)).await {
-            Ok(true) => tracing::warn!(study, round, node, "evidence of an offence is kept: see the round's statements"),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, node, "evidence of an offence could not be kept"),
-        }
+    fn report(&self, offender: &consilium_core::round::Offender) {
+        let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
+        let (evidence, node) = (view::evidence(&self.round, offender), offender.node());
+        self.service.spawn(async move {
+            let (study, number) = round.id();
+            let keep = || {
+                let evidence = evidence.clone();
+                service.database.run(move |db| db.add_evidence(study, number, &evidence))
+            };
+            if again::until_done(&round, "keeping evidence of an offence", keep).await == Some(true) {
+                tracing::warn!(study, round = number, node, "evidence of an offence is kept: see the round's statements");
+            }
+        });
     }
 
     /// After the end: keeps what there is to know, again whenever there is more; true when nothing more is awaited.
@@ -189,10 +193,11 @@ impl Actor {
         if std::mem::take(&mut self.news)
             && let Err(error) = self.write_end().await
         {
-            tracing::error!(%error, "how a round ended could not be written down");
+            tracing::error!(%error, "how a round ended could not be written down: trying again; check the disk");
             self.news = true;
+            tokio::time::sleep(DISK_PAUSE).await;
         }
-        let done = since.elapsed() >= LINGER;
+        let done = since.elapsed() >= LINGER && !self.news;
         if done {
             self.service.rounds.remove(&self.round);
         }

@@ -1,7 +1,7 @@
 //! Sections 6.8 and 6.10: the output share over the certified set, the shares of the others, and the aggregate.
 
-use super::OpenRound;
 use super::verify::{self, Judged};
+use super::{OpenRound, again};
 use crate::service::{Service, locked};
 use crate::store::StoreError;
 use alloy_primitives::B256;
@@ -23,15 +23,12 @@ const ATTEMPTS: usize = 5;
 /// Carries out `Effect::Release`. A share that was released before a restart is served again as it was.
 pub(super) async fn release(service: Arc<Service>, round: Arc<OpenRound>, cohort: Cohort) {
     let (study, number) = round.id();
-    match output_share(&service, &round, &cohort).await {
-        Ok(share) => {
-            let root = vector_root(&share);
-            locked(&round.shares).insert(round.me, share);
-            tracing::info!(study, round = number, sites = cohort.size(), "the output share over the certified set is released");
-            round.tell(Event::Released { root });
-        }
-        Err(error) => tracing::error!(study, round = number, %error, "the output share cannot be released"),
-    }
+    let released = || output_share(&service, &round, &cohort);
+    let Some(share) = again::until_done(&round, "releasing the output share", released).await else { return };
+    let root = vector_root(&share);
+    locked(&round.shares).insert(round.me, share);
+    tracing::info!(study, round = number, sites = cohort.size(), "the output share over the certified set is released");
+    round.tell(Event::Released { root });
 }
 
 async fn output_share(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> Result<Vec<Fp>, StoreError> {
@@ -110,10 +107,11 @@ pub(super) async fn unmask(service: Arc<Service>, round: Arc<OpenRound>, nodes: 
     if !unmasked.liars.is_empty() {
         tracing::warn!(study, round = number, nodes = ?unmasked.liars, "these nodes serve wrong output shares");
     }
-    if let Err(error) = service.blobs.put_aggregate(study, number, bytes.into()).await {
-        return tracing::error!(study, round = number, %error, "the aggregate cannot be kept");
+    let bytes = Bytes::from(bytes);
+    let keep = || service.blobs.put_aggregate(study, number, bytes.clone());
+    if again::until_done(&round, "keeping the aggregate", keep).await.is_some() {
+        round.tell(Event::Unmasked(unmasked));
     }
-    round.tell(Event::Unmasked(unmasked));
 }
 
 fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! Verification of a stored contribution, on a blocking thread, as many at once as there are cores.
 
-use super::OpenRound;
+use super::{OpenRound, again};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked};
 use crate::store::StoreError;
@@ -125,24 +125,22 @@ pub(super) async fn judge(service: &Service, round: &Arc<OpenRound>, member: Set
 /// Carries out `Effect::Verify`: the share goes into the running sum, the verdict to the machine.
 pub(super) async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember) {
     let (study, number) = round.id();
-    let verdict = match judge(&service, &round, member).await {
-        Ok(Judged::Accepted(accepted)) => {
+    let judged = again::until_done(&round, "verifying a contribution", || judge(&service, &round, member)).await;
+    let Some(judged) = judged else { return };
+    let verdict = match judged {
+        Judged::Accepted(accepted) => {
             locked(&round.sum).add(&accepted);
             Metrics::add(&service.metrics.accepted, 1);
             Verdict::Accepted
         }
-        Ok(Judged::Missing(seeds)) => {
+        Judged::Missing(seeds) => {
             tracing::warn!(study, round = number, site = %member.site, missing = seeds.len(), "a box does not open: asking the peers");
             Verdict::MissingSeeds(seeds)
         }
-        Ok(Judged::Rejected(step)) => {
+        Judged::Rejected(step) => {
             tracing::warn!(study, round = number, site = %member.site, %step, "a contribution is rejected");
             service.metrics.rejected(step);
             Verdict::Rejected(step)
-        }
-        Err(error) => {
-            tracing::error!(%error, study, round = number, site = %member.site, "a contribution cannot be verified");
-            return;
         }
     };
     let mut missing = locked(&round.missing);
