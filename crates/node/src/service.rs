@@ -10,7 +10,7 @@ use alloy_primitives::Address;
 use consilium_core::eip712::Domain;
 use consilium_core::field::Fp;
 use consilium_core::params::CommitteeMembers;
-use consilium_ledger::{Block, Endpoints, Ledger, Study, Wallet};
+use consilium_ledger::{Block, Endpoints, Error, Ledger, Study, Wallet};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,10 +21,12 @@ use tokio::task::JoinSet;
 /// For fire drills only: what a lying node does to its output share before it signs and serves it.
 pub type ShareTamper = Arc<dyn Fn(&mut Vec<Fp>) + Send + Sync>;
 
-/// Rounds whose committees are remembered.
-const COMMITTEES: usize = 1024;
-/// How long what the chain says about a study's readers is taken as current.
-const STUDY_FRESH: Duration = Duration::from_secs(5);
+/// Answers of the chain that are remembered, of each kind.
+const REMEMBERED: usize = 1024;
+/// Histories that are read at the same time to tell who a caller is: anyone can make a node ask.
+const LOOKUPS: usize = 2;
+/// How long what the chain says about a study's readers, or that there is no such thing, is taken as current.
+const FRESH: Duration = Duration::from_secs(5);
 /// Pulls from peers at the same time.
 const PULLS: usize = 8;
 
@@ -48,9 +50,10 @@ pub(crate) struct Service {
     /// Asks the watcher to look at the chain now.
     pub(crate) look: Notify,
     pub(crate) head: Mutex<Option<Block>>,
-    studies: Mutex<BTreeMap<u64, (Instant, Arc<Study>)>>,
+    studies: Mutex<Cache<u64, Study>>,
     /// Committees of rounds, which never change.
-    committees: Mutex<BTreeMap<(u64, u64), Arc<CommitteeMembers>>>,
+    committees: Mutex<Cache<(u64, u64), CommitteeMembers>>,
+    lookups: Semaphore,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -81,6 +84,7 @@ impl Service {
             head: Mutex::new(None),
             studies: Mutex::default(),
             committees: Mutex::default(),
+            lookups: Semaphore::new(LOOKUPS),
             tasks: Mutex::new(tasks),
             config,
             keys,
@@ -119,42 +123,67 @@ impl Service {
         locked(&self.tasks).abort_all();
     }
 
-    /// A study as the chain has it, at most a few seconds old. If the chain cannot be reached an older view is used:
-    /// who may read changes rarely, and outages must not stop a round.
-    pub(crate) async fn study(&self, study: u64) -> Result<Arc<Study>, consilium_ledger::Error> {
-        let known = locked(&self.studies).get(&study).cloned();
-        if let Some((at, known)) = &known
-            && at.elapsed() < STUDY_FRESH
-        {
-            return Ok(Arc::clone(known));
+    /// A study as the chain has it, at most a few seconds old; none if the chain knows no such study. If the chain cannot
+    /// be reached an older view is used: who may read changes rarely, and outages must not stop a round.
+    pub(crate) async fn study(&self, study: u64) -> Result<Option<Arc<Study>>, Error> {
+        let fresh = || locked(&self.studies).get(&study).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, known)| known);
+        if let Some(known) = fresh() {
+            return Ok(known);
+        }
+        let _turn = self.lookups.acquire().await;
+        if let Some(known) = fresh() {
+            return Ok(known);
         }
         match self.ledger().study(study).await {
-            Ok(read) => {
-                let read = Arc::new(read);
-                locked(&self.studies).insert(study, (Instant::now(), Arc::clone(&read)));
-                Ok(read)
+            Err(error) if !matches!(error, Error::Unknown(_)) => {
+                let known = locked(&self.studies).get(&study).and_then(|(_, known)| known);
+                if error.is_temporary() && known.is_some() { Ok(known) } else { Err(error) }
             }
-            Err(error) => match known {
-                Some((_, known)) if error.is_temporary() => Ok(known),
-                _ => Err(error),
-            },
+            read => Ok(locked(&self.studies).put(study, read.ok())),
+        }
+    }
+
+    /// The committee of a round's epoch; none if the chain has no such round, or none that this node understands.
+    pub(crate) async fn committee_of(&self, study: u64, round: u64) -> Result<Option<Arc<CommitteeMembers>>, Error> {
+        let usable = |(at, known): (Instant, Option<_>)| (known.is_some() || at.elapsed() < FRESH).then_some(known);
+        let known = || locked(&self.committees).get(&(study, round)).and_then(usable);
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let _turn = self.lookups.acquire().await;
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        match self.ledger().round(study, round).await {
+            Err(error) if error.is_temporary() => Err(error),
+            read => Ok(locked(&self.committees).put((study, round), read.ok().map(|round| round.terms.committee))),
         }
     }
 }
 
-impl Service {
-    /// The committee of a round's epoch.
-    pub(crate) async fn committee_of(&self, study: u64, round: u64) -> Result<Arc<CommitteeMembers>, consilium_ledger::Error> {
-        if let Some(known) = locked(&self.committees).get(&(study, round)) {
-            return Ok(Arc::clone(known));
+/// What the chain answered and when, that there is nothing among it. Bounded: the oldest answer goes.
+struct Cache<K, V>(BTreeMap<K, (Instant, Option<Arc<V>>)>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy, V> Cache<K, V> {
+    fn get(&self, key: &K) -> Option<(Instant, Option<Arc<V>>)> {
+        self.0.get(key).cloned()
+    }
+
+    fn put(&mut self, key: K, answer: Option<V>) -> Option<Arc<V>> {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&key) {
+            // Anyone can ask for what there is not: that goes before what there is.
+            let oldest = self.0.iter().min_by_key(|(_, (at, found))| (found.is_some(), *at)).map(|(key, _)| *key);
+            oldest.and_then(|key| self.0.remove(&key));
         }
-        let read = Arc::new(self.ledger().round(study, round).await?.terms.committee);
-        let mut committees = locked(&self.committees);
-        if committees.len() >= COMMITTEES {
-            committees.clear();
-        }
-        committees.insert((study, round), Arc::clone(&read));
-        Ok(read)
+        let answer = answer.map(Arc::new);
+        self.0.insert(key, (Instant::now(), answer.clone()));
+        answer
     }
 }
 
@@ -171,4 +200,21 @@ pub(crate) fn now_millis() -> u64 {
 /// Seconds since 1970.
 pub(crate) fn now_seconds() -> u64 {
     now_millis() / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_bounded_and_what_there_is_outlives_what_there_is_not() {
+        let mut cache = Cache::default();
+        cache.put(0, Some("a study"));
+        for key in 1..3 * REMEMBERED {
+            assert!(cache.put(key, None).is_none());
+        }
+        assert_eq!(cache.0.len(), REMEMBERED);
+        assert_eq!(cache.get(&0).unwrap().1.as_deref(), Some(&"a study"));
+        assert!(cache.get(&(3 * REMEMBERED - 1)).is_some() && cache.get(&1).is_none());
+    }
 }

@@ -91,20 +91,16 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
             return Ok(Some(Role::Site));
         }
     }
-    let known = service.study(study).await.map_err(|error| {
+    let unreadable = |error: consilium_ledger::Error| {
         tracing::warn!(%error, study, "who may read cannot be looked up");
         Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
-    })?;
+    };
+    let Some(known) = service.study(study).await.map_err(unreadable)? else { return Ok(None) };
     if known.sponsor == caller || known.auditors.contains(&caller) {
         return Ok(Some(Role::Auditor));
     }
-    let seat = match service.committee_of(study, round).await {
-        Ok(committee) => committee.index_of(caller),
-        Err(error) if error.is_temporary() => {
-            return Err(Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked"));
-        }
-        Err(_) => None,
-    };
+    let committee = service.committee_of(study, round).await.map_err(unreadable)?;
+    let seat = committee.and_then(|committee| committee.index_of(caller));
     Ok(seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site)))
 }
 
