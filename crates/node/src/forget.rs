@@ -1,5 +1,5 @@
-//! Section 6.13: after a while masked vectors, headers with the boxes in them, and sealed seeds are deleted. Output
-//! shares, the aggregate, statements and the journal stay.
+//! Section 6.13: after a while, and at once when a round is void, masked vectors, headers with the boxes in them, and
+//! sealed seeds are deleted. Output shares, the aggregate, statements and the journal stay.
 
 use crate::service::{Service, now_seconds};
 use crate::store::{Database, StoreError};
@@ -12,7 +12,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(service: Arc<Service>) {
     let pause = PAUSE.min(service.config.retention.max(Duration::from_secs(1)));
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = service.forget.notified() => {}
+        }
         if let Err(error) = forget_due(&service).await {
             tracing::error!(%error, "old contributions could not be deleted");
         }
@@ -22,7 +25,7 @@ pub(crate) async fn run(service: Arc<Service>) {
 async fn forget_due(service: &Service) -> Result<(), StoreError> {
     let is_due = |since: u64| since.saturating_add(service.config.retention.as_secs()) <= now_seconds();
     for ((study, round), mut closed) in service.database.run(Database::all_closed).await? {
-        if !closed.forgotten && is_due(closed.at) {
+        if !closed.forgotten && (closed.void || is_due(closed.at)) {
             forget_round(service, study, round).await?;
             closed.forgotten = true;
             service.database.run(move |db| db.set_closed(study, round, &closed)).await?;

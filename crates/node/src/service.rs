@@ -49,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) uploads: Semaphore,
     /// Asks the watcher to look at the chain now.
     pub(crate) look: Notify,
+    /// Asks for a look at what is to be deleted.
+    pub(crate) forget: Notify,
     pub(crate) head: Mutex<Option<Block>>,
     studies: Mutex<Cache<u64, Study>>,
     /// Committees of rounds, which never change.
@@ -81,6 +83,7 @@ impl Service {
             pulls: Semaphore::new(PULLS),
             uploads: Semaphore::new(config.limits.uploads),
             look: Notify::new(),
+            forget: Notify::new(),
             head: Mutex::new(None),
             studies: Mutex::default(),
             committees: Mutex::default(),

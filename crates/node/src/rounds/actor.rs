@@ -214,6 +214,7 @@ impl Actor {
         // The flag is read within the transaction: a record that a dismissed seat wrote before is taken back after it.
         self.service.database.run(move |db| db.set_closed_unless(study, round, &closed, || seat.is_dismissed())).await?;
         self.written = Some(statements);
+        self.service.forget.notify_one();
         Ok(())
     }
 }

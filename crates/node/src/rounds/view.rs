@@ -71,7 +71,8 @@ pub(super) async fn closed(service: &Service, round: &OpenRound) -> Result<Close
     let (study, number) = round.id();
     let evidence = service.database.run(move |db| db.evidence(study, number)).await?;
     let (status, set, statements) = (round.status(), round.set(), round.statements(&evidence));
-    Ok(ClosedRound { at: now_seconds(), forgotten: false, status, set, statements })
+    let void = round.stage() == Stage::Closed && locked(&round.certificate).is_none();
+    Ok(ClosedRound { at: now_seconds(), forgotten: false, void, status, set, statements })
 }
 
 /// Evidence as the API shows it: everything that a verifier needs.

@@ -43,6 +43,9 @@ pub(crate) struct ClosedRound {
     pub(crate) at: u64,
     /// Whether masked vectors and boxes have been deleted.
     pub(crate) forgotten: bool,
+    /// Whether no set was certified, so that nobody needs them any more. Records of the first version lack it.
+    #[serde(default)]
+    pub(crate) void: bool,
     /// The answer of `GET /v1/studies/S/rounds/R`.
     pub(crate) status: serde_json::Value,
     /// The answer of `.../set`, if the set is known.

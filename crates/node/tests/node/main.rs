@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chain_faults;
+mod disk;
 mod harness;
 mod rounds;
 mod secrecy;
