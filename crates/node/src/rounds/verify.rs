@@ -16,6 +16,12 @@ use consilium_core::verify::{Accepted, Verifier};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Bytes of a masked vector that are read at once.
+const PIECE: u64 = 1 << 20;
+/// Pieces that wait for the verifier at most.
+const PIECES: usize = 2;
 
 /// What verification found.
 pub(super) enum Judged {
@@ -29,12 +35,6 @@ pub(super) struct Boxes {
     contribution: Contribution,
     repairs: BTreeMap<usize, Vec<u8>>,
     kem: Arc<KemSecret>,
-}
-
-/// A contribution with everything that its verification needs.
-struct Loaded {
-    boxes: Boxes,
-    values: Bytes,
 }
 
 impl Boxes {
@@ -80,27 +80,41 @@ impl Boxes {
     }
 }
 
-impl Loaded {
-    async fn read(service: &Service, round: &OpenRound, member: &SetMember) -> Result<Self, StoreError> {
-        let boxes = Boxes::read(service, round, member).await?;
-        let values = service.blobs.values(&member.digest).await?.ok_or_else(|| damaged(member))?;
-        Ok(Self { boxes, values })
-    }
-
-    /// Verifies. Takes a core for as long as it lasts.
-    fn judge(&self, round: &OpenRound, member: &SetMember) -> Judged {
+impl Boxes {
+    /// Verifies, while the masked vector arrives in pieces. Takes a core for as long as it lasts.
+    fn judge(&self, round: &OpenRound, member: &SetMember, mut pieces: mpsc::Receiver<Bytes>) -> Judged {
         let ctx = round.context.of_site(member.site);
         let verifier = verifier(round);
-        let seeds = self.boxes.seeds(round, member);
+        let seeds = self.seeds(round, member);
         let missing = verifier.missing_seeds(&seeds);
         if !missing.is_empty() {
             return Judged::Missing(missing);
         }
-        match verifier.verify(member.site, &ctx, &self.boxes.contribution.body, &self.values, &seeds) {
+        let mut check = verifier.start(member.site, &ctx, &self.contribution.body, &seeds);
+        while let Some(piece) = pieces.blocking_recv() {
+            check.push(&piece);
+        }
+        match check.finish() {
             Ok(accepted) => Judged::Accepted(accepted),
             Err(step) => Judged::Rejected(step),
         }
     }
+}
+
+/// Reads a masked vector from the disk piece by piece, as fast as it is taken.
+async fn feed(service: &Service, round: &OpenRound, member: &SetMember, pieces: mpsc::Sender<Bytes>) -> Result<(), StoreError> {
+    let length = round.shape.values_len() as u64;
+    let mut at = 0;
+    while at < length {
+        let end = length.min(at + PIECE);
+        let piece = service.blobs.values_piece(&member.digest, at..end).await?.ok_or_else(|| damaged(member))?;
+        if pieces.send(piece).await.is_err() {
+            // The verdict needs no more of it.
+            return Ok(());
+        }
+        at = end;
+    }
+    Ok(())
 }
 
 fn damaged(member: &SetMember) -> StoreError {
@@ -111,14 +125,18 @@ fn verifier(round: &OpenRound) -> Verifier<'_> {
     Verifier { committee: round.terms.committee.sizes(), program: &*round.terms.program, node: round.me }
 }
 
-/// Reads and verifies a contribution.
+/// Reads and verifies a contribution. A masked vector that could not be read to its end has no verdict.
 pub(super) async fn judge(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<Judged, StoreError> {
     let _permit = service.cores.acquire().await;
-    let loaded = Loaded::read(service, round, &member).await?;
-    let round = Arc::clone(round);
+    let boxes = Boxes::read(service, round, &member).await?;
+    let shared = Arc::clone(round);
     let start = Instant::now();
-    let judged = tokio::task::spawn_blocking(move || loaded.judge(&round, &member)).await;
+    let (pieces, arriving) = mpsc::channel(PIECES);
+    let judging = tokio::task::spawn_blocking(move || boxes.judge(&shared, &member, arriving));
+    let read = feed(service, round, &member, pieces).await;
+    let judged = judging.await;
     service.metrics.verified(start.elapsed());
+    read?;
     judged.map_err(|_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest)))
 }
 

@@ -13,6 +13,7 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes that are collected before they are written.
@@ -85,8 +86,15 @@ impl Blobs {
         self.write_once(&header_path(digest), bytes).await
     }
 
-    pub(crate) async fn values(&self, digest: &B256) -> Result<Option<Bytes>, StoreError> {
-        self.read(&values_path(digest)).await
+    /// Some bytes of a masked vector; an error if it ends before them.
+    pub(crate) async fn values_piece(&self, digest: &B256, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
+        let wanted = range.end - range.start;
+        match self.store.get_range(&values_path(digest), range).await {
+            Ok(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
+            Ok(_) => Err(StoreError::Damaged(format!("masked vector {digest}"))),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(StoreError::Blob(error)),
+        }
     }
 
     /// Whether header and masked vector are here.
@@ -207,9 +215,16 @@ mod tests {
             right.write(piece).await.unwrap();
         }
         assert!(right.finish(&address).await.unwrap());
-        assert_eq!(blobs.values(&digest).await.unwrap().unwrap(), bytes);
+        let length = bytes.len() as u64;
+        let mut back = Vec::new();
+        for start in (0..length).step_by(PART) {
+            let end = length.min(start + PART as u64);
+            back.extend(blobs.values_piece(&digest, start..end).await.unwrap().unwrap());
+        }
+        assert_eq!(back, bytes);
+        assert!(blobs.values_piece(&digest, length..length + 1).await.is_err());
         blobs.forget(&digest).await.unwrap();
-        assert_eq!((blobs.values(&digest).await.unwrap(), files(folder.path())), (None, 0));
+        assert_eq!((blobs.values_piece(&digest, 0..1).await.unwrap(), files(folder.path())), (None, 0));
     }
 
     #[tokio::test]
