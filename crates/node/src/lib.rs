@@ -17,7 +17,7 @@
 //! | gossip | receipts to the peers, who pull | `peers`, `api::messages`, `rounds::pull` | 6.2 |
 //! | repair | seeds for a bad box, sealed, to those entitled | `rounds::repair` | 6.3 |
 //! | set, votes, certificate | core's machine; one transaction | `rounds::actor`, `rounds::transact` | 6.4 to 6.6 |
-//! | final | by the study's rule, on all endpoints | `watch` | 6.7 |
+//! | final | by the study's rule, on all endpoints; ends as well | `watch`, `watch::ends` | 6.7 |
 //! | release, unmask | the share over the certified set; the aggregate | `rounds::release` | 6.8, 6.10 |
 //! | settle | one transaction | `rounds::transact` | 6.11 |
 //! | forget | masked vectors and boxes go, shares and statements stay | `forget` | 6.13 |

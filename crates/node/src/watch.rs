@@ -165,10 +165,10 @@ impl Watch {
             Event::RoundOpened(ref opened) => {
                 let id = (opened.study, opened.round);
                 self.close_earlier(id.0, id.1, at, &event.event);
-                if let Some(Entry::Open(open)) = self.service.rounds.get(id.0, id.1)
-                    && open.opened != at
-                {
-                    self.dismiss(&open, Outdated::Opening);
+                match self.service.rounds.get(id.0, id.1) {
+                    Some(Entry::Open(open)) if open.opened != at => self.dismiss(&open, Outdated::Opening),
+                    Some(Entry::Refused(absence)) if absence.opened != at.block.number => self.service.rounds.forget(id.0, id.1),
+                    _ => {}
                 }
                 self.pending.insert(id, Wanted::new(at.block.number));
             }

@@ -13,6 +13,8 @@ pub(crate) struct Told {
     certificate: Option<Certified>,
     is_final: bool,
     settled: bool,
+    /// Whether a settlement was shown that was not final when it was.
+    paused: bool,
     closed: bool,
     /// The set that its lying endpoint shows.
     lie: Option<Cohort>,
@@ -63,7 +65,12 @@ impl View<'_> {
 
     fn outcome(&self, told: &mut Told, round: &Round, now: u64, events: &mut Vec<Event>) {
         let terms = round.terms();
-        let settled = self.ledger.settlement(terms.round).filter(|settled| self.ledger.is_final(settled.number));
+        let shown = self.ledger.settlement(terms.round);
+        if shown.is_some() != told.paused && !told.settled {
+            told.paused = shown.is_some();
+            events.push(Event::Chain(if told.paused { ChainEvent::Paused } else { ChainEvent::Resumed }));
+        }
+        let settled = shown.filter(|settled| self.ledger.is_final(settled.number));
         if let Some(settled) = settled.filter(|_| !told.settled) {
             told.settled = true;
             let (share_roots, aggregate_root) = (settled.share_roots.clone(), settled.aggregate_root);

@@ -137,6 +137,10 @@ impl Watch {
     pub(super) async fn check_ends(&self) {
         for open in self.service.rounds.open() {
             let Some(end) = locked(&open.end).clone().filter(|end| !end.told) else { continue };
+            // The machine hears first that the certificate is final: then it completes its share even after the others.
+            if matches!(end.means, RoundEvent::Settled { .. }) && matches!(open.stage(), Stage::Collecting | Stage::Certified) {
+                continue;
+            }
             let (study, round) = open.id();
             match end.standing(&self.service.endpoints, open.terms.policy.finality).await {
                 Ok(Standing::Final) => self.end_is_final(&open, end),
