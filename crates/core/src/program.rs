@@ -51,15 +51,15 @@ pub trait Program: Send + Sync + core::fmt::Debug {
     /// # Errors
     /// [`EncodeError`] when the input violates a constraint.
     fn witness(&self, input: &[Fp], weight: u64, rows: &mut dyn FnMut(&mut [u8])) -> Result<Vec<Fp>, EncodeError> {
-        let mut projections = rows::Projections::new(self.rows());
+        let mut projections = rows::Projections::new(self.rows(), &[false]);
         let mut bytes = vec![0; crate::prove::BLOCK * ROW_BYTES];
         for block in input.chunks(crate::prove::BLOCK).filter(|_| self.rows() > 0) {
             let bytes = &mut bytes[..block.len() * ROW_BYTES];
             rows(bytes);
             let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-            projections.absorb(block, &words);
+            projections.absorb(&[block], &words);
         }
-        self.witness_of(input, weight, &projections.values())
+        self.witness_of(input, weight, &projections.values()[0])
     }
 
     /// H("program", name, parameters).

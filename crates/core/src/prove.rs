@@ -5,7 +5,7 @@ use crate::error::EncodeError;
 use crate::field::{self, Ext, Fp};
 use crate::mask::Seeds;
 use crate::params::{Committee, lagrange};
-use crate::program::rows::Projections;
+use crate::program::rows::{Projections, is_small};
 use crate::program::{Program, ROW_WORDS};
 use crate::stream::Stream;
 use crate::transcript::{concat, hash, values_hash_of};
@@ -125,17 +125,16 @@ fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a 
 
 /// The projections of some vectors on the rows, in one pass over the matrix.
 fn project(rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
-    let mut running = vec![Projections::new(rows); vectors.len()];
+    let small: Vec<bool> = vectors.iter().map(|vector| is_small(vector)).collect();
+    let mut projections = Projections::new(rows, &small);
     let mut matrix = RowBlocks::new(rows, challenge);
     let length = if rows > 0 { vectors[0].len() } else { 0 };
     for start in (0..length).step_by(BLOCK) {
         let range = start..length.min(start + BLOCK);
-        let words = matrix.next_block(range.len());
-        for (projections, vector) in running.iter_mut().zip(vectors) {
-            projections.absorb(&vector[range.clone()], words);
-        }
+        let blocks: Vec<&[Fp]> = vectors.iter().map(|vector| &vector[range.clone()]).collect();
+        projections.absorb(&blocks, matrix.next_block(range.len()));
     }
-    running.iter().map(Projections::values).collect()
+    projections.values()
 }
 
 /// The constraints' combination at point z, from the vectors X, the witnesses W and the projections at 0..=t.

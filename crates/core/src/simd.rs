@@ -1,7 +1,7 @@
 //! The only place with `unsafe`: vector instructions behind safe functions.
 //!
 //! Three inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
-//! ternary rows ([`digits`]) and SHA-256, which its crate does in hardware already. Each loop here exists twice, as
+//! ternary rows ([`rows`]) and SHA-256, which its crate does in hardware already. Each loop here exists twice, as
 //! portable code, which is the reference, and for one instruction set; property tests hold them equal.
 //!
 //! Which one runs is decided at run time by what the processor has. A token such as `Avx2` can only be had from the
@@ -13,6 +13,7 @@
 
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 mod avx2;
+pub(crate) mod rows;
 pub(crate) mod xof;
 
 /// The instruction sets in use, for reports of measurements.

@@ -113,7 +113,7 @@ impl Verifier<'_> {
             Running {
                 shares: Shares::new(self.committee, self.node, ctx, entitled().filter_map(|i| Some((i, seeds.get(&i)?)))),
                 combination: self.program.combine(combine_challenge(&rows, &body.witness)),
-                projections: Projections::new(self.program.rows()),
+                projections: Projections::new(self.program.rows(), &[false]),
                 matrix: RowBlocks::new(self.program.rows(), &rows),
             }
         });
@@ -148,7 +148,7 @@ impl Running<'_> {
         self.combination.absorb(block);
         let rows = self.matrix.next_block(block.len());
         if !rows.is_empty() {
-            self.projections.absorb(block, rows);
+            self.projections.absorb(&[block], rows);
         }
     }
 }
@@ -212,7 +212,7 @@ impl Check<'_> {
         }
         let mut running = self.running.ok_or(Rejection::Seed)?;
         let witness = Zeroizing::new(running.shares.witness(&body.witness));
-        let combined = running.combination.finish(&witness, &running.projections.values());
+        let combined = running.combination.finish(&witness, &running.projections.values()[0]);
         if combined + running.shares.zero() != evaluate_proof(&body.proof, verifier.node) {
             return Err(Rejection::Proof);
         }

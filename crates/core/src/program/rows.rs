@@ -1,31 +1,71 @@
 //! Projections <R_i, X> on the rows of the ternary matrix R = P - Q.
 //!
-//! Eight coordinates at a time: a table of all 256 subset sums of the eight values, and for each row one look-up for
+//! The portable code, eight coordinates at a time: a table of all 256 subset sums of the eight values, and for each row one look-up for
 //! its eight bits of P and one for Q ("four Russians"). The look-ups are indexed by the public matrix only. Values are
 //! kept as two 32-bit halves in 64-bit lanes, so sums over 2^28 groups of eight cannot overflow.
 
 use super::ROW_WORDS;
 use crate::field::Fp;
+use crate::simd::rows::{LaneProjections, SMALL};
+
+/// Running projections of several vectors on the first rows of the same matrix.
+#[derive(Clone)]
+pub(crate) struct Projections(Paths);
+
+#[derive(Clone)]
+enum Paths {
+    Portable(Vec<Portable>),
+    Lanes(LaneProjections),
+}
+
+impl Projections {
+    /// For one vector an entry of `small`: whether [`is_small`] holds for it.
+    pub(crate) fn new(tests: usize, small: &[bool]) -> Self {
+        let portable = || Paths::Portable(vec![Portable::new(tests); small.len()]);
+        Self(LaneProjections::new(tests, small).map_or_else(portable, Paths::Lanes))
+    }
+
+    /// Takes in the next coordinates of all vectors and their [`ROW_WORDS`] words each of the matrix.
+    pub(crate) fn absorb(&mut self, vectors: &[&[Fp]], rows: &[u64]) {
+        match &mut self.0 {
+            Paths::Portable(all) => all.iter_mut().zip(vectors).for_each(|(one, vector)| one.absorb(vector, rows)),
+            Paths::Lanes(lanes) => lanes.absorb(vectors, rows),
+        }
+    }
+
+    /// The projections so far, one a vector and row.
+    pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
+        match &self.0 {
+            Paths::Portable(all) => all.iter().map(Portable::values).collect(),
+            Paths::Lanes(lanes) => lanes.values(),
+        }
+    }
+}
+
+/// Whether all values are small integers, as those of an honest update are: projections then cost half.
+pub(crate) fn is_small(values: &[Fp]) -> bool {
+    values.iter().fold(true, |small, value| small & (value.signed().unsigned_abs() <= SMALL))
+}
 
 const GROUP: usize = 8;
 /// Groups after which the halves are folded, far below the 2^28 at which they could overflow.
 const FOLD: usize = 1 << 20;
 
-/// Running projections on the first `tests` rows.
+/// Running projections of one vector, on any processor.
 #[derive(Clone)]
-pub(crate) struct Projections {
+struct Portable {
     halves: Vec<[u64; 2]>,
     folded: Vec<Fp>,
     groups: usize,
 }
 
-impl Projections {
-    pub(crate) fn new(tests: usize) -> Self {
+impl Portable {
+    fn new(tests: usize) -> Self {
         Self { halves: vec![[0; 2]; tests], folded: vec![Fp::ZERO; tests], groups: 0 }
     }
 
     /// Takes in the next coordinates and their [`ROW_WORDS`] words each of the matrix.
-    pub(crate) fn absorb(&mut self, input: &[Fp], rows: &[u64]) {
+    fn absorb(&mut self, input: &[Fp], rows: &[u64]) {
         let mut table = [[0u64; 2]; 1 << GROUP];
         for (values, rows) in input.chunks(GROUP).zip(rows.chunks(GROUP * ROW_WORDS)) {
             subset_sums(values, &mut table);
@@ -61,7 +101,7 @@ impl Projections {
     }
 
     /// The projections so far, one a row.
-    pub(crate) fn values(&self) -> Vec<Fp> {
+    fn values(&self) -> Vec<Fp> {
         let mut copy = self.clone();
         copy.fold();
         copy.folded
@@ -110,7 +150,7 @@ mod tests {
         ) {
             let mut rows = vec![0; values.len() * ROW_WORDS];
             crate::stream::Stream::new(&[seed; 32], "rows", &[]).fill_words(&mut rows);
-            let mut running = Projections::new(tests);
+            let mut running = Portable::new(tests);
             let cut = (8 * split).min(values.len());
             running.absorb(&values[..cut], &rows[..cut * ROW_WORDS]);
             running.absorb(&values[cut..], &rows[cut * ROW_WORDS..]);
@@ -118,6 +158,30 @@ mod tests {
             for (i, got) in running.values().into_iter().enumerate() {
                 let want: Fp = values.iter().enumerate().map(|(k, &v)| (bit(k, i) - bit(k, i + 128)) * v).sum();
                 prop_assert_eq!(got, want);
+            }
+        }
+
+        #[test]
+        fn lanes_are_the_portable_code(
+            length in 1usize..700, tests in 1usize..=128, seed: u8, split in 0usize..700, shift in 0u32..40,
+        ) {
+            let mut rows = vec![0; length * ROW_WORDS];
+            let mut stream = crate::stream::Stream::new(&[seed; 32], "rows", &[]);
+            stream.fill_words(&mut rows);
+            let full = stream.elements(length);
+            let small: Vec<Fp> = full.iter().map(|v| Fp::from_signed((i128::from(v.signed()) >> 36) >> shift)).collect();
+            let edge = vec![Fp::from_signed(-i128::from(SMALL)); length];
+            let vectors = [&full[..], &small, &edge, &vec![Fp::ZERO - Fp::ONE; length]];
+            let flags = vectors.map(is_small);
+            prop_assert_eq!(flags, [false, true, true, true]);
+            let cut = split.min(length);
+            let mut running = Projections::new(tests, &flags);
+            running.absorb(&vectors.map(|v| &v[..cut]), &rows[..cut * ROW_WORDS]);
+            running.absorb(&vectors.map(|v| &v[cut..]), &rows[cut * ROW_WORDS..]);
+            for (got, vector) in running.values().iter().zip(vectors) {
+                let mut want = Portable::new(tests);
+                want.absorb(vector, &rows);
+                prop_assert_eq!(got, &want.values());
             }
         }
     }

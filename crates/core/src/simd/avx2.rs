@@ -1,3 +1,4 @@
 //! The loops for AVX2: 256-bit vectors of x86-64 processors since 2013.
 
+pub(crate) mod rows;
 pub(super) mod xof;

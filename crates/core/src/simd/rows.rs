@@ -1,0 +1,121 @@
+//! Projections of several vectors on the ternary rows, where the processor has lanes for them.
+
+#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
+pub(crate) use absent::LaneProjections;
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+pub(crate) use lanes::LaneProjections;
+
+/// Largest magnitude of values that count as small: half the work.
+pub(crate) const SMALL: u64 = 1 << 27;
+
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+mod lanes {
+    use crate::field::Fp;
+    use crate::program::ROW_WORDS;
+    use crate::simd::Avx2;
+    use crate::simd::avx2::rows::{COORDINATES, FOLD, Indices, PlaneSums};
+
+    /// Running projections of several vectors on the first rows of the same matrix.
+    #[derive(Clone)]
+    pub(crate) struct LaneProjections {
+        token: Avx2,
+        indices: Indices,
+        sums: Vec<Sums>,
+        folded: Vec<Vec<Fp>>,
+        blocks: usize,
+    }
+
+    #[derive(Clone)]
+    enum Sums {
+        Field(PlaneSums<8>),
+        Small(PlaneSums<4>),
+    }
+
+    impl LaneProjections {
+        /// For one vector an entry of `small`, which says that no value of it exceeds [`SMALL`](super::SMALL);
+        /// `None` on a processor without lanes.
+        pub(crate) fn new(tests: usize, small: &[bool]) -> Option<Self> {
+            let sums = |&small: &bool| if small { Sums::Small(PlaneSums::new()) } else { Sums::Field(PlaneSums::new()) };
+            Some(Self {
+                token: Avx2::detect()?,
+                indices: Indices::new(),
+                sums: small.iter().map(sums).collect(),
+                folded: vec![vec![Fp::ZERO; tests]; small.len()],
+                blocks: 0,
+            })
+        }
+
+        /// Takes in the next coordinates of all vectors and their words of the matrix.
+        pub(crate) fn absorb(&mut self, vectors: &[&[Fp]], rows: &[u64]) {
+            let length = rows.len() / ROW_WORDS;
+            for start in (0..length).step_by(COORDINATES) {
+                let end = length.min(start + COORDINATES);
+                self.indices.fill(self.token, &padded(&rows[start * ROW_WORDS..end * ROW_WORDS], 0));
+                for (sums, vector) in self.sums.iter_mut().zip(vectors) {
+                    let values = zeroize::Zeroizing::new(padded(&vector[start..end], Fp::ZERO));
+                    match sums {
+                        Sums::Field(sums) => sums.absorb(self.token, &values, &self.indices),
+                        Sums::Small(sums) => sums.absorb(self.token, &values, &self.indices),
+                    }
+                }
+                self.blocks += 1;
+                if self.blocks == FOLD {
+                    self.fold();
+                }
+            }
+        }
+
+        fn fold(&mut self) {
+            for (sums, folded) in self.sums.iter_mut().zip(&mut self.folded) {
+                for (row, value) in folded.iter_mut().enumerate() {
+                    *value += Fp::from_signed(match sums {
+                        Sums::Field(sums) => sums.row(row),
+                        Sums::Small(sums) => sums.row(row),
+                    });
+                }
+                match sums {
+                    Sums::Field(sums) => sums.clear(),
+                    Sums::Small(sums) => sums.clear(),
+                }
+            }
+            self.blocks = 0;
+        }
+
+        /// The projections, one a vector and row.
+        pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
+            let mut copy = self.clone();
+            copy.fold();
+            copy.folded
+        }
+    }
+
+    /// A whole block; zeros add nothing to a projection.
+    fn padded<T: Copy, const N: usize>(part: &[T], zero: T) -> [T; N] {
+        let mut block = [zero; N];
+        block[..part.len()].copy_from_slice(part);
+        block
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
+mod absent {
+    use crate::field::Fp;
+
+    /// No processor that this is built for has lanes.
+    #[derive(Clone)]
+    pub(crate) enum LaneProjections {}
+
+    impl LaneProjections {
+        pub(crate) fn new(_tests: usize, _small: &[bool]) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn absorb(&mut self, _vectors: &[&[Fp]], _rows: &[u64]) {
+            match *self {}
+        }
+
+        pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
+            match *self {}
+        }
+    }
+}
