@@ -329,6 +329,33 @@ mod tests {
     }
 
     #[test]
+    fn a_dismissed_seat_writes_no_end_and_what_vanished_leaves_its_contributions_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        let member = SetMember { site: Address::repeat_byte(1), digest: B256::repeat_byte(1) };
+        let nothing = serde_json::Value::Null;
+        let end = ClosedRound { at: 5, forgotten: false, void: true, status: nothing.clone(), set: None, statements: nothing };
+        database.add_contribution(1, 2, &member).unwrap();
+        database.add_seat(1, 2, 7).unwrap();
+        // The end was written before the opening vanished, and again by the seat that does not know it yet.
+        database.set_closed(1, 2, &end).unwrap();
+        database.unseat(1, 2, 9).unwrap();
+        database.set_closed_unless(1, 2, &end, || true).unwrap();
+        assert!(database.closed(1, 2).unwrap().is_none() && database.seats().unwrap().is_empty());
+        assert_eq!(database.vanished().unwrap(), [((1, 2), 9)].into());
+        // Opened again: the contributions are still here.
+        database.add_seat(1, 2, 8).unwrap();
+        assert!(database.vanished().unwrap().is_empty());
+        assert_eq!(database.contributions(1, 2).unwrap(), [member]);
+        // An end that vanished gives the seat back.
+        database.set_closed_unless(1, 2, &end, || false).unwrap();
+        assert!(database.closed(1, 2).unwrap().is_some() && database.seats().unwrap().is_empty());
+        database.reopen(1, 2, 8).unwrap();
+        assert!(database.closed(1, 2).unwrap().is_none());
+        assert_eq!(database.seats().unwrap(), [((1, 2), 8)].into());
+    }
+
+    #[test]
     fn records_are_found_by_round_and_forgotten_by_round() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
