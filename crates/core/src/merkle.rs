@@ -3,6 +3,7 @@
 //! the length alone.
 
 use crate::field::Fp;
+use crate::simd::sha256::{padded, two};
 use alloy_primitives::B256;
 use sha2::{Digest, Sha256};
 
@@ -38,7 +39,7 @@ fn sha256(parts: &[&[u8]]) -> B256 {
     for part in parts {
         hasher.update(part);
     }
-    B256::from_slice(&hasher.finalize())
+    B256::new(hasher.finalize().into())
 }
 
 /// The hash of a leaf's bytes.
@@ -52,7 +53,16 @@ fn parent(left: &B256, right: &B256) -> B256 {
 }
 
 fn level_up(level: &[B256]) -> Vec<B256> {
-    level.chunks(2).map(|pair| if let [left, right] = pair { parent(left, right) } else { pair[0] }).collect()
+    let (fours, rest) = level.as_chunks::<4>();
+    let up = |pair: &[B256]| if let [left, right] = pair { parent(left, right) } else { pair[0] };
+    let mut parents = Vec::with_capacity(level.len().div_ceil(2));
+    for [a, b, c, d] in fours {
+        let message = |left: &B256, right: &B256| padded::<2>(1, &[left.as_slice(), right.as_slice()]);
+        let hashes = two(&[message(a, b), message(c, d)]).map(|both| both.map(B256::new));
+        parents.extend(hashes.unwrap_or_else(|| [parent(a, b), parent(c, d)]));
+    }
+    parents.extend(rest.chunks(2).map(up));
+    parents
 }
 
 /// The top hash of a tree over leaves; `length` counts what the leaves hold (elements of a vector, members of a set).
@@ -73,7 +83,15 @@ fn top(kind: TreeKind, length: u64, tree: Option<&B256>) -> B256 {
 /// The leaf hashes of a vector: 32 big-endian words each, the last one padded with zeros.
 #[must_use]
 pub fn vector_leaves(values: &[Fp]) -> Vec<B256> {
-    values.chunks(LEAF_ELEMENTS).map(|chunk| leaf(&leaf_bytes(chunk))).collect()
+    let mut leaves = Vec::with_capacity(values.len().div_ceil(LEAF_ELEMENTS));
+    for both in values.chunks(2 * LEAF_ELEMENTS) {
+        let (first, second) = both.split_at(both.len().min(LEAF_ELEMENTS));
+        let bytes = [leaf_bytes(first), leaf_bytes(second)];
+        let hashes = two::<5>(&[padded(0, &[&bytes[0]]), padded(0, &[&bytes[1]])]).map(|both| both.map(B256::new));
+        let hashes = hashes.unwrap_or_else(|| bytes.map(|bytes| leaf(&bytes)));
+        leaves.extend(hashes.iter().take(if second.is_empty() { 1 } else { 2 }));
+    }
+    leaves
 }
 
 /// The bytes of one leaf of a vector: 256 bytes.
@@ -151,6 +169,18 @@ mod tests {
                 prop_assert!(!check(length, count, index, leaves[index], &wrong));
                 prop_assert!(!check(length, count, index, leaves[index], &path[1..]));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn vector_roots_are_those_of_single_hashes(count in 1usize..700) {
+            let values: Vec<Fp> = (0..count as u64).map(|i| Fp::reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+            let mut level: Vec<B256> = values.chunks(LEAF_ELEMENTS).map(|chunk| leaf(&leaf_bytes(chunk))).collect();
+            while level.len() > 1 {
+                level = level.chunks(2).map(|pair| if let [left, right] = pair { parent(left, right) } else { pair[0] }).collect();
+            }
+            prop_assert_eq!(vector_root(&values), top(TreeKind::Vector, count as u64, level.first()));
         }
     }
 

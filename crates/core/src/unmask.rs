@@ -1,7 +1,7 @@
 //! Section 6.10: 2t+1 output shares on one polynomial of degree t give the aggregate and all n share roots.
 
-use crate::field::Fp;
-use crate::merkle::vector_root;
+use crate::field::{self, Fp};
+use crate::merkle::{self, vector_root};
 use crate::params::{Committee, lagrange};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
@@ -53,16 +53,60 @@ pub struct NotEnoughAgree {
     pub needed: usize,
 }
 
-/// The value at `target` of the polynomials of degree t through `shares`' first t+1 nodes, element by element.
-fn evaluate(base: &[(usize, &[Fp])], target: usize) -> Vec<Fp> {
-    let points: Vec<usize> = base.iter().map(|(node, _)| *node).collect();
-    let mut out = vec![Fp::ZERO; base.first().map_or(0, |(_, share)| share.len())];
-    for ((_, share), coefficient) in base.iter().zip(lagrange(&points, target)) {
-        for (sum, &value) in out.iter_mut().zip(*share) {
-            *sum += coefficient * value;
-        }
+/// Elements evaluated at a time, in leaves of a vector tree.
+const BLOCK: usize = 32 * merkle::LEAF_ELEMENTS;
+
+/// Polynomials of degree t through the shares of t+1 nodes, element by element.
+struct Base<'a> {
+    nodes: Vec<usize>,
+    shares: Vec<&'a [Fp]>,
+}
+
+impl Base<'_> {
+    /// Hands the values at `target` to `take`, block by block, until it returns false; whether it never did.
+    fn blocks(&self, target: usize, mut take: impl FnMut(core::ops::Range<usize>, &[Fp]) -> bool) -> bool {
+        let length = self.shares.first().map_or(0, |share| share.len());
+        let coefficients = lagrange(&self.nodes, target);
+        let mut buffer = vec![Fp::ZERO; BLOCK.min(length)];
+        (0..length).step_by(BLOCK).all(|start| {
+            let range = start..length.min(start + BLOCK);
+            if let Some(i) = self.nodes.iter().position(|&node| node == target) {
+                return take(range.clone(), &self.shares[i][range]);
+            }
+            let block = &mut buffer[..range.len()];
+            let blocks: Vec<&[Fp]> = self.shares.iter().map(|share| &share[range.clone()]).collect();
+            block.fill(Fp::ZERO);
+            field::add_products(block, &coefficients, &blocks);
+            take(range, block)
+        })
     }
-    out
+
+    /// Whether `share` is what the node `target` has to serve.
+    fn fits(&self, target: usize, share: &[Fp]) -> bool {
+        share.len() == self.shares.first().map_or(0, |share| share.len())
+            && self.blocks(target, |range, block| share[range] == *block)
+    }
+
+    /// The vector root of the node `target`.
+    fn root(&self, target: usize) -> B256 {
+        let (mut leaves, mut length) = (Vec::new(), 0);
+        self.blocks(target, |range, block| {
+            leaves.extend(merkle::vector_leaves(block));
+            length = range.end as u64;
+            true
+        });
+        merkle::root(merkle::TreeKind::Vector, length, leaves)
+    }
+
+    /// The aggregate.
+    fn sum(&self) -> Vec<Fp> {
+        let mut sum = Vec::with_capacity(self.shares.first().map_or(0, |share| share.len()));
+        self.blocks(0, |_, block| {
+            sum.extend_from_slice(block);
+            true
+        });
+        sum
+    }
 }
 
 /// Finds the aggregate among served output shares, of which t may be wrong. All must have the program's output length.
@@ -74,14 +118,17 @@ pub fn unmask(committee: &Committee, served: &BTreeMap<usize, &[Fp]>) -> Result<
     let needed = committee.agreement();
     let mut most = 0;
     for choice in combinations(&nodes, committee.t() + 1) {
-        let base: Vec<(usize, &[Fp])> = choice.iter().filter_map(|node| Some((*node, *served.get(node)?))).collect();
-        let off: Vec<usize> =
-            nodes.iter().copied().filter(|node| !choice.contains(node) && evaluate(&base, *node) != served[node]).collect();
+        let base = Base { shares: choice.iter().filter_map(|node| served.get(node).copied()).collect(), nodes: choice };
+        if base.shares.iter().any(|share| share.len() != base.shares[0].len()) {
+            continue;
+        }
+        let others = served.iter().filter(|(node, _)| !base.nodes.contains(node));
+        let off: Vec<usize> = others.filter(|(node, share)| !base.fits(**node, share)).map(|(node, _)| *node).collect();
         let agreeing = nodes.len() - off.len();
         most = most.max(agreeing);
         if agreeing >= needed {
-            let share_roots = (1..=committee.n()).map(|node| vector_root(&evaluate(&base, node))).collect();
-            return Ok(Aggregate { values: evaluate(&base, 0), share_roots, liars: off });
+            let share_roots = (1..=committee.n()).map(|node| base.root(node)).collect();
+            return Ok(Aggregate { values: base.sum(), share_roots, liars: off });
         }
     }
     Err(NotEnoughAgree { served: nodes.len(), agreeing: most, needed })
