@@ -4,7 +4,7 @@
 //! the same chaining value, and differ in the counter alone, so that a processor computes one block a lane. The
 //! `blake3` crate does so with AVX-512 only and else computes block after block, at a quarter of AVX2's speed.
 
-use super::{Avx2, Avx512};
+use super::Avx512;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Words of 64 bits in one output block.
@@ -76,7 +76,7 @@ impl Root {
     /// Output blocks number `counter` and up, as little-endian words.
     pub(crate) fn blocks(&self, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
         #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-        if let Some(token) = Avx2::detect() {
+        if let Some(token) = super::Avx2::detect() {
             return super::avx2::xof::blocks(token, self, counter, out);
         }
         self.blocks_portable(counter, out);
@@ -108,6 +108,7 @@ impl Root {
     }
 
     /// The four words that start the lower half of the state before the counter.
+    #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
     pub(super) const fn constants() -> [u32; 4] {
         [IV[0], IV[1], IV[2], IV[3]]
     }
