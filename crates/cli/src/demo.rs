@@ -19,9 +19,11 @@ use consilium_training::dataset::DataSet;
 use consilium_training::fedavg::Options;
 use consilium_training::model::Shape;
 use consilium_training::partition;
-use folder::Folder;
+pub(crate) use folder::{Folder, bytes_needed};
+pub(crate) use hospitals::sites;
 use plan::Plan;
 use report::Report;
+pub(crate) use setup::{Stage, prepare, start_nodes};
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,10 +38,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         partition::split(&data.train, arguments.sites as usize, arguments.alpha, arguments.seed).map_err(Failure::usage)?;
     let shape = Shape::new(data.features, arguments.hidden, data.classes).map_err(Failure::usage)?;
     introduce(&arguments, &data, shape);
-    let folder = Folder::new(arguments.dir.clone(), folder::bytes_needed(&arguments, shape.parameters()))?;
+    let folder = Folder::new(arguments.dir.clone(), bytes_needed(&arguments, shape.parameters()))?;
 
-    let mut stage = setup::prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius).await?;
-    setup::start_nodes(&mut stage).await?;
+    let mut stage = prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius).await?;
+    start_nodes(&mut stage).await?;
     let plan = Plan::new(&arguments, &stage.committee);
     println!(
         "chain {} with both contracts, study {}, {} nodes running, logs in {}\n",
@@ -104,7 +106,7 @@ fn introduce(arguments: &Arguments, data: &DataSet, shape: Shape) {
     );
 }
 
-async fn serve(stage: &setup::Stage, folder: &Path) {
+async fn serve(stage: &Stage, folder: &Path) {
     println!(
         "\nstill running, Ctrl-C ends it:\n  chain   {}\n  files   {} (addresses.json, auditor.json)",
         stage.rpc,

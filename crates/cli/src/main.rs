@@ -1,5 +1,6 @@
 //! The `consilium` binary: one file a command under [`commands`], and the demo.
 
+mod bench;
 mod commands;
 mod demo;
 mod failure;
@@ -44,6 +45,8 @@ enum Command {
     Result(commands::result::Arguments),
     /// Audit a study from the chain and the nodes.
     Audit(commands::audit::Arguments),
+    /// Measure this machine: proving, verifying, releasing, unmasking, closing a round.
+    Bench(commands::bench::Arguments),
     /// Check a folder of known answers.
     Vectors(commands::vectors::Arguments),
 }
@@ -68,7 +71,7 @@ impl Command {
     /// Whether a failure is to be printed as JSON, too.
     fn wants_json(&self) -> bool {
         match self {
-            Self::Demo(_) => false,
+            Self::Demo(_) | Self::Bench(_) => false,
             Self::Node(arguments) => arguments.json,
             Self::Chain(arguments) => arguments.json,
             Self::Keys(arguments) => arguments.json,
@@ -93,6 +96,7 @@ async fn run(command: Command) -> Result<(), failure::Failure> {
         Command::Contribute(arguments) => commands::contribute::run(arguments).await,
         Command::Result(arguments) => commands::result::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
+        Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Vectors(arguments) => commands::vectors::run(&arguments),
     }
 }

@@ -54,6 +54,15 @@ pub(crate) struct Arguments {
     pub(crate) dir: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// Rounds of this many hospitals and nodes on the embedded chain, with nothing special about them.
+    pub(crate) fn bare(sites: u32, nodes: u32, threshold: u32, rounds: u32) -> Self {
+        let (seed, alpha, hidden) = (1, 0.5, 32);
+        let (data, rpc, key, json, dir) = (None, None, None, None, None);
+        Self { sites, nodes, threshold, rounds, seed, alpha, hidden, data, rpc, key, json, serve: false, honest: true, dir }
+    }
+}
+
 /// Products of small matrices: threads inside one of them cost more than they give, and without this the library that
 /// trains counts the machine's cores anew for each.
 const ONE_THREAD: (&str, &str) = ("RAYON_NUM_THREADS", "1");

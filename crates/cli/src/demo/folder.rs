@@ -5,14 +5,14 @@ use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 
 /// The demo's folder; a temporary one is removed at the end.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     temporary: bool,
 }
 
 impl Folder {
     /// The given folder, or a temporary one for about this many bytes.
-    pub(super) fn new(given: Option<PathBuf>, bytes: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(given: Option<PathBuf>, bytes: u64) -> Result<Self, Failure> {
         let temporary = given.is_none();
         let path = given.unwrap_or_else(|| base(bytes).join(format!("consilium-demo-{}", std::process::id())));
         std::fs::create_dir_all(&path).map_err(|error| Failure::failed(format!("cannot create {}: {error}", path.display())))?;
@@ -22,7 +22,7 @@ impl Folder {
         Ok(Self { path: path.canonicalize()?, temporary })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -36,7 +36,7 @@ impl Drop for Folder {
 }
 
 /// What all nodes' copies of all masked vectors take, which is most of what the demo writes, and half as much again.
-pub(super) fn bytes_needed(arguments: &Arguments, dimension: usize) -> u64 {
+pub(crate) fn bytes_needed(arguments: &Arguments, dimension: usize) -> u64 {
     let contributions = u64::from(arguments.sites) * u64::from(arguments.rounds) * u64::from(arguments.nodes);
     contributions.saturating_mul(8 * dimension as u64 + 40_000).saturating_mul(3) / 2
 }

@@ -15,20 +15,27 @@ pub(super) struct Hospital {
     pub(super) samples: Samples,
 }
 
+/// Every hospital with its samples.
+pub(super) async fn admit(stage: &Stage, samples: &[Samples], dir: &Path) -> Result<Vec<Hospital>, Failure> {
+    let sites = sites(stage, dir).await?;
+    let all = (0..).zip(sites).zip(samples);
+    Ok(all.map(|((number, site), samples)| Hospital { number, site, samples: samples.clone() }).collect())
+}
+
 /// Gives every hospital its configuration: the nodes' URLs, and the committee's fingerprint, which a real hospital gets
 /// from people and not from the chain.
-pub(super) async fn admit(stage: &Stage, samples: &[Samples], dir: &Path) -> Result<Vec<Hospital>, Failure> {
+pub(crate) async fn sites(stage: &Stage, dir: &Path) -> Result<Vec<Site>, Failure> {
     let study = stage.ledger.study(stage.study).await?;
     let fingerprint = study.committee().map(consilium_core::params::CommitteeMembers::hash);
     let pins = StudyPins { committees: fingerprint.into_iter().collect(), genesis: None };
     let endpoints = Endpoints::new(vec![stage.ledger.clone()])?;
-    let mut hospitals = Vec::new();
-    for (number, (keys, samples)) in (0..).zip(stage.sites.iter().zip(samples)) {
+    let mut sites = Vec::new();
+    for (i, keys) in stage.sites.iter().enumerate() {
         let config = SiteConfig {
             rpc: vec![stage.rpc.clone()],
             addresses: *stage.ledger.addresses(),
             nodes: stage.urls(),
-            data: dir.join(format!("sites/{}", number + 1)),
+            data: dir.join(format!("sites/{}", i + 1)),
             policy: SitePolicy {
                 minimum_cohort: 2,
                 operators: BTreeSet::new(),
@@ -38,10 +45,9 @@ pub(super) async fn admit(stage: &Stage, samples: &[Samples], dir: &Path) -> Res
             },
             timeouts: Timeouts::default(),
         };
-        // What a node answers while it is busy, killed or behind is tried elsewhere; the demo tells of results only.
+        // What a node answers while it is busy, killed or behind is tried elsewhere; only results are told.
         let quiet = std::sync::Arc::new(|event| tracing::debug!(?event));
-        let site = Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?.with_observer(quiet);
-        hospitals.push(Hospital { number, site, samples: samples.clone() });
+        sites.push(Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?.with_observer(quiet));
     }
-    Ok(hospitals)
+    Ok(sites)
 }

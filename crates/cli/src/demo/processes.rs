@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// One node, running or not.
-pub(super) struct NodeProcess {
+pub(crate) struct NodeProcess {
     /// 1..=n.
     pub(super) number: usize,
     pub(super) address: Address,

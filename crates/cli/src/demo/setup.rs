@@ -24,29 +24,29 @@ const SCALE_BITS: u64 = 25;
 const WEIGHT_BITS: u64 = 8;
 
 /// The stage on which the rounds are played.
-pub(super) struct Stage {
-    pub(super) ledger: Ledger,
-    pub(super) rpc: String,
-    pub(super) sponsor: Wallet,
-    pub(super) auditor: SecretKey,
-    pub(super) study: u64,
-    pub(super) program: WeightedMean,
-    pub(super) committee: Committee,
-    pub(super) nodes: Vec<NodeProcess>,
-    pub(super) sites: Vec<SiteKeys>,
-    pub(super) client: reqwest::Client,
+pub(crate) struct Stage {
+    pub(crate) ledger: Ledger,
+    pub(crate) rpc: String,
+    pub(crate) sponsor: Wallet,
+    pub(crate) auditor: SecretKey,
+    pub(crate) study: u64,
+    pub(crate) program: WeightedMean,
+    pub(crate) committee: Committee,
+    pub(crate) nodes: Vec<NodeProcess>,
+    pub(crate) sites: Vec<SiteKeys>,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Stage {
     /// Base URLs of the committee.
-    pub(super) fn urls(&self) -> BTreeMap<Address, String> {
+    pub(crate) fn urls(&self) -> BTreeMap<Address, String> {
         self.nodes.iter().map(|node| (node.address, node.url.clone())).collect()
     }
 }
 
 impl Stage {
     /// What a transaction used.
-    pub(super) async fn gas_of(&self, transaction: B256) -> Result<u64, Failure> {
+    pub(crate) async fn gas_of(&self, transaction: B256) -> Result<u64, Failure> {
         let receipt = self.ledger.provider().get_transaction_receipt(transaction).await.map_err(Failure::unreachable)?;
         Ok(receipt.map_or(0, |receipt| receipt.gas_used))
     }
@@ -57,7 +57,7 @@ fn tenth() -> U256 {
     U256::from(10).pow(U256::from(17))
 }
 
-pub(super) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, clip: f64) -> Result<Stage, Failure> {
+pub(crate) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, clip: f64) -> Result<Stage, Failure> {
     let committee = Committee::new(options.nodes as usize, options.threshold as usize).map_err(Failure::usage)?;
     let program = WeightedMean::new(dimension as u64, SCALE_BITS, WEIGHT_BITS, WeightedMean::PRODUCTION_TESTS, clip)
         .map_err(Failure::usage)?;
@@ -127,7 +127,7 @@ async fn register(ledger: &Ledger, sponsor: &Wallet, nodes: &[NodeKeys]) -> Resu
 }
 
 /// Writes the nodes' configurations, starts them and waits until all answer.
-pub(super) async fn start_nodes(stage: &mut Stage) -> Result<(), Failure> {
+pub(crate) async fn start_nodes(stage: &mut Stage) -> Result<(), Failure> {
     let urls = stage.urls();
     let progress = bar(stage.nodes.len() as u64, "starting nodes");
     for node in &mut stage.nodes {

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(unreachable_pub, reason = "a test binary has no public interface")]
 
+mod bench;
 mod demo;
 mod errors;
 mod machines;

@@ -1,0 +1,138 @@
+//! Measurements on the user's own machine: the steps of [`stages`] on one core, and whole rounds in [`close`], each
+//! with the machine's own limit from the same run.
+
+mod close;
+mod stages;
+
+use crate::commands::bench::Arguments;
+use crate::failure::Failure;
+use consilium_core::params::Committee;
+use serde::Serialize;
+use std::time::Instant;
+
+/// What is printed and written.
+#[derive(Debug, Serialize)]
+struct Report {
+    machine: String,
+    features: Vec<&'static str>,
+    rows: Vec<Row>,
+}
+
+/// One step at one size.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    d: u64,
+    n: u32,
+    t: u32,
+    /// Half of the runs took at most this long.
+    median_ms: f64,
+    /// From the first to the third quartile.
+    spread_ms: f64,
+    /// What the machine needs for the step's unavoidable work alone.
+    floor_ms: f64,
+    ratio: f64,
+}
+
+impl Row {
+    fn new(name: &'static str, d: u64, committee: &Committee, times: Times, floor_ms: f64) -> Self {
+        let (median_ms, spread_ms) = (times.median(), times.spread());
+        let (n, t) = (committee.n() as u32, committee.t() as u32);
+        Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms }
+    }
+
+    fn line(&self) -> String {
+        let speed = 8.0 * self.d as f64 / self.median_ms / 1e6;
+        format!(
+            "{:8} {:>11} {:>3} {:>2} {:>11.3} {:>9.3} {:>8.2} {:>10.3} {:>7.2}",
+            self.name, self.d, self.n, self.t, self.median_ms, self.spread_ms, speed, self.floor_ms, self.ratio
+        )
+    }
+}
+
+/// Milliseconds of some runs, sorted.
+struct Times(Vec<f64>);
+
+impl Times {
+    fn of(repeat: u32, mut work: impl FnMut()) -> Self {
+        work();
+        let run = |_| {
+            let started = Instant::now();
+            work();
+            started.elapsed().as_secs_f64() * 1e3
+        };
+        Self::new((0..repeat).map(run).collect())
+    }
+
+    fn new(mut all: Vec<f64>) -> Self {
+        all.sort_by(f64::total_cmp);
+        Self(all)
+    }
+
+    fn quantile(&self, part: f64) -> f64 {
+        self.0[((self.0.len() - 1) as f64 * part).round() as usize]
+    }
+
+    fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    fn spread(&self) -> f64 {
+        self.quantile(0.75) - self.quantile(0.25)
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let committee = Committee::new(arguments.nodes as usize, arguments.threshold as usize).map_err(Failure::usage)?;
+    let mut report = Report { machine: machine(), features: features(), rows: Vec::new() };
+    println!("{}; {}", report.machine, report.features.join(" "));
+    println!("one core for prove, verify, release and unmask; all of them for close");
+    println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio");
+    let show = |report: &mut Report, row: Row| {
+        println!("{}", row.line());
+        report.rows.push(row);
+    };
+    for &d in &arguments.dimension {
+        for row in stages::rows(&committee, d, arguments.repeat)? {
+            show(&mut report, row);
+        }
+    }
+    if arguments.close_sites > 0 {
+        let row = close::row(&arguments, &committee).await?;
+        show(&mut report, row);
+    }
+    println!("{}", EXPLAINED);
+    if let Some(file) = &arguments.json {
+        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
+        std::fs::write(file, text + "\n")
+            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))?;
+    }
+    Ok(())
+}
+
+const EXPLAINED: &str = "\
+GB/s: the vector's 8d bytes over the median
+floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
+they read and write at the speed of copying; close, one release and one unmask";
+
+fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} ({}), {cores} cores", name.unwrap_or_else(|| "unknown processor".to_owned()), std::env::consts::ARCH)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    let known = [
+        ("sha", std::is_x86_feature_detected!("sha")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+    ];
+    known.into_iter().filter(|(_, here)| *here).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    vec!["portable"]
+}
