@@ -18,9 +18,9 @@
 //! jurisdictions = ["DE", "FR"]          # optional
 //!
 //! [studies.1]
-//! # obtained out of band, from people, never from the chain:
+//! ## obtained out of band, from people, never from the chain:
 //! committees = ["0x2222222222222222222222222222222222222222222222222222222222222222"]
-//! # genesis = "0x.."                    # digest of the first model; else that of the study's first round
+//! ## genesis = "0x.."                    # digest of the first model; else that of the study's first round
 //!
 //! [timeouts]                            # seconds
 //! deliver = 120
