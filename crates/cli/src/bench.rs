@@ -35,7 +35,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(name: &'static str, d: u64, committee: &Committee, times: Times, floor_ms: f64) -> Self {
+    fn new(name: &'static str, d: u64, committee: &Committee, times: &Times, floor_ms: f64) -> Self {
         let (median_ms, spread_ms) = (times.median(), times.spread());
         let (n, t) = (committee.n() as u32, committee.t() as u32);
         Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms }
@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let row = close::row(&arguments, &committee).await?;
         show(&mut report, row);
     }
-    println!("{}", EXPLAINED);
+    println!("{EXPLAINED}");
     if let Some(file) = &arguments.json {
         let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
         std::fs::write(file, text + "\n")

@@ -24,7 +24,7 @@ const PATIENCE: u64 = 3_600;
 pub(super) async fn row(arguments: &Arguments, committee: &Committee) -> Result<Row, Failure> {
     let d = arguments.close_dimension;
     let floor = stages::rows(committee, d, arguments.repeat)?.iter().skip(2).map(|row| row.median_ms).sum();
-    Ok(Row::new("close", d, committee, Times::new(rounds(arguments, d as usize).await?), floor))
+    Ok(Row::new("close", d, committee, &Times::new(rounds(arguments, d as usize).await?), floor))
 }
 
 async fn rounds(arguments: &Arguments, d: usize) -> Result<Vec<f64>, Failure> {

@@ -102,9 +102,9 @@ pub(super) fn rows(committee: &Committee, d: u64, repeat: u32) -> Result<Vec<Row
 
     let seeds_of_one = committee.seeds_of(1).count();
     Ok(vec![
-        Row::new("prove", d, committee, proving, expanded(committee.excluded().len())),
-        Row::new("verify", d, committee, verifying, expanded(seeds_of_one)),
-        Row::new("release", d, committee, releasing, vector * limits.copy),
-        Row::new("unmask", d, committee, unmasking, (2 * committee.t() + 2) as f64 * vector * limits.copy),
+        Row::new("prove", d, committee, &proving, expanded(committee.excluded().len())),
+        Row::new("verify", d, committee, &verifying, expanded(seeds_of_one)),
+        Row::new("release", d, committee, &releasing, vector * limits.copy),
+        Row::new("unmask", d, committee, &unmasking, (2 * committee.t() + 2) as f64 * vector * limits.copy),
     ])
 }
