@@ -1,147 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "./interfaces/IConsilium.sol";
+import {Studies} from "./Studies.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {IStudyToken} from "./interfaces/IStudyToken.sol";
+import {ITreasury} from "./interfaces/ITreasury.sol";
+import {Archive} from "./libraries/Archive.sol";
 import {Committees} from "./libraries/Committees.sol";
 import {Statements} from "./libraries/Statements.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @title Studies, their committees and their rounds
 /// @dev The committee runs no consensus: what must be unique is a transaction here. Nothing loops over sites, and no
-/// contribution takes storage.
-contract Consilium is IConsilium, EIP712 {
+/// contribution takes storage. The rounds of a study take turns in its ring of slots; a round whose slot is used again
+/// leaves, if it was settled, one leaf in the study's archive.
+contract Consilium is Studies {
+    using Archive for Archive.Log;
     using Committees for Committees.Stored;
     using SafeCast for uint256;
 
-    uint8 private constant KIND_SUM = 1;
-    uint256 private constant MAX_NAME = 32;
-    uint256 private constant MAX_PARAMETERS = 256;
-
-    struct StoredStudy {
-        address sponsor;
-        uint32 epoch;
-        uint32 rounds;
-        // The newest certified round before the newest round, whose own state tells the rest: `certify` need not write.
-        uint32 lastCertifiedRound;
-        uint32 minimumCohort;
-        uint8 kind;
-        string finality;
-        bytes32 sitesRoot;
-        bytes32 termsHash;
-    }
-
-    // The first eight members share a slot.
-    struct StoredRound {
-        State state;
-        uint32 epoch;
-        uint32 minimumCohort;
-        uint40 deadline;
-        uint40 settleBy;
-        uint32 size;
-        uint32 voters;
-        uint32 signers;
-        bytes32 subject;
-        bytes32 frozen;
-        bytes32 setRoot;
-        bytes32 settlement;
-    }
-
-    /// @inheritdoc IConsilium
-    INodeRegistry public immutable registry;
-    /// @inheritdoc IConsilium
-    uint64 public studies;
-    /// @inheritdoc IConsilium
-    mapping(uint64 study => mapping(address account => bool)) public isAuditor;
-
-    mapping(uint64 study => StoredStudy) private _studies;
-    mapping(uint64 study => mapping(uint64 epoch => Committees.Stored)) private _committees;
-    mapping(uint64 study => mapping(uint64 round => StoredRound)) private _rounds;
-
-    /// @param registry_ The registry of nodes, which must have this contract as its court.
-    constructor(INodeRegistry registry_) EIP712("Consilium", "1") {
-        require(block.chainid <= type(uint64).max, ChainIdTooLarge(block.chainid));
-        require(registry_.court() == address(this), NotCourtOf(address(registry_)));
-        registry = registry_;
-    }
-
-    // ------------------------------------------------------------------------------------------------ studies
-
-    /// @inheritdoc IConsilium
-    function createStudy(StudyTerms calldata terms, address[] calldata nodes, address[] calldata sites)
-        external
-        returns (uint64 study)
-    {
-        require(terms.kind == KIND_SUM, UnknownKind(terms.kind));
-        require(_isWithin(bytes(terms.program).length, MAX_NAME), InvalidProgram());
-        require(_isWithin(terms.parameters.length, MAX_PARAMETERS), InvalidParameters());
-
-        study = ++studies;
-        StoredStudy storage stored = _studies[study];
-        stored.sponsor = msg.sender;
-        stored.kind = terms.kind;
-        stored.termsHash = keccak256(abi.encode(terms.kind, terms.program, terms.parameters));
-        emit StudyCreated(study, msg.sender, terms);
-        _setPolicy(stored, terms.minimumCohort, terms.finality);
-        _formCommittee(study, terms.threshold, nodes);
-        _setSites(study, terms.sitesRoot, sites);
-    }
-
-    /// @inheritdoc IConsilium
-    function setCommittee(uint64 study, uint8 threshold, address[] calldata nodes) external {
-        StoredStudy storage stored = _sponsored(study);
-        uint64 newest = stored.rounds;
-        require(!_isInProgress(stateOf(study, newest)), RoundInProgress(study, newest));
-
-        registry.discharge(_committees[study][stored.epoch].members());
-        _formCommittee(study, threshold, nodes);
-    }
-
-    /// @inheritdoc IConsilium
-    function setSites(uint64 study, bytes32 sitesRoot, address[] calldata sites) external {
-        _sponsored(study);
-        _setSites(study, sitesRoot, sites);
-    }
-
-    /// @inheritdoc IConsilium
-    function setPolicy(uint64 study, uint32 minimumCohort, string calldata finality) external {
-        _setPolicy(_sponsored(study), minimumCohort, finality);
-        emit PolicySet(study, minimumCohort, finality);
-    }
-
-    /// @inheritdoc IConsilium
-    function setAuditor(uint64 study, address auditor, bool allowed) external {
-        _sponsored(study);
-        isAuditor[study][auditor] = allowed;
-        emit AuditorSet(study, auditor, allowed);
-    }
+    /// @param registry_ The registry of nodes, deployed for this contract, as the other two.
+    /// @param disputeTime_ Seconds by which stake outlasts every challenge window.
+    constructor(INodeRegistry registry_, IStudyToken token_, ITreasury treasury_, uint64 disputeTime_)
+        Studies(registry_, token_, treasury_, disputeTime_)
+    {}
 
     // ------------------------------------------------------------------------------------------------ rounds
 
-    /// @inheritdoc IConsilium
     function openRound(uint64 study, bytes32 subject, uint64 deadline, uint64 settleBy)
         external
         returns (uint64 round)
     {
         StoredStudy storage stored = _sponsored(study);
         require(subject != 0, InvalidSubject());
+        require(!stored.vacant, CommitteeVacant(study));
         require(
-            block.timestamp < deadline && deadline < settleBy && settleBy <= type(uint40).max,
+            block.timestamp < deadline && deadline < settleBy && settleBy <= type(uint40).max
+                && uint256(settleBy) + stored.challengeWindow + disputeTime <= block.timestamp + _unbondingDelay,
             InvalidDeadlines(deadline, settleBy)
         );
         uint64 lastCertified = _closeNewest(study, stored);
         require(
-            lastCertified == 0 || _rounds[study][lastCertified].subject != subject, SubjectCertified(study, subject)
+            lastCertified == 0 || _subjectOf(study, stored, lastCertified) != subject, SubjectCertified(study, subject)
         );
 
         round = stored.rounds + 1;
+        _clearSlot(study, stored, round, lastCertified);
+        uint96 budget = _rewards[study][stored.rewards].budget;
+        uint128 free = stored.free;
+        require(budget <= free, FundsMissing(study, free, budget));
+        stored.free = free - budget;
         stored.rounds = uint256(round).toUint32();
         stored.lastCertifiedRound = uint256(lastCertified).toUint32();
         _freeze(study, round, stored, subject, deadline, settleBy);
     }
 
-    /// @inheritdoc IConsilium
     function certify(
         uint64 study,
         uint64 round,
@@ -150,21 +63,19 @@ contract Consilium is IConsilium, EIP712 {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        _requireState(study, round, State.Open);
-        StoredRound storage stored = _rounds[study][round];
+        StoredRound storage stored = _requireState(study, round, State.Open);
         require(size >= stored.minimumCohort, CohortTooSmall(size, stored.minimumCohort));
         require(setRoot != 0, InvalidSetRoot());
         bytes32 digest = _hashTypedDataV4(Statements.vote(study, round, setRoot, size));
         _committees[study][stored.epoch].requireQuorum(digest, signers, signatures);
 
         stored.state = State.Certified;
-        stored.size = size;
+        stored.size = uint256(size).toUint24();
         stored.voters = signers.toUint32();
         stored.setRoot = setRoot;
         emit RoundCertified(study, round, setRoot, size, signers);
     }
 
-    /// @inheritdoc IConsilium
     function settle(
         uint64 study,
         uint64 round,
@@ -174,8 +85,7 @@ contract Consilium is IConsilium, EIP712 {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        _requireState(study, round, State.Certified);
-        StoredRound storage stored = _rounds[study][round];
+        StoredRound storage stored = _requireState(study, round, State.Certified);
         Committees.Stored storage committee = _committees[study][stored.epoch];
         require(shareRoots.length == committee.count, ShareRootCount(shareRoots.length, committee.count));
         bytes32 setRoot = stored.setRoot;
@@ -184,155 +94,170 @@ contract Consilium is IConsilium, EIP712 {
         committee.requireQuorum(_hashTypedDataV4(settlement), signers, signatures);
 
         stored.state = State.Settled;
+        stored.settledBefore = (uint256(stored.deadline) + stored.settleWithin - block.timestamp).toUint32();
         stored.signers = signers.toUint32();
         stored.settlement = settlement;
         emit RoundSettled(study, round, setRoot, shareRoots, aggregateRoot, rewardRoot, signers);
+
+        // The slot that the next round will use: archived here, where there is gas to spare, and not at its opening.
+        StoredStudy storage owner = _studies[study];
+        uint256 next = uint256(round) + 1;
+        if (next > owner.ring) _archiveIfDue(study, uint64(next - owner.ring), owner.challengeWindow);
     }
 
-    /// @inheritdoc IConsilium
     function voidRound(uint64 study, uint64 round) external {
         _requireState(study, round, State.Void);
         require(_recordLapse(study, round), WrongState(study, round, State.Void));
     }
 
-    /// @inheritdoc IConsilium
     function abandonRound(uint64 study, uint64 round) external {
         _requireState(study, round, State.Abandoned);
         require(_recordLapse(study, round), WrongState(study, round, State.Abandoned));
     }
 
+    function defraud(uint64 study, uint64 round) external returns (bool inTime) {
+        _onlyFrom(address(registry));
+        StoredRound storage stored = _requireState(study, round, State.Settled);
+        if (block.timestamp >= _challengeEnds(stored, _studies[study].challengeWindow)) return false;
+        stored.state = State.Fraudulent;
+        // No output share is wrong because it differs from a wrong settlement.
+        stored.settlement = 0;
+        _studies[study].free += _rewards[study][stored.rewards].budget;
+        emit RoundFraudulent(study, round);
+        return true;
+    }
+
     // ------------------------------------------------------------------------------------------------ views
 
-    /// @inheritdoc IConsilium
-    function stateOf(uint64 study, uint64 round) public view returns (State) {
-        StoredRound storage stored = _rounds[study][round];
+    function stateOf(uint64 study, uint64 round) public view override returns (State) {
+        if (!_onRecord(study, round)) return State.None;
+        StoredRound storage stored = _slot(study, round);
         State state = stored.state;
         if (state == State.Open && block.timestamp >= stored.deadline) return State.Void;
-        if (state == State.Certified && block.timestamp >= stored.settleBy) return State.Abandoned;
+        if (state == State.Certified && block.timestamp >= uint256(stored.deadline) + stored.settleWithin) {
+            return State.Abandoned;
+        }
         return state;
     }
 
-    /// @inheritdoc IConsilium
-    function roundOf(uint64 study, uint64 round) external view returns (Round memory) {
-        StoredRound storage stored = _rounds[study][round];
-        return Round({
-            state: stored.state,
-            epoch: stored.epoch,
-            minimumCohort: stored.minimumCohort,
-            deadline: stored.deadline,
-            settleBy: stored.settleBy,
-            subject: stored.subject,
-            frozen: stored.frozen,
-            setRoot: stored.setRoot,
-            size: stored.size,
-            voters: stored.voters,
-            signers: stored.signers,
-            settlement: stored.settlement
-        });
+    function roundOf(uint64 study, uint64 round) external view returns (Round memory told) {
+        if (!_onRecord(study, round)) return told;
+        StoredRound storage stored = _slot(study, round);
+        told.state = stored.state;
+        told.epoch = stored.epoch;
+        told.minimumCohort = stored.minimumCohort;
+        told.deadline = stored.deadline;
+        told.settleBy = uint64(stored.deadline) + stored.settleWithin;
+        told.subject = stored.subject;
+        told.frozen = stored.frozen;
+        told.rewards = stored.rewards;
+        // What follows is left over from the slot's previous round until it is written.
+        if (stored.state < State.Certified) return told;
+        told.setRoot = stored.setRoot;
+        told.size = stored.size;
+        told.voters = stored.voters;
+        if (stored.state != State.Settled && stored.state != State.Fraudulent) return told;
+        told.signers = stored.signers;
+        told.settlement = stored.settlement;
+        told.challengeEnds = uint64(_challengeEnds(stored, _studies[study].challengeWindow));
     }
 
-    /// @inheritdoc IConsilium
     function studyOf(uint64 study) external view returns (Study memory) {
         StoredStudy storage stored = _studies[study];
         uint64 lastCertified = _lastCertified(study, stored);
+        Rewards storage rewards = _rewards[study][stored.rewards];
         return Study({
             sponsor: stored.sponsor,
             kind: stored.kind,
             epoch: stored.epoch,
             rounds: stored.rounds,
             lastCertifiedRound: lastCertified,
-            lastCertifiedSubject: _rounds[study][lastCertified].subject,
+            lastCertifiedSubject: lastCertified == 0 ? bytes32(0) : _subjectOf(study, stored, lastCertified),
             minimumCohort: stored.minimumCohort,
             finality: stored.finality,
             sitesRoot: stored.sitesRoot,
-            termsHash: stored.termsHash
+            termsHash: stored.termsHash,
+            ring: stored.ring,
+            challengeWindow: stored.challengeWindow,
+            vacant: stored.vacant,
+            free: stored.free + _archive[study].dust,
+            budget: rewards.budget,
+            nodeShare: rewards.nodeShare,
+            archived: _archive[study].count
         });
     }
 
-    /// @inheritdoc IConsilium
-    function committeeOf(uint64 study, uint64 epoch) external view returns (Committee memory) {
-        Committees.Stored storage stored = _committees[study][epoch];
-        return Committee({threshold: stored.threshold, nodes: stored.members()});
+    function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool) {
+        // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
+        // no statement hashes to zero.
+        return settlement != 0 && _slot(study, round).settlement == settlement;
     }
 
-    // ------------------------------------------------------------------------------------------------ digests
-
-    /// @inheritdoc IConsilium
-    function domainSeparator() external view returns (bytes32) {
-        return _domainSeparatorV4();
+    function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
+        if (!_onRecord(study, round)) return address(0);
+        return _committees[study][_slot(study, round).epoch].member(index);
     }
 
-    /// @inheritdoc IConsilium
-    function contributionDigest(uint64 study, uint64 round, address site, bytes32 digest, bytes32 boxes)
+    function setRootOf(uint64 study, uint64 round) public view returns (bytes32) {
+        if (!_onRecord(study, round)) return 0;
+        StoredRound storage stored = _slot(study, round);
+        return stored.state >= State.Certified ? stored.setRoot : bytes32(0);
+    }
+
+    function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size) {
+        (actual, setRoot) = (round, setRootOf(study, round));
+        if (setRoot == 0) {
+            actual = _lastCertified(study, _studies[study]);
+            setRoot = setRootOf(study, actual);
+        }
+        if (setRoot != 0) size = _slot(study, actual).size;
+    }
+
+    function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
+        uint16 version;
+        if (_onRecord(study, proof.round)) {
+            StoredRound storage stored = _slot(study, proof.round);
+            require(
+                stored.settlement == proof.settlement && stored.size == proof.sites
+                    && Committees.ones(stored.voters) == proof.nodes
+                    && _isFinal(stored, _studies[study].challengeWindow),
+                NotFinal(study, proof.round)
+            );
+            version = stored.rewards;
+        } else {
+            version = proof.rewards;
+            bytes32 leaf =
+                Archive.leaf(study, proof.round, proof.settlement, proof.sites, proof.nodes, version);
+            require(_archive[study].contains(proof.position, leaf, proof.path), NotFinal(study, proof.round));
+        }
+        return _pay(_rewards[study][version], proof.sites, proof.nodes);
+    }
+
+    function unitsOf(uint64 study)
         external
         view
-        returns (bytes32)
+        returns (uint256 siteUnits, uint256 nodeUnits, uint64 through, uint16 nodeShare)
     {
-        return _hashTypedDataV4(Statements.contribution(study, round, site, digest, boxes));
-    }
-
-    /// @inheritdoc IConsilium
-    function receiptDigest(uint64 study, uint64 round, address site, bytes32 digest) external view returns (bytes32) {
-        return _hashTypedDataV4(Statements.receipt(study, round, site, digest));
-    }
-
-    /// @inheritdoc IConsilium
-    function voteDigest(uint64 study, uint64 round, bytes32 setRoot, uint32 size) external view returns (bytes32) {
-        return _hashTypedDataV4(Statements.vote(study, round, setRoot, size));
-    }
-
-    /// @inheritdoc IConsilium
-    function finalDigest(uint64 study, bytes32 subject, uint64 round, bytes32 setRoot) external view returns (bytes32) {
-        return _hashTypedDataV4(Statements.finality(study, subject, round, setRoot));
-    }
-
-    /// @inheritdoc IConsilium
-    function shareRootDigest(uint64 study, uint64 round, bytes32 setRoot, uint8 index, bytes32 root)
-        external
-        view
-        returns (bytes32)
-    {
-        return _hashTypedDataV4(Statements.shareRoot(study, round, setRoot, index, root));
-    }
-
-    /// @inheritdoc IConsilium
-    function settlementDigest(
-        uint64 study,
-        uint64 round,
-        bytes32 setRoot,
-        bytes32 shareRootsHash,
-        bytes32 aggregateRoot,
-        bytes32 rewardRoot
-    ) external view returns (bytes32) {
-        return _hashTypedDataV4(Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
-    }
-
-    /// @inheritdoc IConsilium
-    function accessDigest(uint64 study, uint64 round, bytes32 object, uint64 expires) external view returns (bytes32) {
-        return _hashTypedDataV4(Statements.access(study, round, object, expires));
+        StoredStudy storage owner = _studies[study];
+        Archive.Log storage log = _archive[study];
+        (siteUnits, nodeUnits, through) = (log.siteUnits, log.nodeUnits, log.through);
+        nodeShare = _rewards[study][owner.rewards].nodeShare;
+        (uint64 newest, uint64 ring) = (owner.rounds, owner.ring);
+        // What left the ring is over, and was archived if it was settled.
+        if (newest > ring && through < newest - ring) through = newest - ring;
+        for (uint64 round = through + 1; round <= newest; round++) {
+            StoredRound storage stored = _slot(study, round);
+            if (_isInProgress(stateOf(study, round))) break;
+            if (stored.state == State.Settled) {
+                if (!_isFinal(stored, owner.challengeWindow)) break;
+                siteUnits += stored.size;
+                nodeUnits += Committees.ones(stored.voters);
+            }
+            through = round;
+        }
     }
 
     // ------------------------------------------------------------------------------------------------ inside
-
-    function _formCommittee(uint64 study, uint8 threshold, address[] calldata nodes) private {
-        uint32 epoch = ++_studies[study].epoch;
-        _committees[study][epoch].form(threshold, nodes);
-        bytes32[] memory kemKeyHashes = registry.enlist(nodes);
-        emit CommitteeFormed(study, epoch, threshold, nodes, kemKeyHashes);
-    }
-
-    function _setSites(uint64 study, bytes32 sitesRoot, address[] calldata sites) private {
-        require(sitesRoot != 0, InvalidSitesRoot());
-        _studies[study].sitesRoot = sitesRoot;
-        emit SitesAdmitted(study, sitesRoot, sites);
-    }
-
-    function _setPolicy(StoredStudy storage stored, uint32 minimumCohort, string calldata finality) private {
-        require(minimumCohort >= 2, InvalidCohort(minimumCohort));
-        require(_isWithin(bytes(finality).length, MAX_NAME), InvalidFinality());
-        stored.minimumCohort = minimumCohort;
-        stored.finality = finality;
-    }
 
     function _freeze(
         uint64 study,
@@ -347,12 +272,17 @@ contract Consilium is IConsilium, EIP712 {
         bytes32 frozen =
             keccak256(abi.encode(study, round, subject, epoch, minimumCohort, sitesRoot, finality, deadline, settleBy));
 
-        StoredRound storage stored = _rounds[study][round];
+        StoredRound storage stored = _ring[study][round % policy.ring];
         stored.state = State.Open;
         stored.epoch = policy.epoch;
-        stored.minimumCohort = minimumCohort;
+        stored.rewards = policy.rewards;
+        stored.minimumCohort = policy.minimumCohort;
+        stored.size = 0;
         stored.deadline = uint256(deadline).toUint40();
-        stored.settleBy = uint256(settleBy).toUint40();
+        stored.settleWithin = uint256(settleBy - deadline).toUint32();
+        stored.settledBefore = 0;
+        stored.voters = 0;
+        stored.signers = 0;
         stored.subject = subject;
         stored.frozen = frozen;
         emit RoundOpened(
@@ -370,6 +300,49 @@ contract Consilium is IConsilium, EIP712 {
         );
     }
 
+    /// Makes way for a new round in its slot of the ring.
+    function _clearSlot(uint64 study, StoredStudy storage owner, uint64 round, uint64 lastCertified) private {
+        uint64 ring = owner.ring;
+        if (round <= ring) return;
+        uint64 leaving = round - ring;
+        if (leaving == lastCertified) owner.carriedSubject = _slot(study, leaving).subject;
+        uint256 until = _archiveIfDue(study, leaving, owner.challengeWindow);
+        require(until == 0, RingFull(study, uint64(until)));
+    }
+
+    /// Archives a round of the ring if it is settled for good and was not archived yet.
+    /// @return until When its challenge window ends, if it is still open; else 0.
+    function _archiveIfDue(uint64 study, uint64 round, uint32 window) private returns (uint256 until) {
+        StoredRound storage stored = _slot(study, round);
+        if (stored.state != State.Settled) return 0;
+        if (!_isFinal(stored, window)) return _challengeEnds(stored, window);
+        Archive.Log storage log = _archive[study];
+        if (log.through >= round) return 0;
+
+        (uint256 sites, uint256 nodes, uint32 position) = (stored.size, Committees.ones(stored.voters), log.count);
+        Rewards memory rewards = _rewards[study][stored.rewards];
+        (uint256 perSite, uint256 perNode) = _pay(rewards, sites, nodes);
+        bytes32 leaf = Archive.leaf(study, round, stored.settlement, sites, nodes, stored.rewards);
+        log.append(position, leaf);
+        log.siteUnits += sites.toUint48();
+        log.nodeUnits += nodes.toUint48();
+        log.count = position + 1;
+        log.through = uint256(round).toUint32();
+        log.dust += (uint256(rewards.budget) - perSite * sites - perNode * nodes).toUint96();
+        emit RoundArchived(study, round, position, leaf);
+    }
+
+    /// The formula: the nodes' share of the budget in equal parts to the voters, the rest in equal parts to the sites,
+    /// both rounded down. A settled round has at least two sites and four voters.
+    function _pay(Rewards memory rewards, uint256 sites, uint256 nodes)
+        private
+        pure
+        returns (uint256 perSite, uint256 perNode)
+    {
+        uint256 forNodes = uint256(rewards.budget) * rewards.nodeShare / WHOLE;
+        return ((rewards.budget - forNodes) / sites, forNodes / nodes);
+    }
+
     /// Reverts if the newest round is still in progress, and records its lapse if nobody did.
     /// @return The newest certified round.
     function _closeNewest(uint64 study, StoredStudy storage stored) private returns (uint64) {
@@ -379,40 +352,58 @@ contract Consilium is IConsilium, EIP712 {
         return _lastCertified(study, stored);
     }
 
-    /// Records that a deadline passed.
+    /// Records that a deadline passed, and gives the sponsor the round's budget back.
     /// @return recorded False if no deadline passed, or somebody recorded it before.
     function _recordLapse(uint64 study, uint64 round) private returns (bool recorded) {
-        StoredRound storage stored = _rounds[study][round];
         State actual = stateOf(study, round);
+        if (actual != State.Void && actual != State.Abandoned) return false;
+        StoredRound storage stored = _slot(study, round);
         recorded = actual != stored.state;
         if (!recorded) return false;
         stored.state = actual;
+        uint96 budget = _rewards[study][stored.rewards].budget;
+        if (budget != 0) _studies[study].free += budget;
         if (actual == State.Void) emit RoundVoided(study, round);
         else emit RoundAbandoned(study, round);
     }
 
-    function _requireState(uint64 study, uint64 round, State expected) private view {
+    function _requireState(uint64 study, uint64 round, State expected)
+        private
+        view
+        returns (StoredRound storage stored)
+    {
         State actual = stateOf(study, round);
         require(actual == expected, WrongState(study, round, actual));
+        return _slot(study, round);
     }
 
-    function _sponsored(uint64 study) private view returns (StoredStudy storage stored) {
-        stored = _studies[study];
-        require(stored.sponsor != address(0), UnknownStudy(study));
-        require(msg.sender == stored.sponsor, NotSponsor(study, msg.sender));
+    function _slot(uint64 study, uint64 round) private view returns (StoredRound storage) {
+        uint256 ring = _studies[study].ring;
+        return _ring[study][ring == 0 ? 0 : round % ring];
+    }
+
+    function _onRecord(uint64 study, uint64 round) private view returns (bool) {
+        StoredStudy storage owner = _studies[study];
+        uint256 newest = owner.rounds;
+        return round != 0 && round <= newest && uint256(round) + owner.ring > newest;
+    }
+
+    function _isFinal(StoredRound storage stored, uint32 window) private view returns (bool) {
+        return stored.state == State.Settled && block.timestamp >= _challengeEnds(stored, window);
+    }
+
+    function _challengeEnds(StoredRound storage stored, uint32 window) private view returns (uint256) {
+        return uint256(stored.deadline) + stored.settleWithin - stored.settledBefore + window;
     }
 
     /// Everything from Certified on has used its subject.
     function _lastCertified(uint64 study, StoredStudy storage stored) private view returns (uint64) {
         uint64 newest = stored.rounds;
-        return _rounds[study][newest].state >= State.Certified ? newest : stored.lastCertifiedRound;
+        return newest != 0 && _slot(study, newest).state >= State.Certified ? newest : stored.lastCertifiedRound;
     }
 
-    function _isInProgress(State state) private pure returns (bool) {
-        return state == State.Open || state == State.Certified;
-    }
-
-    function _isWithin(uint256 length, uint256 limit) private pure returns (bool) {
-        return length != 0 && length <= limit;
+    /// Of a certified round.
+    function _subjectOf(uint64 study, StoredStudy storage stored, uint64 round) private view returns (bytes32) {
+        return _onRecord(study, round) ? _slot(study, round).subject : stored.carriedSubject;
     }
 }

@@ -16,7 +16,11 @@ import {Test} from "./setup/Test.sol";
 ///  6. All rounds of a study but the newest are over, and recorded as such.
 ///  7. Two successive certified rounds of a study have different subjects.
 ///  8. A node's lock counts exactly the current committees it sits in; a node that sits in one is active.
-///  9. The registry holds the stake of every node that was not paid back, to the wei.
+///  9. Stake and bonds of a node, what it was paid back and what proofs paid out of its bonds make up what it put in;
+///     the registry holds the rest, to the wei.
+/// 10. A study has its newest rounds on record, as many as its ring has slots, and no older ones; none of these slots
+///     was used again within a challenge window.
+/// 11. No round opens while a member of the committee has resigned or was convicted.
 contract ConsiliumInvariants is Test {
     Handler private handler;
     IConsilium private consilium;
@@ -51,6 +55,10 @@ contract ConsiliumInvariants is Test {
     function checkRound(uint64 study, uint64 round, Handler.Books memory books) private view {
         IConsilium.State state = consilium.stateOf(study, round);
         IConsilium.Round memory stored = consilium.roundOf(study, round);
+        if (!handler.onRecord(study, round)) {
+            vm.assertTrue(state == IConsilium.State.None && stored.frozen == 0, "10: off the record");
+            return;
+        }
         vm.assertEq(uint256(state), uint256(handler.stateOf(study, round)), "2: state");
         vm.assertTrue(books.certificates <= 1 && books.settlements <= books.certificates, "3: at most one");
         vm.assertTrue((state == IConsilium.State.Settled) == (books.settlements == 1), "3: settled");
@@ -76,11 +84,16 @@ contract ConsiliumInvariants is Test {
     function invariant_stakeStaysWhereItBelongs() public view {
         uint256 held = 32 ether;
         for (uint256 j = 1; j <= handler.POOL(); j++) {
-            INodeRegistry.Node memory stored = registry.nodeOf(vm.addr(uint256(keccak256(abi.encode("node", j)))));
+            address node = vm.addr(uint256(keccak256(abi.encode("node", j))));
+            INodeRegistry.Node memory stored = registry.nodeOf(node);
             vm.assertEq(stored.serving, handler.serving(j), "8: lock");
             vm.assertTrue(stored.serving == 0 || stored.status == INodeRegistry.Status.Active, "8: active");
-            vm.assertEq(stored.stake + handler.paidBack(j), 1 ether, "9: stake");
-            held -= handler.paidBack(j);
+            uint256 bonds = 0;
+            for (uint64 study = 1; study <= handler.STUDIES(); study++) {
+                bonds += registry.bondOf(study, node).amount;
+            }
+            vm.assertEq(stored.stake + bonds + handler.paidBack(j) + handler.fined(j), 1 ether, "9: stake");
+            held -= handler.paidBack(j) + handler.fined(j);
         }
         vm.assertEq(address(registry).balance, held, "9: balance");
     }

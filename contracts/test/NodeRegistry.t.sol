@@ -164,17 +164,17 @@ contract NodeRegistryTest is Deployment {
         vm.assertEq(address(registry).balance, NODES * STAKE, "others untouched");
     }
 
-    function test_court_aloneLocksAndUnlocks() public {
+    function test_consilium_aloneLocksAndUnlocks() public {
         address[] memory nodes = nodesFrom(1, 5);
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotCourt.selector, address(this)));
-        registry.enlist(nodes);
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotCourt.selector, address(this)));
-        registry.discharge(nodes);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotConsilium.selector, address(this)));
+        registry.enlist(INodeRegistry.Service(1, 0, sponsor, BOND, true), nodes);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotConsilium.selector, address(this)));
+        registry.discharge(1, 0, nodes);
     }
 
-    function test_court_mustBeNamed() public {
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidCourt.selector));
-        new NodeRegistry(STAKE, UNBONDING, address(0));
+    function test_consilium_mustBeNamed() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidConsilium.selector));
+        new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, address(0));
     }
 }
 

@@ -4,6 +4,8 @@ pragma solidity ^0.8.28;
 import {Consilium} from "../src/Consilium.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {StudyToken} from "../src/tokens/StudyToken.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
 /// @dev Deployment, creating a study, and what its sponsor may change and when.
@@ -17,15 +19,22 @@ contract StudiesTest is Deployment {
     /// The refusal of larger ids cannot be tried here: forge itself has no chain beyond 2^64 - 1.
     function test_deploy_acceptsTheLargestChainIdOfTheProtocol() public {
         vm.chainId(type(uint64).max);
-        (, Consilium other) = deployPair();
-        (,,, uint256 chainId, address verifyingContract,,) = other.eip712Domain();
+        deploy();
+        (,,, uint256 chainId, address verifyingContract,,) = consilium.eip712Domain();
         vm.assertEq(chainId, type(uint64).max, "chain id");
-        vm.assertEq(verifyingContract, address(other), "contract");
+        vm.assertEq(verifyingContract, address(consilium), "contract");
     }
 
-    function test_deploy_refusesARegistryOfAnotherCourt() public {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotCourtOf.selector, address(registry)));
-        new Consilium(registry);
+    function test_deploy_refusesContractsOfAnotherConsilium() public {
+        address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 3);
+        NodeRegistry ours = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, later);
+        StudyToken ourToken = new StudyToken(later);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, address(registry)));
+        new Consilium(registry, studyToken, treasury, DISPUTE);
+        // The failed deployment used up a nonce: this one has the address that was promised.
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, address(studyToken)));
+        new Consilium(ours, studyToken, treasury, DISPUTE);
+        vm.assertEq(ourToken.consilium(), later, "token");
     }
 
     // -------------------------------------------------------------------------------------------- creation
@@ -62,7 +71,7 @@ contract StudiesTest is Deployment {
         address[] memory nodes = new address[](4);
         (nodes[0], nodes[1], nodes[2], nodes[3]) = (node(9), node(2), node(30), node(5));
         vm.prank(sponsor);
-        uint64 study = consilium.createStudy(defaultTerms(), nodes, sites(5));
+        uint64 study = consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(5));
         IConsilium.Committee memory committee = consilium.committeeOf(study, 1);
         vm.assertEq(committee.threshold, 1, "threshold");
         vm.assertEq(keccak256(abi.encode(committee.nodes)), keccak256(abi.encode(nodes)), "order");
@@ -76,7 +85,7 @@ contract StudiesTest is Deployment {
         IConsilium.StudyTerms memory terms = defaultTerms();
         terms.threshold = uint8(t);
         vm.prank(sponsor);
-        consilium.createStudy(terms, nodesFrom(1, n), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(5));
     }
 
     function test_createStudy_refusesMoreThan32Nodes() public {
@@ -85,7 +94,7 @@ contract StudiesTest is Deployment {
         register(33);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, 33, 10));
         vm.prank(sponsor);
-        consilium.createStudy(terms, nodesFrom(1, 33), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 33), sites(5));
     }
 
     function testFuzz_createStudy_refusesADuplicateNode(uint8 one, uint8 other) public {
@@ -95,13 +104,13 @@ contract StudiesTest is Deployment {
         nodes[i] = nodes[k];
         vm.expectRevert(abi.encodeWithSelector(IConsilium.DuplicateNode.selector, nodes[k]));
         vm.prank(sponsor);
-        consilium.createStudy(defaultTerms(), nodes, sites(5));
+        consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(5));
     }
 
     function test_createStudy_refusesUnknownAndLeavingNodes() public {
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NodeNotActive.selector, node(33)));
         vm.prank(sponsor);
-        consilium.createStudy(defaultTerms(), nodesFrom(29, 5), sites(5));
+        consilium.createStudy(defaultTerms(), defaultConditions(), nodesFrom(29, 5), sites(5));
 
         vm.prank(node(5));
         registry.beginUnbond();
@@ -139,7 +148,7 @@ contract StudiesTest is Deployment {
     function refuse(IConsilium.StudyTerms memory terms, bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(sponsor);
-        consilium.createStudy(terms, nodesFrom(1, 5), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(5));
     }
 
     // -------------------------------------------------------------------------------------------- changes

@@ -8,7 +8,7 @@ import path from "node:path";
 
 const contracts = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const target = path.join(contracts, "..", "crates", "ledger", "abi");
-const names = ["NodeRegistry", "Consilium"];
+const names = ["NodeRegistry", "Consilium", "Treasury", "StudyToken", "Licences", "TrialToken"];
 
 // A build of its own, of the sources alone: what else is compiled along, or cached, must not reach the bytecode.
 function compile() {

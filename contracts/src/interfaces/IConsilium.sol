@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
+import {ICommitteeSource} from "./ICommitteeSource.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
 
 /// @title Studies, their committees and their rounds
 /// @notice The chain decides which round is open, which set of contributions counts and which result is final. It
 /// sees no update and no list of contributions: only roots, and the signatures of Q = 3t+1 committee nodes.
-/// @dev Round: Open -> Void | Certified -> Settled | Abandoned; Settled -> Fraudulent is reserved for proofs of fraud.
+/// @dev Round: Open -> Void | Certified -> Settled | Abandoned; Settled -> Fraudulent by a proof within the challenge
+/// window. A study keeps its newest `ring` rounds; of older ones only what settled remains, in an archive.
 /// Times are block times in seconds. EIP-712 domain: name "Consilium", version "1", chain id, this contract.
 interface IConsilium {
     /// @notice The states of a round, in the order in which they can be reached.
@@ -38,6 +40,30 @@ interface IConsilium {
         bytes32 sitesRoot;
     }
 
+    /// @notice What a sponsor promises about money and time. Budget and node share can change for later rounds, the
+    /// rest never.
+    struct Conditions {
+        /// The ERC-20 that the study pays in; zero if it pays nothing.
+        address currency;
+        /// What each settled round pays, at most.
+        uint96 budget;
+        /// The nodes' part of it, and of licence revenue, in ten-thousandths.
+        uint16 nodeShare;
+        /// Stake in wei that each node puts up for this study alone.
+        uint96 bond;
+        /// Whether nodes may serve that registered only lately.
+        bool newcomers;
+        /// Seconds after its settlement in which a round can be proved wrong; then it pays.
+        uint32 challengeWindow;
+        /// How many rounds are kept, 2 to 1024. A slot is used again only after its round's challenge window, so this
+        /// is also the number of rounds that fit into a window.
+        uint16 ring;
+        /// Who may freeze compensations for a while; zero for nobody.
+        address guardian;
+        /// Who chooses committees; zero for the sponsor.
+        ICommitteeSource source;
+    }
+
     /// @notice What is stored about a study. Program, parameters and sites are in its events.
     struct Study {
         address sponsor;
@@ -55,6 +81,33 @@ interface IConsilium {
         bytes32 sitesRoot;
         /// keccak256(abi.encode(uint8 kind, string program, bytes parameters)): the terms that never change.
         bytes32 termsHash;
+        /// Rounds older than the newest `ring` are not on record.
+        uint16 ring;
+        uint32 challengeWindow;
+        /// A member of the committee was convicted or has resigned: no round opens before the next committee.
+        bool vacant;
+        /// What the sponsor may take out or spend on rounds.
+        uint128 free;
+        uint96 budget;
+        uint16 nodeShare;
+        /// Number of rounds settled for good that left the ring, or may.
+        uint32 archived;
+    }
+
+    /// @notice A round that is settled for good, as somebody who is owed something shows it.
+    struct Proof {
+        uint64 round;
+        /// EIP-712 struct hash of its Settlement.
+        bytes32 settlement;
+        /// Size of its certified set.
+        uint32 sites;
+        /// Number of its voters.
+        uint32 nodes;
+        /// For a round that is off the record: version of the rewards it was opened under, its place in the archive,
+        /// and the path to the peak. For a round on record: 0, 0 and empty.
+        uint16 rewards;
+        uint32 position;
+        bytes32[] path;
     }
 
     /// @notice A committee: node j of the protocol is `nodes[j - 1]`.
@@ -65,7 +118,7 @@ interface IConsilium {
 
     /// @notice What is stored about a round.
     struct Round {
-        /// As recorded; `stateOf` also knows of deadlines that passed unrecorded.
+        /// As recorded (None: no such round, or not on record any more); `stateOf` also knows of deadlines that passed unrecorded.
         State state;
         /// Committee epoch whose nodes certify and settle this round.
         uint64 epoch;
@@ -86,14 +139,25 @@ interface IConsilium {
         uint256 voters;
         /// Nodes who signed the settlement: bit j-1 is node j.
         uint256 signers;
-        /// EIP-712 struct hash of the Settlement; 0 before. Binds setRoot, share roots, aggregate and reward root.
+        /// EIP-712 struct hash of the Settlement; 0 before, and once it was proved wrong. Binds setRoot, share roots,
+        /// aggregate and reward root.
         bytes32 settlement;
+        /// From then on the round cannot be proved wrong any more and pays; 0 before settlement.
+        uint64 challengeEnds;
+        /// Version of the budget and node share that it was opened under.
+        uint16 rewards;
     }
 
     // ------------------------------------------------------------------------------------------------ events
 
     /// @notice A study exists. Its committee and sites follow in the same transaction.
     event StudyCreated(uint64 indexed study, address indexed sponsor, StudyTerms terms);
+    /// @notice The conditions of a new study.
+    event ConditionsSet(uint64 indexed study, Conditions conditions);
+    /// @notice Budget and node share from the next opened round on.
+    event RewardsSet(uint64 indexed study, uint16 indexed version, uint96 budget, uint16 nodeShare);
+    /// @notice The study's token, and with it the study, has another owner.
+    event SponsorChanged(uint64 indexed study, address indexed sponsor);
     /// @notice The committee of an epoch, with the KEM key hashes that hold for the whole epoch.
     event CommitteeFormed(
         uint64 indexed study, uint64 indexed epoch, uint8 threshold, address[] nodes, bytes32[] kemKeyHashes
@@ -134,13 +198,35 @@ interface IConsilium {
     event RoundVoided(uint64 indexed study, uint64 indexed round);
     /// @notice The certified set was not settled in time; its subject stays used.
     event RoundAbandoned(uint64 indexed study, uint64 indexed round);
+    /// @notice The settlement was proved wrong in time: it counts no more, and the budget is the sponsor's again.
+    event RoundFraudulent(uint64 indexed study, uint64 indexed round);
+    /// @notice The round is settled for good and stands at this place in the archive.
+    event RoundArchived(uint64 indexed study, uint64 indexed round, uint32 position, bytes32 leaf);
 
     // ------------------------------------------------------------------------------------------------ errors
 
     /// @notice Chain ids above 2^64 - 1 do not fit the protocol.
     error ChainIdTooLarge(uint256 chainId);
-    /// @notice The registry names another contract as its court.
-    error NotCourtOf(address registry);
+    /// @notice This contract was deployed to work with another Consilium.
+    error NotOurs(address other);
+    /// @notice Only the contract whose business this is may do it.
+    error NotPermitted(address caller);
+    /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; at most 65,535 versions.
+    error InvalidRewards();
+    /// @notice Challenges end before a wrongly convicted node's bond would be shared: at most this many seconds.
+    error InvalidWindow(uint32 challengeWindow, uint64 maximum);
+    /// @notice The ring has 2 to 1024 rounds.
+    error InvalidRing(uint16 ring);
+    /// @notice A committee member was convicted or has resigned: form the next committee first.
+    error CommitteeVacant(uint64 study);
+    /// @notice The budget of a round is not there: fund the study.
+    error FundsMissing(uint64 study, uint256 free, uint256 needed);
+    /// @notice The ring is full of rounds that can still be proved wrong: wait until this time.
+    error RingFull(uint64 study, uint64 until);
+    /// @notice The round is not settled for good in this way.
+    error NotFinal(uint64 study, uint64 round);
+    /// @notice The chain did not take the committee's addresses.
+    error RosterNotStored();
     /// @notice There is no study of this number.
     error UnknownStudy(uint64 study);
     /// @notice Only the study's sponsor may do this.
@@ -165,7 +251,8 @@ interface IConsilium {
     error InvalidSubject();
     /// @notice This subject has had its sum: no two sums over one subject.
     error SubjectCertified(uint64 study, bytes32 subject);
-    /// @notice now < deadline < settleBy < 2^40 must hold.
+    /// @notice now < deadline < settleBy must hold, and a node that leaves now must be liable until the round's challenge
+    /// window is over: settleBy + challenge window + dispute time <= now + unbonding delay.
     error InvalidDeadlines(uint64 deadline, uint64 settleBy);
     /// @notice The study's newest round is open or waits for its settlement.
     error RoundInProgress(uint64 study, uint64 round);
@@ -190,12 +277,18 @@ interface IConsilium {
     // ------------------------------------------------------------------------------------------------ studies
 
     /// @notice Creates a study sponsored by the caller, with its first committee (epoch 1) and admitted sites.
-    /// @param nodes Distinct active nodes; the order gives the node indices 1..n.
+    /// @param nodes Distinct active nodes that agreed to serve the sponsor; the order gives the node indices 1..n.
     /// @param sites Published in the event only.
-    /// @return study Its number, from 1.
-    function createStudy(StudyTerms calldata terms, address[] calldata nodes, address[] calldata sites)
-        external
-        returns (uint64 study);
+    /// @return study Its number, from 1, which is also the id of the token that makes the caller its sponsor.
+    function createStudy(
+        StudyTerms calldata terms,
+        Conditions calldata conditions,
+        address[] calldata nodes,
+        address[] calldata sites
+    ) external returns (uint64 study);
+
+    /// @notice Sponsor: budget and node share from the next opened round on.
+    function setRewards(uint64 study, uint96 budget, uint16 nodeShare) external;
 
     /// @notice Sponsor: forms the committee of the next epoch, picking up rotated keys. Not while a round is in progress.
     function setCommittee(uint64 study, uint8 threshold, address[] calldata nodes) external;
@@ -247,7 +340,60 @@ interface IConsilium {
     /// @notice Anyone: records that a certified round was not settled in time.
     function abandonRound(uint64 study, uint64 round) external;
 
+    // ------------------------------------------------------------------------------------------------ other contracts
+
+    /// @notice Treasury: the study has received so much of its currency.
+    function credit(uint64 study, uint128 amount) external;
+
+    /// @notice Treasury: its sponsor takes so much out.
+    function debit(uint64 study, address sponsor, uint128 amount) external;
+
+    /// @notice Registry: a settlement was proved wrong. Too late, it stays settled: it may have paid.
+    /// @return inTime Whether the round is Fraudulent now.
+    function defraud(uint64 study, uint64 round) external returns (bool inTime);
+
+    /// @notice Registry: a committee member is liable no more; no round opens before the next committee.
+    /// @return newest The newest round, the last that the member may serve.
+    function vacate(uint64 study) external returns (uint64 newest);
+
+    /// @notice Study token: a study has another owner.
+    function sponsorChanged(uint64 study, address sponsor) external;
+
     // ------------------------------------------------------------------------------------------------ views
+
+    /// @notice Who sponsors a study; zero if there is no such study.
+    function sponsorOf(uint64 study) external view returns (address);
+
+    /// @notice Who may freeze a study's compensations.
+    function guardianOf(uint64 study) external view returns (address);
+
+    /// @notice The conditions a study was created with.
+    function conditionsOf(uint64 study) external view returns (Conditions memory);
+
+    /// @notice Hash of a study's program and parameters, as in `Study`.
+    function termsHashOf(uint64 study) external view returns (bytes32);
+
+    /// @notice Whether a round on record was settled with this EIP-712 struct hash, and not proved wrong.
+    function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool);
+
+    /// @notice The node of an index, from 1, of a round's committee; zero if there is none or the round is not on record.
+    function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address);
+
+    /// @notice The certified set of a round on record; of the newest certified one if this round has none; else zeros.
+    function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size);
+
+    /// @notice The certified set of exactly this round; 0 if it has none or is not on record.
+    function setRootOf(uint64 study, uint64 round) external view returns (bytes32);
+
+    /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not.
+    function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode);
+
+    /// @notice Sites and voters counted over all rounds up to `through` that are settled for good, and the node share
+    /// that holds now. Every round up to `through` is over.
+    function unitsOf(uint64 study)
+        external
+        view
+        returns (uint256 siteUnits, uint256 nodeUnits, uint64 through, uint16 nodeShare);
 
     /// @notice State of a round at this block's time: a deadline that passed counts although nobody recorded it.
     function stateOf(uint64 study, uint64 round) external view returns (State);

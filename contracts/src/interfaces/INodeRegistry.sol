@@ -2,10 +2,11 @@
 pragma solidity ^0.8.28;
 
 /// @title The committee nodes and their stake
-/// @notice A node registers itself once, with its operator's name, its jurisdiction, an X-Wing public key and locked
-/// native currency. While it serves a committee its stake cannot leave; afterwards it leaves after a delay.
-/// @dev The only contract with a say over a node's lock is the court, fixed at deployment: deploy the registry with the
-/// address that the next contract of the same deployer will have, then deploy `Consilium` with the registry's address.
+/// @notice A node registers itself once, with its operator's name, its jurisdiction, an X-Wing public key and stake in
+/// native currency. It says which sponsors it serves. Each study that takes it locks a bond of its own out of the stake:
+/// a study's bond answers for that study alone, so that no other study, least of all one that the node made up itself,
+/// can take it first.
+/// @dev Nobody's word moves stake: the node its free stake, a committee its bonds, a proof (ICourt) a bond for good.
 interface INodeRegistry {
     /// @notice Absent (never registered) -> Active -> Unbonding -> Withdrawn. There is no way back.
     enum Status {
@@ -15,26 +16,73 @@ interface INodeRegistry {
         Withdrawn
     }
 
+    /// @notice None -> Serving <-> Discharged -> None; the last two can be reached from Serving and Discharged.
+    enum Standing {
+        None,
+        Serving,
+        Discharged,
+        /// By the proof of a wrong output share, which falls if the settlement turns out to be the wrong one.
+        Misreported,
+        Convicted
+    }
+
     /// @notice What the registry keeps of a node. The key itself is in the event `KemKeySet`.
     struct Node {
         /// keccak256 of the current X-Wing public key.
         bytes32 keyHash;
-        /// Locked stake in wei.
-        uint128 stake;
+        /// Free stake in wei: what no bond holds.
+        uint96 stake;
         /// Block time from which the stake may be withdrawn; 0 unless unbonding.
         uint64 withdrawableAt;
+        uint40 registeredAt;
         /// How many studies' current committees the node sits in.
         uint32 serving;
         Status status;
+    }
+
+    /// @notice The stake that a node has put up for one study. One slot: what convicts a node writes nothing else.
+    struct Bond {
+        uint96 amount;
+        /// Discharged: from then on it can be reclaimed. Convicted: from then on the harmed sites are paid.
+        uint40 until;
+        /// The node has this index in rounds after `since`, and up to `ended` once it is discharged.
+        uint32 since;
+        uint32 ended;
+        /// Convicted: the round whose sites were harmed.
+        uint32 round;
+        /// Convicted: 0 once the seat is vacated.
+        uint8 index;
+        Standing standing;
+        bool frozen;
+    }
+
+    /// @notice What a study asks of the nodes of its next committee.
+    struct Service {
+        uint64 study;
+        /// The study's newest round: they serve from the next.
+        uint32 since;
+        address sponsor;
+        uint96 bond;
+        bool newcomers;
     }
 
     /// @notice A node joined with its stake.
     event NodeRegistered(address indexed node, string operator, string jurisdiction, uint256 stake);
     /// @notice A node's KEM key from now on; committees formed earlier keep the key hash they were formed with.
     event KemKeySet(address indexed node, bytes32 indexed keyHash, bytes kemKey);
+    /// @notice A node agrees, or no longer agrees, to be taken into committees by a sponsor; zero: by any sponsor.
+    event ConsentSet(address indexed node, address indexed sponsor, bool agreed);
+    /// @notice A node added to its stake.
+    event Deposited(address indexed node, uint256 amount);
+    /// @notice A node put up a bond for a study.
+    event Bonded(uint64 indexed study, address indexed node, uint256 amount);
+    /// @notice A node serves a study no more; its bond can be reclaimed from then on.
+    event Discharged(uint64 indexed study, address indexed node, uint64 until);
+    /// @notice A bond is free stake again.
+    event Reclaimed(uint64 indexed study, address indexed node, uint256 amount);
     /// @notice A node is leaving; it serves no committee any more.
     event UnbondingBegun(address indexed node, uint64 withdrawableAt);
-    /// @notice A node has left with its stake.
+    /// @notice A node has left with its free stake.
     event Withdrawn(address indexed node, uint256 stake);
 
     /// @notice An address registers once; a node that left comes back under another address.
@@ -47,18 +95,30 @@ interface INodeRegistry {
     error InvalidIdentity();
     /// @notice The node is not registered, is unbonding or has left.
     error NodeNotActive(address node);
-    /// @notice The node sits in this many committees: their sponsors have to let it go first.
+    /// @notice The node did not agree to serve this sponsor.
+    error NoConsent(address node, address sponsor);
+    /// @notice The node registered too lately for a study that allows no newcomers.
+    error Newcomer(address node, uint64 since);
+    /// @notice The node's free stake does not cover the study's bond.
+    error BondMissing(address node, uint256 free, uint256 missing);
+    /// @notice A proof has taken the node's bond in this study: it does not serve there again.
+    error NodeConvicted(uint64 study, address node);
+    /// @notice The node sits in this many committees: it has to resign from them first.
     error NodeServing(address node, uint32 committees);
+    /// @notice The node is not in the study's committee.
+    error NotServing(uint64 study, address node);
     /// @notice The stake cannot be withdrawn before this block time (0: unbonding was not begun).
     error StakeLocked(address node, uint64 withdrawableAt);
-    /// @notice Only the court may lock and unlock nodes.
-    error NotCourt(address caller);
-    /// @notice The court must not be the zero address.
-    error InvalidCourt();
-    /// @notice The node did not take its stake back.
-    error TransferFailed(address node);
+    /// @notice There is no discharged bond, or it cannot be reclaimed before this block time.
+    error BondLocked(uint64 study, address node, uint64 until);
+    /// @notice Only Consilium may do this.
+    error NotConsilium(address caller);
+    /// @notice Consilium must not be the zero address.
+    error InvalidConsilium();
+    /// @notice The account did not take its money.
+    error TransferFailed(address account);
 
-    /// @notice Registers the caller as a node with `msg.value` as stake.
+    /// @notice Registers the caller as a node with `msg.value` as stake. It serves nobody before it gives consent.
     /// @param kemKey X-Wing (X25519 + ML-KEM-768) public key, 1216 bytes.
     /// @param operator Who runs the node, for sites that demand independent operators.
     /// @param jurisdiction Where it is run.
@@ -67,31 +127,53 @@ interface INodeRegistry {
     /// @notice Replaces the caller's KEM key; it is used by committees formed from now on.
     function rotateKemKey(bytes calldata kemKey) external;
 
+    /// @notice Whether `sponsor` may take the caller into committees of its studies; zero: whether any sponsor may.
+    function setConsent(address sponsor, bool agreed) external;
+
+    /// @notice Adds `msg.value` to the caller's free stake.
+    function deposit() external payable;
+
+    /// @notice The caller leaves the study's committee. It stays liable for the unbonding delay, and answers for the
+    /// round in progress; no round opens before the sponsor has formed another committee.
+    function resign(uint64 study) external;
+
+    /// @notice Anyone: makes a discharged bond free stake again once its time has come.
+    function reclaim(uint64 study, address node) external;
+
     /// @notice Begins the caller's exit. Refused while it serves a committee.
     function beginUnbond() external;
 
-    /// @notice Pays the caller's stake back once the unbonding delay is over.
+    /// @notice Pays the caller's free stake back once the unbonding delay is over; again for bonds reclaimed later.
     function withdraw() external;
 
-    /// @notice Court only: counts each of `nodes` into one more committee; all must be active.
+    /// @notice Consilium: takes nodes into a study's committee, node 1 first, with their bonds.
     /// @return keyHashes Their KEM key hashes, in the same order.
-    function enlist(address[] calldata nodes) external returns (bytes32[] memory keyHashes);
+    function enlist(Service calldata service, address[] calldata nodes) external returns (bytes32[] memory keyHashes);
 
-    /// @notice Court only: counts each of `nodes` out of one committee.
-    function discharge(address[] calldata nodes) external;
+    /// @notice Consilium: the committee's service ends with round `ended`.
+    function discharge(uint64 study, uint64 ended, address[] calldata nodes) external;
 
-    /// @notice Whether the node may be taken into a committee.
+    /// @notice Whether the node is registered and not leaving.
     function isActive(address node) external view returns (bool);
+
+    /// @notice Whether the node agreed to serve this sponsor, or any.
+    function hasConsent(address node, address sponsor) external view returns (bool);
 
     /// @notice All that is stored about a node; all zero for an unknown one.
     function nodeOf(address node) external view returns (Node memory);
 
+    /// @notice The stake a node has put up for a study.
+    function bondOf(uint64 study, address node) external view returns (Bond memory);
+
     /// @notice Smallest stake a node registers with, in wei.
     function minimumStake() external view returns (uint256);
 
-    /// @notice Seconds between `beginUnbond` and `withdraw`.
+    /// @notice Seconds between the end of service, or `beginUnbond`, and the stake's return.
     function unbondingDelay() external view returns (uint64);
 
-    /// @notice The contract that locks and unlocks nodes.
-    function court() external view returns (address);
+    /// @notice Seconds after its registration during which a node counts as a newcomer.
+    function probation() external view returns (uint64);
+
+    /// @notice The contract of studies and rounds, whose domain all statements are signed in.
+    function consilium() external view returns (address);
 }

@@ -9,34 +9,46 @@ library Committees {
     uint256 internal constant MAX_NODES = 32;
     uint256 private constant SIGNATURE_LENGTH = 65;
 
+    /// @dev The addresses are the code of a contract of their own: read together for less than two slots.
     struct Stored {
+        address roster;
         uint8 threshold;
         uint8 count;
-        address[MAX_NODES] nodes;
     }
 
     /// @notice Stores a committee after checking t >= 1, 3t+1 <= n <= 5t+1, n <= 32 and that no node comes twice.
-    function form(Stored storage self, uint8 threshold, address[] calldata nodes) internal {
+    function form(Stored storage self, uint8 threshold, address[] memory nodes) internal {
         uint256 n = nodes.length;
         uint256 t = threshold;
         require(t >= 1 && n >= 3 * t + 1 && n <= 5 * t + 1 && n <= MAX_NODES, IConsilium.InvalidCommittee(n, threshold));
-        self.threshold = threshold;
-        // forge-lint: disable-next-line(unsafe-typecast)
-        self.count = uint8(n); // n <= 32
+        bytes memory packed;
         for (uint256 i = 0; i < n; i++) {
             for (uint256 k = 0; k < i; k++) {
                 require(nodes[k] != nodes[i], IConsilium.DuplicateNode(nodes[i]));
             }
-            self.nodes[i] = nodes[i];
+            packed = bytes.concat(packed, bytes20(nodes[i]));
         }
+        self.threshold = threshold;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        self.count = uint8(n); // n <= 32
+        self.roster = _write(packed);
     }
 
     /// @notice The committee's nodes in order.
     function members(Stored storage self) internal view returns (address[] memory nodes) {
-        nodes = new address[](self.count);
-        for (uint256 i = 0; i < nodes.length; i++) {
-            nodes[i] = self.nodes[i];
+        uint256 n = self.count;
+        nodes = new address[](n);
+        if (n == 0) return nodes;
+        bytes memory packed = _read(self.roster, n);
+        for (uint256 i = 0; i < n; i++) {
+            nodes[i] = _at(packed, i);
         }
+    }
+
+    /// @notice The node of an index from 1; zero if there is none.
+    function member(Stored storage self, uint256 index) internal view returns (address) {
+        uint256 n = self.count;
+        return index == 0 || index > n ? address(0) : _at(_read(self.roster, n), index - 1);
     }
 
     /// @notice Reverts unless the nodes of the bitmap are at least Q = 3t+1 and each of them signed the digest.
@@ -48,27 +60,51 @@ library Committees {
     {
         (uint256 n, uint256 quorum) = (self.count, 3 * uint256(self.threshold) + 1);
         require(signers >> n == 0, IConsilium.UnknownSigner(signers, n));
-        uint256 count = _ones(signers);
+        uint256 count = ones(signers);
         require(count >= quorum, IConsilium.QuorumMissing(count, quorum));
         require(
             signatures.length == count * SIGNATURE_LENGTH,
             IConsilium.SignaturesLength(signatures.length, count * SIGNATURE_LENGTH)
         );
 
+        bytes memory packed = _read(self.roster, n);
         uint256 offset = 0;
         for (uint256 i = 0; i < n; i++) {
             if ((signers >> i) & 1 == 0) continue;
             bytes calldata signature = signatures[offset:offset + SIGNATURE_LENGTH];
             // Low s and v of 27 or 28 only. A failure recovers address zero, which is no node.
             (address signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
-            require(signer == self.nodes[i], IConsilium.InvalidSignature(i + 1, self.nodes[i]));
+            address node = _at(packed, i);
+            require(signer == node, IConsilium.InvalidSignature(i + 1, node));
             offset += SIGNATURE_LENGTH;
         }
     }
 
-    function _ones(uint256 bitmap) private pure returns (uint256 count) {
+    function ones(uint256 bitmap) internal pure returns (uint256 count) {
         for (; bitmap != 0; bitmap &= bitmap - 1) {
             count++;
+        }
+    }
+
+    function _at(bytes memory packed, uint256 i) private pure returns (address node) {
+        assembly ("memory-safe") {
+            node := shr(96, mload(add(add(packed, 0x20), mul(20, i))))
+        }
+    }
+
+    /// @dev The constructor returns the bytes behind itself. The first of them stops whoever would run them as code.
+    function _write(bytes memory data) private returns (address roster) {
+        bytes memory code = abi.encodePacked(hex"600b5981380380925939f300", data);
+        assembly ("memory-safe") {
+            roster := create(0, add(code, 0x20), mload(code))
+        }
+        require(roster != address(0), IConsilium.RosterNotStored());
+    }
+
+    function _read(address roster, uint256 n) private view returns (bytes memory packed) {
+        packed = new bytes(20 * n);
+        assembly ("memory-safe") {
+            extcodecopy(roster, add(packed, 0x20), 1, mul(20, n))
         }
     }
 }

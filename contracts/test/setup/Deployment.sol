@@ -3,13 +3,29 @@ pragma solidity ^0.8.28;
 
 import {Consilium} from "../../src/Consilium.sol";
 import {NodeRegistry} from "../../src/NodeRegistry.sol";
+import {Treasury} from "../../src/Treasury.sol";
+import {ICommitteeSource} from "../../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
+import {ICourt} from "../../src/interfaces/ICourt.sol";
+import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {Licences} from "../../src/tokens/Licences.sol";
+import {StudyToken} from "../../src/tokens/StudyToken.sol";
+import {TrialToken} from "../../src/tokens/TrialToken.sol";
 import {Test} from "./Test.sol";
 
-/// @dev Both contracts, 32 registered nodes with known keys, a sponsor, and ways to sign as nodes.
+/// @dev All contracts, 32 registered nodes with known keys, a sponsor, and ways to sign as nodes.
 abstract contract Deployment is Test {
     uint256 internal constant STAKE = 1 ether;
+    uint96 internal constant BOND = 0.25 ether;
     uint64 internal constant UNBONDING = 6 hours;
+    uint64 internal constant PROBATION = 1 hours;
+    uint64 internal constant COMPENSATION = 1 hours;
+    uint64 internal constant DISPUTE = 1 hours;
+    uint64 internal constant PERIOD = 30 days;
+    uint32 internal constant WINDOW = 30 minutes;
+    uint16 internal constant RING = 4;
+    uint96 internal constant BUDGET = 1000;
+    uint16 internal constant NODE_SHARE = 2500;
     uint256 internal constant NODES = 32;
     uint64 internal constant START = 1_800_000_000;
     uint64 internal constant DEADLINE = START + 1 hours;
@@ -24,26 +40,34 @@ abstract contract Deployment is Test {
 
     NodeRegistry internal registry;
     Consilium internal consilium;
+    StudyToken internal studyToken;
+    Treasury internal treasury;
+    Licences internal licences;
+    TrialToken internal coin;
     address internal sponsor = address(0x5905);
+    address internal guardian = address(0x64A2D);
 
     function deploy() internal {
         vm.warp(START);
-        (registry, consilium) = deployPair();
+        uint64 nonce = vm.getNonce(address(this));
+        address later = vm.computeCreateAddress(address(this), nonce + 4);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, later);
+        studyToken = new StudyToken(later);
+        treasury = new Treasury(later, vm.computeCreateAddress(address(this), nonce + 3), PERIOD);
+        licences = new Licences(IConsilium(later), treasury);
+        consilium = new Consilium(registry, studyToken, treasury, DISPUTE);
+        coin = new TrialToken();
         for (uint256 j = 1; j <= NODES; j++) {
             register(j);
         }
-    }
-
-    function deployPair() internal returns (NodeRegistry newRegistry, Consilium newConsilium) {
-        address court = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        newRegistry = new NodeRegistry(STAKE, UNBONDING, court);
-        newConsilium = new Consilium(newRegistry);
     }
 
     function register(uint256 j) internal {
         vm.deal(node(j), STAKE);
         vm.prank(node(j));
         registry.register{value: STAKE}(kemKey(j), "University Hospital", "CH");
+        vm.prank(node(j));
+        registry.setConsent(address(0), true);
     }
 
     // -------------------------------------------------------------------------------------------- who is who
@@ -90,11 +114,48 @@ abstract contract Deployment is Test {
         });
     }
 
+    /// @dev A study that pays nothing and asks for a bond: what a permissioned consortium would have.
+    function defaultConditions() internal view returns (IConsilium.Conditions memory) {
+        return IConsilium.Conditions({
+            currency: address(0),
+            budget: 0,
+            nodeShare: NODE_SHARE,
+            bond: BOND,
+            newcomers: true,
+            challengeWindow: WINDOW,
+            ring: RING,
+            guardian: guardian,
+            source: ICommitteeSource(address(0))
+        });
+    }
+
+    function payingConditions() internal view returns (IConsilium.Conditions memory conditions) {
+        conditions = defaultConditions();
+        (conditions.currency, conditions.budget) = (address(coin), BUDGET);
+    }
+
+    /// @dev Nodes 1..n.
+    function createStudyWith(IConsilium.StudyTerms memory terms, IConsilium.Conditions memory conditions, uint256 n)
+        internal
+        returns (uint64)
+    {
+        vm.prank(sponsor);
+        return consilium.createStudy(terms, conditions, nodesFrom(1, n), sites(5));
+    }
+
+    function fund(uint64 study, uint256 amount) internal {
+        coin.mint(sponsor, amount);
+        vm.prank(sponsor);
+        coin.approve(address(treasury), amount);
+        vm.prank(sponsor);
+        treasury.fund(study, amount);
+    }
+
     function createStudy(uint8 threshold, uint256 n) internal returns (uint64) {
         IConsilium.StudyTerms memory terms = defaultTerms();
         terms.threshold = threshold;
         vm.prank(sponsor);
-        return consilium.createStudy(terms, nodesFrom(1, n), sites(5));
+        return consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(5));
     }
 
     function open(uint64 study, bytes32 subject) internal returns (uint64) {

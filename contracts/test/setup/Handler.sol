@@ -24,6 +24,7 @@ contract Handler is Deployment {
         bytes32 settlement;
         uint256 certificates;
         uint256 settlements;
+        uint256 settledAt;
         uint256[] committee;
     }
 
@@ -34,6 +35,13 @@ contract Handler is Deployment {
     mapping(uint64 study => uint256[]) private _committee;
     mapping(uint256 j => bool) public gone;
     mapping(uint256 j => uint256) public paidBack;
+    mapping(uint64 study => bool) public vacant;
+    mapping(uint64 study => mapping(uint256 j => bool)) public convicted;
+    mapping(uint64 study => mapping(uint256 j => bool)) private _left;
+    mapping(uint64 study => mapping(uint256 j => bool)) private _bonded;
+    /// What proofs have paid to those who sent them.
+    uint256 public rewarded;
+    mapping(uint256 j => uint256) public fined;
 
     constructor() {
         deploy();
@@ -61,7 +69,7 @@ contract Handler is Deployment {
     function openRound(uint256 which, uint256 about) external {
         uint64 study = _study(which);
         bytes32 subject = bytes32(bound(about, 1, 3));
-        bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study];
+        bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study] && !vacant[study] && !_full(study);
         (uint64 deadline, uint64 settleBy) = (uint64(block.timestamp) + 30 minutes, uint64(block.timestamp) + 1 hours);
         vm.prank(sponsor);
         try consilium.openRound(study, subject, deadline, settleBy) returns (uint64 round) {
@@ -110,6 +118,7 @@ contract Handler is Deployment {
             _expect(allowed, true, "settle");
             books.state = IConsilium.State.Settled;
             books.settlements += 1;
+            books.settledAt = block.timestamp;
             books.settlement = consilium.roundOf(study, round).settlement;
         } catch {
             _expect(allowed, false, "settle");
@@ -146,7 +155,7 @@ contract Handler is Deployment {
         uint256 first = bound(start, 1, POOL - n + 1);
         bool allowed = !_inProgress(study);
         for (uint256 j = first; j < first + n; j++) {
-            if (gone[j]) allowed = false;
+            if (gone[j] || convicted[study][j]) allowed = false;
         }
         vm.prank(sponsor);
         try consilium.setCommittee(study, 1, nodesFrom(first, n)) {
@@ -183,10 +192,63 @@ contract Handler is Deployment {
         try registry.withdraw() {
             vm.assertTrue(gone[j] && paidBack[j] == 0, "withdrawn once, by a node that left");
             vm.assertTrue(block.timestamp >= stored.withdrawableAt, "after the delay");
-            paidBack[j] = STAKE;
+            paidBack[j] += stored.stake;
         } catch {
-            bool due = gone[j] && paidBack[j] == 0 && block.timestamp >= stored.withdrawableAt;
+            bool owed = stored.stake != 0 || stored.status == INodeRegistry.Status.Unbonding;
+            bool due = gone[j] && owed && block.timestamp >= stored.withdrawableAt;
             vm.assertTrue(!due, "a due stake is paid");
+        }
+    }
+
+    /// @dev A node leaves one committee by itself.
+    function resign(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = bound(who, 1, POOL);
+        bool allowed = _sits(study, j);
+        vm.prank(node(j));
+        try registry.resign(study) {
+            _expect(allowed, true, "resign");
+            _left[study][j] = true;
+            vacant[study] = true;
+        } catch {
+            _expect(allowed, false, "resign");
+        }
+    }
+
+    function reclaim(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = bound(who, 1, POOL);
+        INodeRegistry.Bond memory bond = registry.bondOf(study, node(j));
+        bool allowed = _bonded[study][j] && !_sits(study, j) && !convicted[study][j] && block.timestamp >= bond.until;
+        try registry.reclaim(study, node(j)) {
+            _expect(allowed, true, "reclaim");
+            _bonded[study][j] = false;
+        } catch {
+            _expect(allowed, false, "reclaim");
+        }
+    }
+
+    /// @dev A node says two things about one subject, and somebody shows it.
+    function contradict(uint256 which, uint256 who, uint64 round) external {
+        uint64 study = _study(which);
+        uint256 j = bound(who, 1, POOL);
+        // Rarely, or nobody is left.
+        if (round % 8 != 0) return;
+        bool allowed = _bonded[study][j] && !convicted[study][j];
+        bytes memory one = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
+        bytes memory other = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
+        uint256 before = registry.bondOf(study, node(j)).amount;
+        address reporter = address(0xBEE);
+        vm.prank(reporter);
+        try registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, REWARD_ROOT, other) {
+            _expect(allowed, true, "convict");
+            convicted[study][j] = true;
+            vacant[study] = true;
+            uint256 fine = before - registry.bondOf(study, node(j)).amount;
+            (rewarded, fined[j]) = (rewarded + fine, fined[j] + fine);
+            vm.assertEq(reporter.balance, rewarded, "the sender is paid");
+        } catch {
+            _expect(allowed, false, "convict");
         }
     }
 
@@ -209,9 +271,13 @@ contract Handler is Deployment {
     function serving(uint256 j) public view returns (uint256 count) {
         for (uint64 study = 1; study <= STUDIES; study++) {
             for (uint256 i = 0; i < _committee[study].length; i++) {
-                if (_committee[study][i] == j) count++;
+                if (_committee[study][i] == j && !_left[study][j]) count++;
             }
         }
+    }
+
+    function onRecord(uint64 study, uint64 round) public view returns (bool) {
+        return round + RING > rounds[study];
     }
 
     function contracts() external view returns (IConsilium, INodeRegistry) {
@@ -222,8 +288,10 @@ contract Handler is Deployment {
 
     function _appoint(uint64 study, uint256 first, uint256 n) private {
         delete _committee[study];
+        vacant[study] = false;
         for (uint256 j = first; j < first + n; j++) {
             _committee[study].push(j);
+            (_left[study][j], _bonded[study][j]) = (false, true);
         }
     }
 
@@ -246,6 +314,20 @@ contract Handler is Deployment {
     function _inProgress(uint64 study) private view returns (bool) {
         IConsilium.State state = stateOf(study, rounds[study]);
         return state == IConsilium.State.Open || state == IConsilium.State.Certified;
+    }
+
+    /// @dev Whether the slot of the next round still holds one that can be proved wrong.
+    function _full(uint64 study) private view returns (bool) {
+        if (rounds[study] < RING) return false;
+        Books storage leaving = _books[study][rounds[study] + 1 - RING];
+        return leaving.state == IConsilium.State.Settled && block.timestamp < leaving.settledAt + WINDOW;
+    }
+
+    function _sits(uint64 study, uint256 j) private view returns (bool) {
+        for (uint256 i = 0; i < _committee[study].length; i++) {
+            if (_committee[study][i] == j) return !_left[study][j];
+        }
+        return false;
     }
 
     /// @dev Half of the time the whole committee.

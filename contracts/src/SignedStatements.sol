@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+/// @title Who signed a statement of the protocol, for the contracts that are shown one
+/// @dev The domain is that of Consilium, whatever contract looks: a statement means the same everywhere.
+abstract contract SignedStatements {
+    /// @notice r || s || v of 65 bytes, s in the lower half, v 27 or 28: this is not one, or nobody's.
+    error UnreadableSignature();
+
+    address internal immutable _domainContract;
+    uint256 private immutable _domainChain;
+    bytes32 private immutable _domain;
+
+    constructor(address domainContract) {
+        _domainContract = domainContract;
+        _domainChain = block.chainid;
+        _domain = _separator();
+    }
+
+    /// @dev Reverts rather than yield nobody.
+    function _signerOf(bytes32 statement, bytes calldata signature) internal view returns (address signer) {
+        // A chain that splits has a new id: what was signed for one half is not evidence on the other.
+        bytes32 domain = block.chainid == _domainChain ? _domain : _separator();
+        bytes32 digest = MessageHashUtils.toTypedDataHash(domain, statement);
+        (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
+        require(signer != address(0), UnreadableSignature());
+    }
+
+    function _separator() private view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Consilium"),
+                keccak256("1"),
+                block.chainid,
+                _domainContract
+            )
+        );
+    }
+}

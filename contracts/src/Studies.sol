@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {Digests} from "./Digests.sol";
+import {ICommitteeSource} from "./interfaces/ICommitteeSource.sol";
+import {ICourt} from "./interfaces/ICourt.sol";
+import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {IStudyToken} from "./interfaces/IStudyToken.sol";
+import {ITreasury} from "./interfaces/ITreasury.sol";
+import {Archive} from "./libraries/Archive.sol";
+import {Committees} from "./libraries/Committees.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+/// @title Studies: what they store, and what their sponsors decide
+abstract contract Studies is Digests {
+    using Archive for Archive.Log;
+    using Committees for Committees.Stored;
+    using SafeCast for uint256;
+
+    uint8 private constant KIND_SUM = 1;
+    uint256 private constant MAX_NAME = 32;
+    uint256 private constant MAX_PARAMETERS = 256;
+    uint256 private constant MAX_RING = 1024;
+    uint256 internal constant WHOLE = 10_000;
+
+    struct StoredStudy {
+        // What opening a round writes, in one slot.
+        uint128 free;
+        uint32 rounds;
+        // The newest certified round before the newest round, whose own state tells the rest: `certify` need not write.
+        uint32 lastCertifiedRound;
+        uint16 epoch;
+        uint16 rewards;
+        // What it reads, in another; `vacant` is written by the registry alone.
+        address sponsor;
+        uint24 minimumCohort;
+        uint8 kind;
+        uint16 ring;
+        uint32 challengeWindow;
+        bool vacant;
+        string finality;
+        bytes32 sitesRoot;
+        bytes32 termsHash;
+        // The last certified subject, once its round has left the ring.
+        bytes32 carriedSubject;
+        address guardian;
+        uint96 bond;
+        ICommitteeSource source;
+        bool newcomers;
+        address currency;
+    }
+
+    struct Rewards {
+        uint96 budget;
+        uint16 nodeShare;
+    }
+
+    // The first ten members share a slot.
+    struct StoredRound {
+        State state;
+        uint16 epoch;
+        uint16 rewards;
+        uint24 minimumCohort;
+        uint24 size;
+        uint40 deadline;
+        // settleBy - deadline
+        uint32 settleWithin;
+        // settleBy - time of settlement
+        uint32 settledBefore;
+        uint32 voters;
+        uint32 signers;
+        bytes32 subject;
+        bytes32 frozen;
+        bytes32 setRoot;
+        bytes32 settlement;
+    }
+
+    INodeRegistry public immutable registry;
+    ITreasury public immutable treasury;
+    IStudyToken public immutable token;
+    /// @notice Seconds that evidence has left, at the least, once a round's challenge window is over.
+    uint64 public immutable disputeTime;
+    uint64 internal immutable _unbondingDelay;
+    // A bond lost over a settlement that is proved wrong later must not be shared out before.
+    uint64 private immutable _longestWindow;
+
+    uint64 public studies;
+    mapping(uint64 study => mapping(address account => bool)) public isAuditor;
+
+    mapping(uint64 study => StoredStudy) internal _studies;
+    mapping(uint64 study => mapping(uint64 epoch => Committees.Stored)) internal _committees;
+    mapping(uint64 study => mapping(uint16 version => Rewards)) internal _rewards;
+    mapping(uint64 study => mapping(uint256 slot => StoredRound)) internal _ring;
+    mapping(uint64 study => Archive.Log) internal _archive;
+
+    constructor(INodeRegistry registry_, IStudyToken token_, ITreasury treasury_, uint64 disputeTime_) {
+        require(block.chainid <= type(uint64).max, ChainIdTooLarge(block.chainid));
+        require(registry_.consilium() == address(this), NotOurs(address(registry_)));
+        require(token_.consilium() == address(this), NotOurs(address(token_)));
+        require(treasury_.consilium() == address(this), NotOurs(address(treasury_)));
+        (registry, token, treasury, disputeTime) = (registry_, token_, treasury_, disputeTime_);
+        _unbondingDelay = registry_.unbondingDelay();
+        _longestWindow = ICourt(address(registry_)).compensationDelay();
+    }
+
+    // ------------------------------------------------------------------------------------------------ sponsor
+
+    function createStudy(
+        StudyTerms calldata terms,
+        Conditions calldata conditions,
+        address[] calldata nodes,
+        address[] calldata sites
+    ) external returns (uint64 study) {
+        require(terms.kind == KIND_SUM, UnknownKind(terms.kind));
+        require(_isWithin(bytes(terms.program).length, MAX_NAME), InvalidProgram());
+        require(_isWithin(terms.parameters.length, MAX_PARAMETERS), InvalidParameters());
+        require(
+            conditions.challengeWindow <= _longestWindow, InvalidWindow(conditions.challengeWindow, _longestWindow)
+        );
+        require(conditions.ring >= 2 && conditions.ring <= MAX_RING, InvalidRing(conditions.ring));
+
+        study = ++studies;
+        StoredStudy storage stored = _studies[study];
+        stored.sponsor = msg.sender;
+        stored.kind = terms.kind;
+        stored.termsHash = keccak256(abi.encode(terms.kind, terms.program, terms.parameters));
+        emit StudyCreated(study, msg.sender, terms);
+        _setConditions(study, stored, conditions);
+        _setPolicy(stored, terms.minimumCohort, terms.finality);
+        _formCommittee(study, stored, terms.threshold, nodes);
+        _setSites(study, terms.sitesRoot, sites);
+        if (conditions.currency != address(0)) treasury.openPurse(study, conditions.currency);
+        token.mint(msg.sender, study);
+    }
+
+    function setCommittee(uint64 study, uint8 threshold, address[] calldata nodes) external {
+        StoredStudy storage stored = _sponsored(study);
+        uint64 newest = stored.rounds;
+        require(!_isInProgress(stateOf(study, newest)), RoundInProgress(study, newest));
+
+        registry.discharge(study, newest, _committees[study][stored.epoch].members());
+        stored.vacant = false;
+        _formCommittee(study, stored, threshold, nodes);
+    }
+
+    function setSites(uint64 study, bytes32 sitesRoot, address[] calldata sites) external {
+        _sponsored(study);
+        _setSites(study, sitesRoot, sites);
+    }
+
+    function setPolicy(uint64 study, uint32 minimumCohort, string calldata finality) external {
+        _setPolicy(_sponsored(study), minimumCohort, finality);
+        emit PolicySet(study, minimumCohort, finality);
+    }
+
+    function setRewards(uint64 study, uint96 budget, uint16 nodeShare) external {
+        StoredStudy storage stored = _sponsored(study);
+        _setRewards(study, stored, budget, nodeShare);
+    }
+
+    function setAuditor(uint64 study, address auditor, bool allowed) external {
+        _sponsored(study);
+        isAuditor[study][auditor] = allowed;
+        emit AuditorSet(study, auditor, allowed);
+    }
+
+    // ------------------------------------------------------------------------------------------------ other contracts
+
+    function credit(uint64 study, uint128 amount) external {
+        _onlyFrom(address(treasury));
+        _studies[study].free += amount;
+    }
+
+    function debit(uint64 study, address sponsor, uint128 amount) external {
+        _onlyFrom(address(treasury));
+        StoredStudy storage stored = _studies[study];
+        require(sponsor == stored.sponsor, NotSponsor(study, sponsor));
+        // What rounding left is the sponsor's too.
+        Archive.Log storage log = _archive[study];
+        uint128 free = stored.free + log.dust;
+        log.dust = 0;
+        require(amount <= free, FundsMissing(study, free, amount));
+        stored.free = free - amount;
+    }
+
+    function vacate(uint64 study) external returns (uint64 newest) {
+        _onlyFrom(address(registry));
+        _studies[study].vacant = true;
+        return _studies[study].rounds;
+    }
+
+    function sponsorChanged(uint64 study, address sponsor) external {
+        _onlyFrom(address(token));
+        _studies[study].sponsor = sponsor;
+        emit SponsorChanged(study, sponsor);
+    }
+
+    // ------------------------------------------------------------------------------------------------ views
+
+    function stateOf(uint64 study, uint64 round) public view virtual returns (State);
+
+    function sponsorOf(uint64 study) external view returns (address) {
+        return _studies[study].sponsor;
+    }
+
+    function termsHashOf(uint64 study) external view returns (bytes32) {
+        return _studies[study].termsHash;
+    }
+
+    function guardianOf(uint64 study) external view returns (address) {
+        return _studies[study].guardian;
+    }
+
+    function conditionsOf(uint64 study) external view returns (Conditions memory) {
+        StoredStudy storage stored = _studies[study];
+        return Conditions({
+            currency: stored.currency,
+            budget: _rewards[study][stored.rewards].budget,
+            nodeShare: _rewards[study][stored.rewards].nodeShare,
+            bond: stored.bond,
+            newcomers: stored.newcomers,
+            challengeWindow: stored.challengeWindow,
+            ring: stored.ring,
+            guardian: stored.guardian,
+            source: stored.source
+        });
+    }
+
+    function committeeOf(uint64 study, uint64 epoch) external view returns (Committee memory) {
+        Committees.Stored storage stored = _committees[study][epoch];
+        return Committee({threshold: stored.threshold, nodes: stored.members()});
+    }
+
+    // ------------------------------------------------------------------------------------------------ inside
+
+    function _setConditions(uint64 study, StoredStudy storage stored, Conditions calldata conditions) private {
+        stored.currency = conditions.currency;
+        stored.bond = conditions.bond;
+        stored.newcomers = conditions.newcomers;
+        stored.challengeWindow = conditions.challengeWindow;
+        stored.ring = conditions.ring;
+        stored.guardian = conditions.guardian;
+        stored.source = conditions.source;
+        emit ConditionsSet(study, conditions);
+        _setRewards(study, stored, conditions.budget, conditions.nodeShare);
+    }
+
+    function _setRewards(uint64 study, StoredStudy storage stored, uint96 budget, uint16 nodeShare) private {
+        require(nodeShare <= WHOLE && (budget == 0 || stored.currency != address(0)), InvalidRewards());
+        require(stored.rewards < type(uint16).max, InvalidRewards());
+        uint16 version = ++stored.rewards;
+        _rewards[study][version] = Rewards({budget: budget, nodeShare: nodeShare});
+        emit RewardsSet(study, version, budget, nodeShare);
+    }
+
+    function _formCommittee(uint64 study, StoredStudy storage stored, uint8 threshold, address[] calldata proposal)
+        private
+    {
+        uint16 epoch = ++stored.epoch;
+        ICommitteeSource source = stored.source;
+        address[] memory nodes = address(source) == address(0)
+            ? proposal
+            : source.committeeFor(study, stored.sponsor, threshold, proposal);
+        _committees[study][epoch].form(threshold, nodes);
+        INodeRegistry.Service memory service = INodeRegistry.Service({
+            study: study,
+            since: stored.rounds,
+            sponsor: stored.sponsor,
+            bond: stored.bond,
+            newcomers: stored.newcomers
+        });
+        bytes32[] memory kemKeyHashes = registry.enlist(service, nodes);
+        emit CommitteeFormed(study, epoch, threshold, nodes, kemKeyHashes);
+    }
+
+    function _setSites(uint64 study, bytes32 sitesRoot, address[] calldata sites) private {
+        require(sitesRoot != 0, InvalidSitesRoot());
+        _studies[study].sitesRoot = sitesRoot;
+        emit SitesAdmitted(study, sitesRoot, sites);
+    }
+
+    function _setPolicy(StoredStudy storage stored, uint32 minimumCohort, string calldata finality) private {
+        require(minimumCohort >= 2 && minimumCohort <= type(uint24).max, InvalidCohort(minimumCohort));
+        require(_isWithin(bytes(finality).length, MAX_NAME), InvalidFinality());
+        stored.minimumCohort = uint256(minimumCohort).toUint24();
+        stored.finality = finality;
+    }
+
+    function _sponsored(uint64 study) internal view returns (StoredStudy storage stored) {
+        stored = _studies[study];
+        address sponsor = stored.sponsor;
+        require(sponsor != address(0), UnknownStudy(study));
+        require(msg.sender == sponsor, NotSponsor(study, msg.sender));
+    }
+
+    function _onlyFrom(address other) internal view {
+        require(msg.sender == other, NotPermitted(msg.sender));
+    }
+
+    function _isInProgress(State state) internal pure returns (bool) {
+        return state == State.Open || state == State.Certified;
+    }
+
+    function _isWithin(uint256 length, uint256 limit) private pure returns (bool) {
+        return length != 0 && length <= limit;
+    }
+}

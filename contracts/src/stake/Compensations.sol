@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {IConsilium} from "../interfaces/IConsilium.sol";
+import {ICourt} from "../interfaces/ICourt.sol";
+import {MerkleTrees} from "../libraries/MerkleTrees.sol";
+import {Stakes} from "./Stakes.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+/// @title What becomes of a bond that a proof has taken
+/// @dev A conviction writes the bond's slot and the study's `vacant`, nothing else: proofs must stay cheap. Whose the
+/// rest is, is written down in a step of its own.
+abstract contract Compensations is Stakes, ICourt {
+    using SafeCast for uint256;
+
+    /// @dev A tenth: worth a transaction, and a bad bargain for a node that accuses itself.
+    uint256 private constant REPORTER_PART = 10;
+
+    uint64 public immutable compensationDelay;
+
+    mapping(uint64 study => mapping(address node => Pot)) private _pots;
+    mapping(uint64 study => mapping(address node => mapping(uint256 word => uint256))) private _compensated;
+
+    constructor(uint64 compensationDelay_) {
+        compensationDelay = compensationDelay_;
+    }
+
+    function acquit(uint64 study, address node) external {
+        Bond memory bond = _bonds[study][node];
+        require(bond.standing == Standing.Misreported, NoCompensation(study, node));
+        IConsilium.State state = IConsilium(consilium).stateOf(study, bond.round);
+        require(state == IConsilium.State.Fraudulent, NoOffence());
+        if (bond.index != 0) _leaveSeat(study, node);
+        emit Acquitted(study, node, bond.amount);
+        delete _pots[study][node];
+        _free(study, node, bond.amount);
+    }
+
+    function assignCompensation(uint64 study, address node) external {
+        Bond memory bond = _convicted(study, node);
+        require(_pots[study][node].setRoot == 0, NoCompensation(study, node));
+        (uint64 round, bytes32 setRoot, uint32 size) = IConsilium(consilium).cohortOf(study, bond.round);
+        require(setRoot != 0, NotCertified(study, bond.round));
+        _pots[study][node] = Pot({setRoot: setRoot, size: size, each: bond.amount / size});
+        emit CompensationAssigned(study, node, round, setRoot, size);
+    }
+
+    function compensate(
+        uint64 study,
+        address node,
+        uint32 index,
+        address site,
+        bytes32 digest,
+        bytes32[] calldata path
+    ) external {
+        Bond memory bond = _convicted(study, node);
+        require(!bond.frozen && block.timestamp >= bond.until, CompensationLocked(study, node, bond.until));
+        Pot memory pot = _pots[study][node];
+        require(pot.setRoot != 0, NoCompensation(study, node));
+        bytes32 leaf = MerkleTrees.leafHash(abi.encodePacked(site, digest));
+        bytes32 found = MerkleTrees.rootOf(MerkleTrees.SET, pot.size, pot.size, index, leaf, path);
+        require(found == pot.setRoot, NoCompensation(study, node));
+
+        (uint256 word, uint256 bit) = (index / 256, 1 << (index % 256));
+        require(_compensated[study][node][word] & bit == 0, AlreadyCompensated(site));
+        _compensated[study][node][word] |= bit;
+        _bonds[study][node].amount -= pot.each;
+        emit Compensated(study, node, site, pot.each);
+        _pay(site, pot.each);
+    }
+
+    function freezeCompensation(uint64 study, address node, bool frozen) external {
+        Bond memory bond = _convicted(study, node);
+        bool allowed = msg.sender == IConsilium(consilium).guardianOf(study)
+            && (!frozen || block.timestamp < bond.until);
+        require(allowed, NotGuardian(study, msg.sender));
+        _bonds[study][node].frozen = frozen;
+        emit CompensationFrozen(study, node, frozen);
+    }
+
+    function potOf(uint64 study, address node) external view returns (Pot memory) {
+        return _pots[study][node];
+    }
+
+    // ------------------------------------------------------------------------------------------------ inside
+
+    function _convictOne(uint64 study, address node, uint64 round, Offence offence) internal {
+        Standing standing = _bonds[study][node].standing;
+        require(standing == Standing.Serving || standing == Standing.Discharged, NotLiable(study, node));
+        uint256 reward = _convict(study, node, round, offence);
+        IConsilium(consilium).vacate(study);
+        _pay(msg.sender, reward);
+    }
+
+    /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round is still to be
+    /// marked.
+    function _convictSigners(uint64 study, uint64 round, uint256 signers, address[] memory nodes) internal {
+        bool marked = IConsilium(consilium).defraud(study, round);
+        (uint256 reward, uint256 convicted) = (0, 0);
+        for (uint256 i = 0; i < nodes.length; i++) {
+            if ((signers >> i) & 1 == 0) continue;
+            Standing standing = _bonds[study][nodes[i]].standing;
+            if (standing != Standing.Serving && standing != Standing.Discharged) continue;
+            reward += _convict(study, nodes[i], round, Offence.WrongSettlement);
+            convicted++;
+        }
+        require(marked || convicted != 0, NoOffence());
+        IConsilium(consilium).vacate(study);
+        _pay(msg.sender, reward);
+    }
+
+    function _convict(uint64 study, address node, uint64 round, Offence offence) private returns (uint256 reward) {
+        Bond memory bond = _bonds[study][node];
+        reward = bond.amount / REPORTER_PART;
+        uint64 until = (block.timestamp + compensationDelay).toUint64();
+        // A node that sits in the committee keeps its index until the seat is vacated.
+        if (bond.standing != Standing.Serving) bond.index = 0;
+        bond.amount -= reward.toUint96();
+        bond.until = uint256(until).toUint40();
+        // A statement may name any round; one that does not fit has no certificate, and its number does not matter.
+        bond.round = round > type(uint32).max ? 0 : uint256(round).toUint32();
+        bond.standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
+        _bonds[study][node] = bond;
+        emit Convicted(study, node, round, offence, msg.sender, reward, bond.amount, until);
+    }
+
+    function _convicted(uint64 study, address node) private view returns (Bond memory bond) {
+        bond = _bonds[study][node];
+        require(bond.standing >= Standing.Misreported, NoCompensation(study, node));
+    }
+}

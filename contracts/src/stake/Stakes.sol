@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {IConsilium} from "../interfaces/IConsilium.sol";
+import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+/// @title Nodes and what they have put up
+abstract contract Stakes is INodeRegistry {
+    using SafeCast for uint256;
+
+    uint256 private constant KEM_KEY_LENGTH = 1216;
+    uint256 private constant IDENTITY_LENGTH = 128;
+
+    uint256 public immutable minimumStake;
+    uint64 public immutable unbondingDelay;
+    uint64 public immutable probation;
+    address public immutable consilium;
+
+    mapping(address node => Node) internal _nodes;
+    mapping(address node => mapping(address sponsor => bool)) private _consents;
+    mapping(uint64 study => mapping(address node => Bond)) internal _bonds;
+
+    modifier onlyConsilium() {
+        require(msg.sender == consilium, NotConsilium(msg.sender));
+        _;
+    }
+
+    constructor(uint256 minimumStake_, uint64 unbondingDelay_, uint64 probation_, address consilium_) {
+        require(consilium_ != address(0), InvalidConsilium());
+        minimumStake = minimumStake_;
+        unbondingDelay = unbondingDelay_;
+        probation = probation_;
+        consilium = consilium_;
+    }
+
+    // ------------------------------------------------------------------------------------------------ nodes
+
+    function register(bytes calldata kemKey, string calldata operator, string calldata jurisdiction) external payable {
+        Node storage node = _nodes[msg.sender];
+        require(node.status == Status.Absent, AlreadyRegistered(msg.sender));
+        require(msg.value >= minimumStake, StakeTooSmall(msg.value, minimumStake));
+        require(_isIdentity(operator) && _isIdentity(jurisdiction), InvalidIdentity());
+
+        node.status = Status.Active;
+        node.stake = msg.value.toUint96();
+        node.registeredAt = block.timestamp.toUint40();
+        emit NodeRegistered(msg.sender, operator, jurisdiction, msg.value);
+        _setKemKey(node, kemKey);
+    }
+
+    function rotateKemKey(bytes calldata kemKey) external {
+        _setKemKey(_active(msg.sender), kemKey);
+    }
+
+    function setConsent(address sponsor, bool agreed) external {
+        _consents[msg.sender][sponsor] = agreed;
+        emit ConsentSet(msg.sender, sponsor, agreed);
+    }
+
+    function deposit() external payable {
+        _active(msg.sender).stake += msg.value.toUint96();
+        emit Deposited(msg.sender, msg.value);
+    }
+
+    function resign(uint64 study) external {
+        Standing standing = _bonds[study][msg.sender].standing;
+        require(_sits(study, msg.sender), NotServing(study, msg.sender));
+        if (standing == Standing.Serving) _discharge(study, IConsilium(consilium).vacate(study), msg.sender);
+        else _leaveSeat(study, msg.sender);
+    }
+
+    function reclaim(uint64 study, address node) external {
+        Bond memory bond = _bonds[study][node];
+        require(
+            bond.standing == Standing.Discharged && block.timestamp >= bond.until, BondLocked(study, node, bond.until)
+        );
+        _free(study, node, bond.amount);
+    }
+
+    function beginUnbond() external {
+        Node storage node = _active(msg.sender);
+        require(node.serving == 0, NodeServing(msg.sender, node.serving));
+
+        uint64 withdrawableAt = (block.timestamp + unbondingDelay).toUint64();
+        node.status = Status.Unbonding;
+        node.withdrawableAt = withdrawableAt;
+        emit UnbondingBegun(msg.sender, withdrawableAt);
+    }
+
+    function withdraw() external {
+        Node storage node = _nodes[msg.sender];
+        (uint64 withdrawableAt, uint256 stake) = (node.withdrawableAt, node.stake);
+        bool leaving = node.status == Status.Unbonding || (node.status == Status.Withdrawn && stake != 0);
+        require(leaving && block.timestamp >= withdrawableAt, StakeLocked(msg.sender, withdrawableAt));
+
+        node.status = Status.Withdrawn;
+        node.withdrawableAt = 0;
+        node.stake = 0;
+        emit Withdrawn(msg.sender, stake);
+        _pay(msg.sender, stake);
+    }
+
+    // ------------------------------------------------------------------------------------------------ committees
+
+    function enlist(Service calldata service, address[] calldata nodes)
+        external
+        onlyConsilium
+        returns (bytes32[] memory keyHashes)
+    {
+        keyHashes = new bytes32[](nodes.length);
+        for (uint256 i = 0; i < nodes.length; i++) {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            keyHashes[i] = _enlist(service, nodes[i], uint8(i + 1)); // at most 32
+        }
+    }
+
+    function discharge(uint64 study, uint64 ended, address[] calldata nodes) external onlyConsilium {
+        for (uint256 i = 0; i < nodes.length; i++) {
+            Standing standing = _bonds[study][nodes[i]].standing;
+            if (standing == Standing.Serving) _discharge(study, ended, nodes[i]);
+            else if (_sits(study, nodes[i])) _leaveSeat(study, nodes[i]);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------ views
+
+    function isActive(address node) external view returns (bool) {
+        return _nodes[node].status == Status.Active;
+    }
+
+    function hasConsent(address node, address sponsor) public view returns (bool) {
+        return _consents[node][sponsor] || _consents[node][address(0)];
+    }
+
+    function nodeOf(address node) external view returns (Node memory) {
+        return _nodes[node];
+    }
+
+    function bondOf(uint64 study, address node) external view returns (Bond memory) {
+        return _bonds[study][node];
+    }
+
+    // ------------------------------------------------------------------------------------------------ inside
+
+    function _enlist(Service calldata service, address account, uint8 index) private returns (bytes32) {
+        Node storage node = _active(account);
+        require(hasConsent(account, service.sponsor), NoConsent(account, service.sponsor));
+        require(
+            service.newcomers || block.timestamp >= uint256(node.registeredAt) + probation,
+            Newcomer(account, node.registeredAt)
+        );
+        Bond storage bond = _bonds[service.study][account];
+        require(bond.standing <= Standing.Discharged, NodeConvicted(service.study, account));
+        // A bond that waits for its release answers again.
+        uint96 missing = service.bond > bond.amount ? service.bond - bond.amount : 0;
+        require(missing <= node.stake, BondMissing(account, node.stake, missing));
+        node.stake -= missing;
+        node.serving += 1;
+        bond.amount += missing;
+        (bond.until, bond.since, bond.ended) = (0, service.since, 0);
+        (bond.index, bond.standing) = (index, Standing.Serving);
+        emit Bonded(service.study, account, bond.amount);
+        return node.keyHash;
+    }
+
+    function _discharge(uint64 study, uint64 ended, address account) private {
+        Bond storage bond = _bonds[study][account];
+        uint64 until = (block.timestamp + unbondingDelay).toUint64();
+        bond.standing = Standing.Discharged;
+        bond.until = uint256(until).toUint40();
+        bond.ended = uint256(ended).toUint32();
+        _nodes[account].serving -= 1;
+        emit Discharged(study, account, until);
+    }
+
+    /// Whether the node is in the study's committee: serving, or convicted there and not replaced yet.
+    function _sits(uint64 study, address account) internal view returns (bool) {
+        Bond memory bond = _bonds[study][account];
+        return bond.standing == Standing.Serving || (bond.standing >= Standing.Misreported && bond.index != 0);
+    }
+
+    /// A conviction leaves the node's own slot alone; what it owes that slot is made good when the seat is vacated.
+    function _leaveSeat(uint64 study, address account) internal {
+        _bonds[study][account].index = 0;
+        _nodes[account].serving -= 1;
+    }
+
+    function _free(uint64 study, address account, uint96 amount) internal {
+        delete _bonds[study][account];
+        _nodes[account].stake += amount;
+        emit Reclaimed(study, account, amount);
+    }
+
+    function _pay(address account, uint256 amount) internal {
+        (bool taken,) = account.call{value: amount}("");
+        require(taken, TransferFailed(account));
+    }
+
+    function _setKemKey(Node storage node, bytes calldata kemKey) private {
+        require(kemKey.length == KEM_KEY_LENGTH, InvalidKemKey(kemKey.length));
+        bytes32 keyHash = keccak256(kemKey);
+        node.keyHash = keyHash;
+        emit KemKeySet(msg.sender, keyHash, kemKey);
+    }
+
+    function _active(address node) private view returns (Node storage active) {
+        active = _nodes[node];
+        require(active.status == Status.Active, NodeNotActive(node));
+    }
+
+    function _isIdentity(string calldata text) private pure returns (bool) {
+        return bytes(text).length != 0 && bytes(text).length <= IDENTITY_LENGTH;
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity ^0.8.28;
+
+import {IConsilium} from "../../src/interfaces/IConsilium.sol";
+import {ICourt} from "../../src/interfaces/ICourt.sol";
+import {ITreasury} from "../../src/interfaces/ITreasury.sol";
+import {Statements} from "../../src/libraries/Statements.sol";
+import {Deployment} from "./Deployment.sol";
+import {Trees} from "./Trees.sol";
+
+/// @dev Whole rounds with real trees: sites that are paid, vectors that can be opened, nodes 1..n of the registry.
+abstract contract Play is Deployment {
+    uint64 internal constant P = 0xFFFFFFFF00000001;
+
+    struct Outcome {
+        uint64 study;
+        uint64 round;
+        address[] cohort;
+        address[] voters;
+        ICourt.Roots roots;
+    }
+
+    // -------------------------------------------------------------------------------------------- rounds
+
+    /// @dev Opens at this time, with a subject of its own.
+    function openNext(uint64 study) internal returns (uint64 round) {
+        bytes32 subject = keccak256(abi.encode("subject", consilium.studyOf(study).rounds + 1));
+        vm.prank(sponsor);
+        return consilium.openRound(study, subject, uint64(block.timestamp) + 10, uint64(block.timestamp) + 20);
+    }
+
+    /// @dev Votes of the first Q nodes for this cohort, and random-looking roots.
+    function outcomeOf(uint64 study, uint64 round, uint8 t, uint256 n, uint256 cohort)
+        internal
+        pure
+        returns (Outcome memory outcome)
+    {
+        outcome.study = study;
+        outcome.round = round;
+        outcome.cohort = sites(cohort);
+        outcome.voters = nodesFrom(1, 3 * uint256(t) + 1);
+        outcome.roots.setRoot = Trees.setRoot(outcome.cohort);
+        outcome.roots.shareRoots = new bytes32[](n);
+        for (uint256 i = 0; i < n; i++) {
+            outcome.roots.shareRoots[i] = keccak256(abi.encode("share", round, i));
+        }
+        outcome.roots.aggregateRoot = keccak256(abi.encode("aggregate", round));
+        outcome.roots.rewardRoot = Trees.rewardRoot(outcome.cohort, outcome.voters);
+    }
+
+    function certifyAs(Outcome memory outcome) internal {
+        (bytes32 setRoot, uint32 size) = (outcome.roots.setRoot, uint32(outcome.cohort.length));
+        uint256 signers = 2 ** outcome.voters.length - 1;
+        bytes memory votes = signatures(consilium.voteDigest(outcome.study, outcome.round, setRoot, size), signers);
+        consilium.certify(outcome.study, outcome.round, setRoot, size, signers, votes);
+    }
+
+    function settleAs(Outcome memory outcome) internal {
+        ICourt.Roots memory roots = outcome.roots;
+        uint256 signers = 2 ** outcome.voters.length - 1;
+        bytes memory signed = signatures(digestOf(outcome), signers);
+        consilium.settle(
+            outcome.study, outcome.round, roots.shareRoots, roots.aggregateRoot, roots.rewardRoot, signers, signed
+        );
+    }
+
+    function digestOf(Outcome memory outcome) internal view returns (bytes32) {
+        ICourt.Roots memory roots = outcome.roots;
+        return consilium.settlementDigest(
+            outcome.study,
+            outcome.round,
+            roots.setRoot,
+            keccak256(abi.encodePacked(roots.shareRoots)),
+            roots.aggregateRoot,
+            roots.rewardRoot
+        );
+    }
+
+    function play(uint64 study, uint8 t, uint256 n, uint256 cohort) internal returns (Outcome memory outcome) {
+        outcome = outcomeOf(study, openNext(study), t, n, cohort);
+        certifyAs(outcome);
+        settleAs(outcome);
+    }
+
+    function pass(uint256 time) internal {
+        vm.warp(vm.getBlockTimestamp() + time);
+    }
+
+    // -------------------------------------------------------------------------------------------- claims
+
+    /// @dev A leaf of a round on record.
+    function shareOf(Outcome memory outcome, uint32 index) internal pure returns (ITreasury.Share memory share) {
+        share.round = outcome.round;
+        share.index = index;
+        (share.sites, share.nodes) = (uint32(outcome.cohort.length), uint32(outcome.voters.length));
+        share.setRoot = outcome.roots.setRoot;
+        share.shareRootsHash = keccak256(abi.encodePacked(outcome.roots.shareRoots));
+        share.aggregateRoot = outcome.roots.aggregateRoot;
+        share.path = Trees.open(Trees.rewardLeaves(outcome.cohort, outcome.voters), index);
+    }
+
+    function accountOf(Outcome memory outcome, uint32 index) internal pure returns (address) {
+        uint256 sitesCount = outcome.cohort.length;
+        return index < sitesCount ? outcome.cohort[index] : outcome.voters[index - sitesCount];
+    }
+
+    function claimOf(Outcome memory outcome, uint32 period, uint32 index)
+        internal
+        pure
+        returns (ITreasury.Claim memory one)
+    {
+        one.study = outcome.study;
+        one.period = period;
+        one.account = accountOf(outcome, index);
+        one.shares = new ITreasury.Share[](1);
+        one.shares[0] = shareOf(outcome, index);
+    }
+
+    function claimAlone(ITreasury.Claim memory one) internal {
+        ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
+        claims[0] = one;
+        treasury.claim(claims);
+    }
+
+    // -------------------------------------------------------------------------------------------- the archive
+
+    function settlementOf(Outcome memory outcome) internal pure returns (bytes32) {
+        return Statements.settlement(
+            outcome.study,
+            outcome.round,
+            outcome.roots.setRoot,
+            keccak256(abi.encodePacked(outcome.roots.shareRoots)),
+            outcome.roots.aggregateRoot,
+            outcome.roots.rewardRoot
+        );
+    }
+
+    function archiveLeaf(Outcome memory outcome, uint16 rewards) internal pure returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                outcome.study,
+                outcome.round,
+                settlementOf(outcome),
+                outcome.cohort.length,
+                outcome.voters.length,
+                uint256(rewards)
+            )
+        );
+    }
+
+    /// @dev From a position among all archived leaves to its peak.
+    function archivePath(bytes32[] memory leaves, uint256 position) internal pure returns (bytes32[] memory path) {
+        uint256 first = 0;
+        for (uint256 height = 32; height > 0; height--) {
+            uint256 span = 1 << (height - 1);
+            if (leaves.length & span == 0) continue;
+            if (position < first + span) return _mountainPath(leaves, first, height - 1, position - first);
+            first += span;
+        }
+    }
+
+    function _mountainPath(bytes32[] memory leaves, uint256 first, uint256 height, uint256 place)
+        private
+        pure
+        returns (bytes32[] memory path)
+    {
+        path = new bytes32[](height);
+        bytes32[] memory level = new bytes32[](1 << height);
+        for (uint256 i = 0; i < level.length; i++) {
+            level[i] = leaves[first + i];
+        }
+        for (uint256 h = 0; h < height; h++) {
+            path[h] = level[place ^ 1];
+            place /= 2;
+            bytes32[] memory above = new bytes32[](level.length / 2);
+            for (uint256 i = 0; i < above.length; i++) {
+                above[i] = keccak256(abi.encodePacked(level[2 * i], level[2 * i + 1]));
+            }
+            level = above;
+        }
+    }
+}
