@@ -33,26 +33,28 @@ contract Consilium is Studies {
     {
         StoredStudy storage stored = _sponsored(study);
         require(subject != 0, InvalidSubject());
-        require(!stored.vacant, CommitteeVacant(study));
+        _closeNewest(study, stored);
+        Desk memory desk = stored.desk;
+        require(!desk.vacant, CommitteeVacant(study));
         require(
             block.timestamp < deadline && deadline < settleBy && settleBy <= type(uint40).max
-                && uint256(settleBy) + stored.challengeWindow + disputeTime <= block.timestamp + _unbondingDelay,
+                && uint256(settleBy) + desk.challengeWindow + disputeTime <= block.timestamp + _unbondingDelay,
             InvalidDeadlines(deadline, settleBy)
         );
-        uint64 lastCertified = _closeNewest(study, stored);
+        uint64 lastCertified = _lastCertified(study, desk);
         require(
-            lastCertified == 0 || _subjectOf(study, stored, lastCertified) != subject, SubjectCertified(study, subject)
+            lastCertified == 0 || _subjectOf(study, desk, lastCertified) != subject, SubjectCertified(study, subject)
         );
 
-        round = stored.rounds + 1;
-        _clearSlot(study, stored, round, lastCertified);
-        uint96 budget = _rewards[study][stored.rewards].budget;
-        uint128 free = stored.free;
-        require(budget <= free, FundsMissing(study, free, budget));
-        stored.free = free - budget;
-        stored.rounds = uint256(round).toUint32();
-        stored.lastCertifiedRound = uint256(lastCertified).toUint32();
-        _freeze(study, round, stored, subject, deadline, settleBy);
+        round = uint64(desk.rounds) + 1;
+        _clearSlot(study, desk, round, lastCertified);
+        uint88 budget = _rewards[study][desk.rewards].budget;
+        require(budget <= desk.free, FundsMissing(study, desk.free, budget));
+        desk.free -= budget;
+        desk.rounds = uint256(round).toUint32();
+        desk.lastCertifiedRound = uint256(lastCertified).toUint32();
+        stored.desk = desk;
+        _freeze(study, round, desk, subject, deadline, settleBy);
     }
 
     function certify(
@@ -63,15 +65,16 @@ contract Consilium is Studies {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        StoredRound storage stored = _requireState(study, round, State.Open);
-        require(size >= stored.minimumCohort, CohortTooSmall(size, stored.minimumCohort));
+        (StoredRound storage stored, Head memory head,) = _requireState(study, round, State.Open);
+        require(size >= head.minimumCohort, CohortTooSmall(size, head.minimumCohort));
         require(setRoot != 0, InvalidSetRoot());
         bytes32 digest = _hashTypedDataV4(Statements.vote(study, round, setRoot, size));
-        _committees[study][stored.epoch].requireQuorum(digest, signers, signatures);
+        _committees[study][head.epoch].requireQuorum(digest, signers, signatures);
 
-        stored.state = State.Certified;
-        stored.size = uint256(size).toUint24();
-        stored.voters = signers.toUint32();
+        head.state = State.Certified;
+        head.size = uint256(size).toUint24();
+        head.voters = signers.toUint32();
+        stored.head = head;
         stored.setRoot = setRoot;
         emit RoundCertified(study, round, setRoot, size, signers);
     }
@@ -85,24 +88,24 @@ contract Consilium is Studies {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        StoredRound storage stored = _requireState(study, round, State.Certified);
-        Committees.Stored storage committee = _committees[study][stored.epoch];
+        (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Certified);
+        Committees.Stored storage committee = _committees[study][head.epoch];
         require(shareRoots.length == committee.count, ShareRootCount(shareRoots.length, committee.count));
         bytes32 setRoot = stored.setRoot;
         bytes32 shareRootsHash = keccak256(abi.encodePacked(shareRoots));
         bytes32 settlement = Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot);
         committee.requireQuorum(_hashTypedDataV4(settlement), signers, signatures);
 
-        stored.state = State.Settled;
-        stored.settledBefore = (uint256(stored.deadline) + stored.settleWithin - block.timestamp).toUint32();
-        stored.signers = signers.toUint32();
+        head.state = State.Settled;
+        head.settledBefore = (uint256(head.deadline) + head.settleWithin - block.timestamp).toUint32();
+        head.signers = signers.toUint32();
+        stored.head = head;
         stored.settlement = settlement;
         emit RoundSettled(study, round, setRoot, shareRoots, aggregateRoot, rewardRoot, signers);
 
         // The slot that the next round will use: archived here, where there is gas to spare, and not at its opening.
-        StoredStudy storage owner = _studies[study];
         uint256 next = uint256(round) + 1;
-        if (next > owner.ring) _archiveIfDue(study, uint64(next - owner.ring), owner.challengeWindow);
+        if (next > desk.ring) _archiveIfDue(study, uint64(next - desk.ring), desk);
     }
 
     function voidRound(uint64 study, uint64 round) external {
@@ -117,12 +120,12 @@ contract Consilium is Studies {
 
     function defraud(uint64 study, uint64 round) external returns (bool inTime) {
         _onlyFrom(address(registry));
-        StoredRound storage stored = _requireState(study, round, State.Settled);
-        if (block.timestamp >= _challengeEnds(stored, _studies[study].challengeWindow)) return false;
-        stored.state = State.Fraudulent;
+        (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Settled);
+        if (block.timestamp >= _challengeEnds(head, desk)) return false;
+        stored.head.state = State.Fraudulent;
         // No output share is wrong because it differs from a wrong settlement.
         stored.settlement = 0;
-        _studies[study].free += _rewards[study][stored.rewards].budget;
+        _studies[study].desk.free += _rewards[study][head.rewards].budget;
         emit RoundFraudulent(study, round);
         return true;
     }
@@ -130,104 +133,99 @@ contract Consilium is Studies {
     // ------------------------------------------------------------------------------------------------ views
 
     function stateOf(uint64 study, uint64 round) public view override returns (State) {
-        if (!_onRecord(study, round)) return State.None;
-        StoredRound storage stored = _slot(study, round);
-        State state = stored.state;
-        if (state == State.Open && block.timestamp >= stored.deadline) return State.Void;
-        if (state == State.Certified && block.timestamp >= uint256(stored.deadline) + stored.settleWithin) {
-            return State.Abandoned;
-        }
-        return state;
+        Desk memory desk = _studies[study].desk;
+        return _onRecord(desk, round) ? _stateNow(_slot(study, desk, round).head) : State.None;
     }
 
     function roundOf(uint64 study, uint64 round) external view returns (Round memory told) {
-        if (!_onRecord(study, round)) return told;
-        StoredRound storage stored = _slot(study, round);
-        told.state = stored.state;
-        told.epoch = stored.epoch;
-        told.minimumCohort = stored.minimumCohort;
-        told.deadline = stored.deadline;
-        told.settleBy = uint64(stored.deadline) + stored.settleWithin;
+        Desk memory desk = _studies[study].desk;
+        if (!_onRecord(desk, round)) return told;
+        StoredRound storage stored = _slot(study, desk, round);
+        Head memory head = stored.head;
+        told.state = head.state;
+        told.epoch = head.epoch;
+        told.minimumCohort = head.minimumCohort;
+        told.deadline = head.deadline;
+        told.settleBy = uint64(head.deadline) + head.settleWithin;
         told.subject = stored.subject;
         told.frozen = stored.frozen;
-        told.rewards = stored.rewards;
+        told.rewards = head.rewards;
         // What follows is left over from the slot's previous round until it is written.
-        if (stored.state < State.Certified) return told;
+        if (head.state < State.Certified) return told;
         told.setRoot = stored.setRoot;
-        told.size = stored.size;
-        told.voters = stored.voters;
-        if (stored.state != State.Settled && stored.state != State.Fraudulent) return told;
-        told.signers = stored.signers;
+        told.size = head.size;
+        told.voters = head.voters;
+        if (head.state != State.Settled && head.state != State.Fraudulent) return told;
+        told.signers = head.signers;
         told.settlement = stored.settlement;
-        told.challengeEnds = uint64(_challengeEnds(stored, _studies[study].challengeWindow));
+        told.challengeEnds = uint64(_challengeEnds(head, desk));
     }
 
     function studyOf(uint64 study) external view returns (Study memory) {
         StoredStudy storage stored = _studies[study];
-        uint64 lastCertified = _lastCertified(study, stored);
-        Rewards storage rewards = _rewards[study][stored.rewards];
+        Desk memory desk = stored.desk;
+        uint64 lastCertified = _lastCertified(study, desk);
+        Rewards memory rewards = _rewards[study][desk.rewards];
         return Study({
             sponsor: stored.sponsor,
             kind: stored.kind,
-            epoch: stored.epoch,
-            rounds: stored.rounds,
+            epoch: desk.epoch,
+            rounds: desk.rounds,
             lastCertifiedRound: lastCertified,
-            lastCertifiedSubject: lastCertified == 0 ? bytes32(0) : _subjectOf(study, stored, lastCertified),
-            minimumCohort: stored.minimumCohort,
+            lastCertifiedSubject: lastCertified == 0 ? bytes32(0) : _subjectOf(study, desk, lastCertified),
+            minimumCohort: desk.minimumCohort,
             finality: stored.finality,
             sitesRoot: stored.sitesRoot,
             termsHash: stored.termsHash,
-            ring: stored.ring,
-            challengeWindow: stored.challengeWindow,
-            vacant: stored.vacant,
-            free: stored.free + _archive[study].dust,
+            ring: desk.ring,
+            challengeWindow: desk.challengeWindow,
+            vacant: desk.vacant,
+            free: uint128(desk.free) + _archive[study].totals.dust,
             budget: rewards.budget,
             nodeShare: rewards.nodeShare,
-            archived: _archive[study].count
+            archived: _archive[study].totals.count
         });
     }
 
     function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool) {
         // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
         // no statement hashes to zero.
-        return settlement != 0 && _slot(study, round).settlement == settlement;
+        return settlement != 0 && _slot(study, _studies[study].desk, round).settlement == settlement;
     }
 
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
-        if (!_onRecord(study, round)) return address(0);
-        return _committees[study][_slot(study, round).epoch].member(index);
+        Desk memory desk = _studies[study].desk;
+        if (!_onRecord(desk, round)) return address(0);
+        return _committees[study][_slot(study, desk, round).head.epoch].member(index);
     }
 
-    function setRootOf(uint64 study, uint64 round) public view returns (bytes32) {
-        if (!_onRecord(study, round)) return 0;
-        StoredRound storage stored = _slot(study, round);
-        return stored.state >= State.Certified ? stored.setRoot : bytes32(0);
+    function setRootOf(uint64 study, uint64 round) external view returns (bytes32 setRoot) {
+        (setRoot,) = _certificate(study, _studies[study].desk, round);
     }
 
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size) {
-        (actual, setRoot) = (round, setRootOf(study, round));
-        if (setRoot == 0) {
-            actual = _lastCertified(study, _studies[study]);
-            setRoot = setRootOf(study, actual);
-        }
-        if (setRoot != 0) size = _slot(study, actual).size;
+        Desk memory desk = _studies[study].desk;
+        actual = round;
+        (setRoot, size) = _certificate(study, desk, round);
+        if (setRoot != 0) return (actual, setRoot, size);
+        actual = _lastCertified(study, desk);
+        (setRoot, size) = _certificate(study, desk, actual);
     }
 
     function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
-        uint16 version;
-        if (_onRecord(study, proof.round)) {
-            StoredRound storage stored = _slot(study, proof.round);
+        Desk memory desk = _studies[study].desk;
+        uint16 version = proof.rewards;
+        if (_onRecord(desk, proof.round)) {
+            StoredRound storage stored = _slot(study, desk, proof.round);
+            Head memory head = stored.head;
             require(
-                stored.settlement == proof.settlement && stored.size == proof.sites
-                    && Committees.ones(stored.voters) == proof.nodes
-                    && _isFinal(stored, _studies[study].challengeWindow),
+                stored.settlement == proof.settlement && head.size == proof.sites
+                    && Committees.ones(head.voters) == proof.nodes && _isFinal(head, desk),
                 NotFinal(study, proof.round)
             );
-            version = stored.rewards;
+            version = head.rewards;
         } else {
-            version = proof.rewards;
-            bytes32 leaf =
-                Archive.leaf(study, proof.round, proof.settlement, proof.sites, proof.nodes, version);
+            bytes32 leaf = Archive.leaf(study, proof.round, proof.settlement, proof.sites, proof.nodes, version);
             require(_archive[study].contains(proof.position, leaf, proof.path), NotFinal(study, proof.round));
         }
         return _pay(_rewards[study][version], proof.sites, proof.nodes);
@@ -238,20 +236,19 @@ contract Consilium is Studies {
         view
         returns (uint256 siteUnits, uint256 nodeUnits, uint64 through, uint16 nodeShare)
     {
-        StoredStudy storage owner = _studies[study];
+        Desk memory desk = _studies[study].desk;
         Archive.Log storage log = _archive[study];
-        (siteUnits, nodeUnits, through) = (log.siteUnits, log.nodeUnits, log.through);
-        nodeShare = _rewards[study][owner.rewards].nodeShare;
-        (uint64 newest, uint64 ring) = (owner.rounds, owner.ring);
+        (siteUnits, nodeUnits, through) = (log.totals.siteUnits, log.totals.nodeUnits, log.totals.through);
+        nodeShare = _rewards[study][desk.rewards].nodeShare;
         // What left the ring is over, and was archived if it was settled.
-        if (newest > ring && through < newest - ring) through = newest - ring;
-        for (uint64 round = through + 1; round <= newest; round++) {
-            StoredRound storage stored = _slot(study, round);
-            if (_isInProgress(stateOf(study, round))) break;
-            if (stored.state == State.Settled) {
-                if (!_isFinal(stored, owner.challengeWindow)) break;
-                siteUnits += stored.size;
-                nodeUnits += Committees.ones(stored.voters);
+        if (desk.rounds > desk.ring && through < desk.rounds - desk.ring) through = desk.rounds - desk.ring;
+        for (uint64 round = through + 1; round <= desk.rounds; round++) {
+            Head memory head = _slot(study, desk, round).head;
+            if (_isInProgress(_stateNow(head))) break;
+            if (head.state == State.Settled) {
+                if (!_isFinal(head, desk)) break;
+                siteUnits += head.size;
+                nodeUnits += Committees.ones(head.voters);
             }
             through = round;
         }
@@ -262,35 +259,40 @@ contract Consilium is Studies {
     function _freeze(
         uint64 study,
         uint64 round,
-        StoredStudy storage policy,
+        Desk memory desk,
         bytes32 subject,
         uint64 deadline,
         uint64 settleBy
     ) private {
-        (uint64 epoch, uint32 minimumCohort) = (policy.epoch, policy.minimumCohort);
-        (bytes32 sitesRoot, string memory finality) = (policy.sitesRoot, policy.finality);
-        bytes32 frozen =
-            keccak256(abi.encode(study, round, subject, epoch, minimumCohort, sitesRoot, finality, deadline, settleBy));
+        bytes32 sitesRoot = _studies[study].sitesRoot;
+        string memory finality = _studies[study].finality;
+        bytes32 frozen = keccak256(
+            abi.encode(
+                study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, deadline, settleBy
+            )
+        );
 
-        StoredRound storage stored = _ring[study][round % policy.ring];
-        stored.state = State.Open;
-        stored.epoch = policy.epoch;
-        stored.rewards = policy.rewards;
-        stored.minimumCohort = policy.minimumCohort;
-        stored.size = 0;
-        stored.deadline = uint256(deadline).toUint40();
-        stored.settleWithin = uint256(settleBy - deadline).toUint32();
-        stored.settledBefore = 0;
-        stored.voters = 0;
-        stored.signers = 0;
+        StoredRound storage stored = _slot(study, desk, round);
+        stored.head = Head({
+            state: State.Open,
+            epoch: desk.epoch,
+            rewards: desk.rewards,
+            minimumCohort: desk.minimumCohort,
+            size: 0,
+            deadline: uint256(deadline).toUint40(),
+            settleWithin: uint256(settleBy - deadline).toUint32(),
+            settledBefore: 0,
+            voters: 0,
+            signers: 0
+        });
         stored.subject = subject;
         stored.frozen = frozen;
         emit RoundOpened(
             study,
             round,
             subject,
-            epoch,
-            minimumCohort,
+            desk.epoch,
+            desk.minimumCohort,
             sitesRoot,
             finality,
             deadline,
@@ -301,35 +303,36 @@ contract Consilium is Studies {
     }
 
     /// Makes way for a new round in its slot of the ring.
-    function _clearSlot(uint64 study, StoredStudy storage owner, uint64 round, uint64 lastCertified) private {
-        uint64 ring = owner.ring;
-        if (round <= ring) return;
-        uint64 leaving = round - ring;
-        if (leaving == lastCertified) owner.carriedSubject = _slot(study, leaving).subject;
-        uint256 until = _archiveIfDue(study, leaving, owner.challengeWindow);
+    function _clearSlot(uint64 study, Desk memory desk, uint64 round, uint64 lastCertified) private {
+        if (round <= desk.ring) return;
+        uint64 leaving = round - desk.ring;
+        if (leaving == lastCertified) _studies[study].carriedSubject = _slot(study, desk, leaving).subject;
+        uint256 until = _archiveIfDue(study, leaving, desk);
         require(until == 0, RingFull(study, uint64(until)));
     }
 
-    /// Archives a round of the ring if it is settled for good and was not archived yet.
+    /// Archives a round of the ring if it is settled for good and was not archived yet. Rounds come here in order, so
+    /// that the place of one is the number of those settled for good before it.
     /// @return until When its challenge window ends, if it is still open; else 0.
-    function _archiveIfDue(uint64 study, uint64 round, uint32 window) private returns (uint256 until) {
-        StoredRound storage stored = _slot(study, round);
-        if (stored.state != State.Settled) return 0;
-        if (!_isFinal(stored, window)) return _challengeEnds(stored, window);
+    function _archiveIfDue(uint64 study, uint64 round, Desk memory desk) private returns (uint256 until) {
+        StoredRound storage stored = _slot(study, desk, round);
+        Head memory head = stored.head;
+        if (head.state != State.Settled) return 0;
+        if (!_isFinal(head, desk)) return _challengeEnds(head, desk);
         Archive.Log storage log = _archive[study];
-        if (log.through >= round) return 0;
+        Archive.Totals memory totals = log.totals;
+        if (totals.through >= round) return 0;
 
-        (uint256 sites, uint256 nodes, uint32 position) = (stored.size, Committees.ones(stored.voters), log.count);
-        Rewards memory rewards = _rewards[study][stored.rewards];
+        (uint256 sites, uint256 nodes) = (head.size, Committees.ones(head.voters));
+        Rewards memory rewards = _rewards[study][head.rewards];
         (uint256 perSite, uint256 perNode) = _pay(rewards, sites, nodes);
-        bytes32 leaf = Archive.leaf(study, round, stored.settlement, sites, nodes, stored.rewards);
-        log.append(position, leaf);
-        log.siteUnits += sites.toUint48();
-        log.nodeUnits += nodes.toUint48();
-        log.count = position + 1;
-        log.through = uint256(round).toUint32();
-        log.dust += (uint256(rewards.budget) - perSite * sites - perNode * nodes).toUint96();
-        emit RoundArchived(study, round, position, leaf);
+        log.append(totals.count, Archive.leaf(study, round, stored.settlement, sites, nodes, head.rewards));
+        totals.siteUnits += sites.toUint48();
+        totals.nodeUnits += nodes.toUint48();
+        totals.count += 1;
+        totals.through = uint256(round).toUint32();
+        totals.dust += (uint256(rewards.budget) - perSite * sites - perNode * nodes).toUint96();
+        log.totals = totals;
     }
 
     /// The formula: the nodes' share of the budget in equal parts to the voters, the rest in equal parts to the sites,
@@ -344,25 +347,24 @@ contract Consilium is Studies {
     }
 
     /// Reverts if the newest round is still in progress, and records its lapse if nobody did.
-    /// @return The newest certified round.
-    function _closeNewest(uint64 study, StoredStudy storage stored) private returns (uint64) {
-        uint64 newest = stored.rounds;
+    function _closeNewest(uint64 study, StoredStudy storage stored) private {
+        uint64 newest = stored.desk.rounds;
+        if (newest == 0) return;
         require(!_isInProgress(stateOf(study, newest)), RoundInProgress(study, newest));
         _recordLapse(study, newest);
-        return _lastCertified(study, stored);
     }
 
     /// Records that a deadline passed, and gives the sponsor the round's budget back.
     /// @return recorded False if no deadline passed, or somebody recorded it before.
     function _recordLapse(uint64 study, uint64 round) private returns (bool recorded) {
-        State actual = stateOf(study, round);
-        if (actual != State.Void && actual != State.Abandoned) return false;
-        StoredRound storage stored = _slot(study, round);
-        recorded = actual != stored.state;
+        Desk storage desk = _studies[study].desk;
+        StoredRound storage stored = _slot(study, desk, round);
+        State actual = _stateNow(stored.head);
+        recorded = actual != stored.head.state;
         if (!recorded) return false;
-        stored.state = actual;
-        uint96 budget = _rewards[study][stored.rewards].budget;
-        if (budget != 0) _studies[study].free += budget;
+        stored.head.state = actual;
+        uint88 budget = _rewards[study][stored.head.rewards].budget;
+        if (budget != 0) desk.free += budget;
         if (actual == State.Void) emit RoundVoided(study, round);
         else emit RoundAbandoned(study, round);
     }
@@ -370,40 +372,60 @@ contract Consilium is Studies {
     function _requireState(uint64 study, uint64 round, State expected)
         private
         view
-        returns (StoredRound storage stored)
+        returns (StoredRound storage stored, Head memory head, Desk memory desk)
     {
-        State actual = stateOf(study, round);
+        desk = _studies[study].desk;
+        stored = _slot(study, desk, round);
+        head = stored.head;
+        State actual = _onRecord(desk, round) ? _stateNow(head) : State.None;
         require(actual == expected, WrongState(study, round, actual));
-        return _slot(study, round);
     }
 
-    function _slot(uint64 study, uint64 round) private view returns (StoredRound storage) {
-        uint256 ring = _studies[study].ring;
-        return _ring[study][ring == 0 ? 0 : round % ring];
+    /// A deadline that passed counts although nobody recorded it.
+    function _stateNow(Head memory head) private view returns (State state) {
+        state = head.state;
+        if (state == State.Open && block.timestamp >= head.deadline) return State.Void;
+        if (state == State.Certified && block.timestamp >= uint256(head.deadline) + head.settleWithin) {
+            return State.Abandoned;
+        }
     }
 
-    function _onRecord(uint64 study, uint64 round) private view returns (bool) {
-        StoredStudy storage owner = _studies[study];
-        uint256 newest = owner.rounds;
-        return round != 0 && round <= newest && uint256(round) + owner.ring > newest;
+    function _certificate(uint64 study, Desk memory desk, uint64 round)
+        private
+        view
+        returns (bytes32 setRoot, uint32 size)
+    {
+        if (!_onRecord(desk, round)) return (0, 0);
+        StoredRound storage stored = _slot(study, desk, round);
+        if (stored.head.state >= State.Certified) return (stored.setRoot, stored.head.size);
     }
 
-    function _isFinal(StoredRound storage stored, uint32 window) private view returns (bool) {
-        return stored.state == State.Settled && block.timestamp >= _challengeEnds(stored, window);
+    /// The slot of a round, whether it is on record or not. Without a study there is no ring, and nothing is stored.
+    function _slot(uint64 study, Desk memory desk, uint64 round) private view returns (StoredRound storage) {
+        return _ring[study][desk.ring == 0 ? 0 : round % desk.ring];
     }
 
-    function _challengeEnds(StoredRound storage stored, uint32 window) private view returns (uint256) {
-        return uint256(stored.deadline) + stored.settleWithin - stored.settledBefore + window;
+    function _onRecord(Desk memory desk, uint64 round) private pure returns (bool) {
+        return round != 0 && round <= desk.rounds && uint256(round) + desk.ring > desk.rounds;
+    }
+
+    function _isFinal(Head memory head, Desk memory desk) private view returns (bool) {
+        return head.state == State.Settled && block.timestamp >= _challengeEnds(head, desk);
+    }
+
+    function _challengeEnds(Head memory head, Desk memory desk) private pure returns (uint256) {
+        return uint256(head.deadline) + head.settleWithin - head.settledBefore + desk.challengeWindow;
     }
 
     /// Everything from Certified on has used its subject.
-    function _lastCertified(uint64 study, StoredStudy storage stored) private view returns (uint64) {
-        uint64 newest = stored.rounds;
-        return newest != 0 && _slot(study, newest).state >= State.Certified ? newest : stored.lastCertifiedRound;
+    function _lastCertified(uint64 study, Desk memory desk) private view returns (uint64) {
+        uint64 newest = desk.rounds;
+        bool certified = newest != 0 && _slot(study, desk, newest).head.state >= State.Certified;
+        return certified ? newest : desk.lastCertifiedRound;
     }
 
     /// Of a certified round.
-    function _subjectOf(uint64 study, StoredStudy storage stored, uint64 round) private view returns (bytes32) {
-        return _onRecord(study, round) ? _slot(study, round).subject : stored.carriedSubject;
+    function _subjectOf(uint64 study, Desk memory desk, uint64 round) private view returns (bytes32) {
+        return _onRecord(desk, round) ? _slot(study, desk, round).subject : _studies[study].carriedSubject;
     }
 }

@@ -23,21 +23,26 @@ abstract contract Studies is Digests {
     uint256 private constant MAX_RING = 1024;
     uint256 internal constant WHOLE = 10_000;
 
-    struct StoredStudy {
-        // What opening a round writes, in one slot.
-        uint128 free;
+    // What every step of a round needs, in one slot.
+    struct Desk {
+        // What no round has reserved of the study's currency.
+        uint88 free;
         uint32 rounds;
         // The newest certified round before the newest round, whose own state tells the rest: `certify` need not write.
         uint32 lastCertifiedRound;
         uint16 epoch;
+        // Version of budget and node share.
         uint16 rewards;
-        // What it reads, in another; `vacant` is written by the registry alone.
-        address sponsor;
-        uint24 minimumCohort;
-        uint8 kind;
         uint16 ring;
-        uint32 challengeWindow;
+        uint24 challengeWindow;
+        uint24 minimumCohort;
         bool vacant;
+    }
+
+    struct StoredStudy {
+        Desk desk;
+        address sponsor;
+        uint8 kind;
         string finality;
         bytes32 sitesRoot;
         bytes32 termsHash;
@@ -51,12 +56,12 @@ abstract contract Studies is Digests {
     }
 
     struct Rewards {
-        uint96 budget;
+        uint88 budget;
         uint16 nodeShare;
     }
 
-    // The first ten members share a slot.
-    struct StoredRound {
+    // One slot.
+    struct Head {
         State state;
         uint16 epoch;
         uint16 rewards;
@@ -69,6 +74,10 @@ abstract contract Studies is Digests {
         uint32 settledBefore;
         uint32 voters;
         uint32 signers;
+    }
+
+    struct StoredRound {
+        Head head;
         bytes32 subject;
         bytes32 frozen;
         bytes32 setRoot;
@@ -135,11 +144,11 @@ abstract contract Studies is Digests {
 
     function setCommittee(uint64 study, uint8 threshold, address[] calldata nodes) external {
         StoredStudy storage stored = _sponsored(study);
-        uint64 newest = stored.rounds;
+        uint64 newest = stored.desk.rounds;
         require(!_isInProgress(stateOf(study, newest)), RoundInProgress(study, newest));
 
-        registry.discharge(study, newest, _committees[study][stored.epoch].members());
-        stored.vacant = false;
+        registry.discharge(study, newest, _committees[study][stored.desk.epoch].members());
+        stored.desk.vacant = false;
         _formCommittee(study, stored, threshold, nodes);
     }
 
@@ -168,7 +177,7 @@ abstract contract Studies is Digests {
 
     function credit(uint64 study, uint128 amount) external {
         _onlyFrom(address(treasury));
-        _studies[study].free += amount;
+        _studies[study].desk.free += uint256(amount).toUint88();
     }
 
     function debit(uint64 study, address sponsor, uint128 amount) external {
@@ -177,16 +186,17 @@ abstract contract Studies is Digests {
         require(sponsor == stored.sponsor, NotSponsor(study, sponsor));
         // What rounding left is the sponsor's too.
         Archive.Log storage log = _archive[study];
-        uint128 free = stored.free + log.dust;
-        log.dust = 0;
+        uint256 free = uint256(stored.desk.free) + log.totals.dust;
+        log.totals.dust = 0;
         require(amount <= free, FundsMissing(study, free, amount));
-        stored.free = free - amount;
+        stored.desk.free = (free - amount).toUint88();
     }
 
     function vacate(uint64 study) external returns (uint64 newest) {
         _onlyFrom(address(registry));
-        _studies[study].vacant = true;
-        return _studies[study].rounds;
+        Desk storage desk = _studies[study].desk;
+        desk.vacant = true;
+        return desk.rounds;
     }
 
     function sponsorChanged(uint64 study, address sponsor) external {
@@ -213,14 +223,15 @@ abstract contract Studies is Digests {
 
     function conditionsOf(uint64 study) external view returns (Conditions memory) {
         StoredStudy storage stored = _studies[study];
+        Desk memory desk = stored.desk;
         return Conditions({
             currency: stored.currency,
-            budget: _rewards[study][stored.rewards].budget,
-            nodeShare: _rewards[study][stored.rewards].nodeShare,
+            budget: _rewards[study][desk.rewards].budget,
+            nodeShare: _rewards[study][desk.rewards].nodeShare,
             bond: stored.bond,
             newcomers: stored.newcomers,
-            challengeWindow: stored.challengeWindow,
-            ring: stored.ring,
+            challengeWindow: desk.challengeWindow,
+            ring: desk.ring,
             guardian: stored.guardian,
             source: stored.source
         });
@@ -237,8 +248,8 @@ abstract contract Studies is Digests {
         stored.currency = conditions.currency;
         stored.bond = conditions.bond;
         stored.newcomers = conditions.newcomers;
-        stored.challengeWindow = conditions.challengeWindow;
-        stored.ring = conditions.ring;
+        stored.desk.challengeWindow = uint256(conditions.challengeWindow).toUint24();
+        stored.desk.ring = conditions.ring;
         stored.guardian = conditions.guardian;
         stored.source = conditions.source;
         emit ConditionsSet(study, conditions);
@@ -247,16 +258,16 @@ abstract contract Studies is Digests {
 
     function _setRewards(uint64 study, StoredStudy storage stored, uint96 budget, uint16 nodeShare) private {
         require(nodeShare <= WHOLE && (budget == 0 || stored.currency != address(0)), InvalidRewards());
-        require(stored.rewards < type(uint16).max, InvalidRewards());
-        uint16 version = ++stored.rewards;
-        _rewards[study][version] = Rewards({budget: budget, nodeShare: nodeShare});
+        require(stored.desk.rewards < type(uint16).max && budget <= type(uint88).max, InvalidRewards());
+        uint16 version = ++stored.desk.rewards;
+        _rewards[study][version] = Rewards({budget: uint256(budget).toUint88(), nodeShare: nodeShare});
         emit RewardsSet(study, version, budget, nodeShare);
     }
 
     function _formCommittee(uint64 study, StoredStudy storage stored, uint8 threshold, address[] calldata proposal)
         private
     {
-        uint16 epoch = ++stored.epoch;
+        uint16 epoch = ++stored.desk.epoch;
         ICommitteeSource source = stored.source;
         address[] memory nodes = address(source) == address(0)
             ? proposal
@@ -264,7 +275,7 @@ abstract contract Studies is Digests {
         _committees[study][epoch].form(threshold, nodes);
         INodeRegistry.Service memory service = INodeRegistry.Service({
             study: study,
-            since: stored.rounds,
+            since: stored.desk.rounds,
             sponsor: stored.sponsor,
             bond: stored.bond,
             newcomers: stored.newcomers
@@ -282,7 +293,7 @@ abstract contract Studies is Digests {
     function _setPolicy(StoredStudy storage stored, uint32 minimumCohort, string calldata finality) private {
         require(minimumCohort >= 2 && minimumCohort <= type(uint24).max, InvalidCohort(minimumCohort));
         require(_isWithin(bytes(finality).length, MAX_NAME), InvalidFinality());
-        stored.minimumCohort = uint256(minimumCohort).toUint24();
+        stored.desk.minimumCohort = uint256(minimumCohort).toUint24();
         stored.finality = finality;
     }
 

@@ -85,12 +85,10 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         for (uint256 i = 0; i < claims.length; i++) {
             Claim calldata one = claims[i];
             uint256 amount = 0;
-            uint64[] memory rounds = new uint64[](one.shares.length);
-            for (uint256 k = 0; k < rounds.length; k++) {
-                rounds[k] = one.shares[k].round;
+            for (uint256 k = 0; k < one.shares.length; k++) {
                 amount += _take(one, one.shares[k]);
             }
-            emit Claimed(one.study, one.account, one.period, amount, rounds);
+            emit Claimed(one.study, one.account, one.period, amount);
             if (amount != 0) currencyOf(one.study).safeTransfer(one.account, amount);
         }
     }
@@ -251,7 +249,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
 
     /// Takes money, and refuses a currency that does not deliver what it says.
     function _receive(uint64 study, address payer, uint256 amount) private {
-        require(amount <= type(uint96).max, AmountTooLarge(amount));
+        require(amount <= type(uint88).max, AmountTooLarge(amount));
         IERC20 currency = currencyOf(study);
         uint256 before = currency.balanceOf(address(this));
         currency.safeTransferFrom(payer, address(this), amount);

@@ -200,8 +200,6 @@ interface IConsilium {
     event RoundAbandoned(uint64 indexed study, uint64 indexed round);
     /// @notice The settlement was proved wrong in time: it counts no more, and the budget is the sponsor's again.
     event RoundFraudulent(uint64 indexed study, uint64 indexed round);
-    /// @notice The round is settled for good and stands at this place in the archive.
-    event RoundArchived(uint64 indexed study, uint64 indexed round, uint32 position, bytes32 leaf);
 
     // ------------------------------------------------------------------------------------------------ errors
 
@@ -211,7 +209,8 @@ interface IConsilium {
     error NotOurs(address other);
     /// @notice Only the contract whose business this is may do it.
     error NotPermitted(address caller);
-    /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; at most 65,535 versions.
+    /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; at most 65,535 versions;
+    /// amounts fit 88 bits.
     error InvalidRewards();
     /// @notice Challenges end before a wrongly convicted node's bond would be shared: at most this many seconds.
     error InvalidWindow(uint32 challengeWindow, uint64 maximum);

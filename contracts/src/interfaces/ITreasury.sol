@@ -56,8 +56,8 @@ interface ITreasury {
     event Funded(uint64 indexed study, address indexed payer, uint256 amount);
     /// @notice The sponsor took money back.
     event FundsWithdrawn(uint64 indexed study, address indexed to, uint256 amount);
-    /// @notice An account got what it was owed for these rounds.
-    event Claimed(uint64 indexed study, address indexed account, uint32 period, uint256 amount, uint64[] rounds);
+    /// @notice An account got what it was owed for the rounds of the claim; `isClaimed` tells of each.
+    event Claimed(uint64 indexed study, address indexed account, uint32 period, uint256 amount);
     /// @notice Licences brought money.
     event RevenueReceived(uint64 indexed study, address indexed payer, uint256 amount);
     /// @notice Licence revenue was shared out.
@@ -73,7 +73,7 @@ interface ITreasury {
     error NoCurrency(uint64 study);
     /// @notice The currency keeps a fee, or did not move what was asked: such a token cannot be a study's currency.
     error AmountNotReceived(uint256 received, uint256 asked);
-    /// @notice Amounts fit 96 bits.
+    /// @notice Amounts fit 88 bits.
     error AmountTooLarge(uint256 amount);
     /// @notice The leaf is not the account's, or it has got it before, or it lost it by equivocation.
     error NothingOwed(uint64 study, uint64 round, address account);

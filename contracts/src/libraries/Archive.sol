@@ -6,8 +6,8 @@ pragma solidity ^0.8.28;
 /// million rounds keeps twenty. Whoever claims for an old round shows that it is in there.
 /// @dev A node is keccak256(left || right). Leaves are hashes of more than 64 bytes, so that no node passes for one.
 library Archive {
-    /// @dev The first members share a slot: archiving writes it and one peak.
-    struct Log {
+    /// @dev One slot: archiving writes it and one peak.
+    struct Totals {
         /// Sites counted over all archived rounds, each round anew.
         uint48 siteUnits;
         /// The same of voters.
@@ -18,6 +18,10 @@ library Archive {
         uint32 through;
         /// What rounding left of their budgets.
         uint96 dust;
+    }
+
+    struct Log {
+        Totals totals;
         /// The peak of height h counts while bit h of `count` is set.
         mapping(uint256 height => bytes32) peaks;
     }
@@ -46,7 +50,7 @@ library Archive {
         view
         returns (bool)
     {
-        (uint256 count, uint256 height) = (self.count, path.length);
+        (uint256 count, uint256 height) = (self.totals.count, path.length);
         if (height >= 32 || (count >> height) & 1 == 0 || position >> height != (count >> height) - 1) return false;
         for (uint256 i = 0; i < height; i++) {
             node = (position >> i) & 1 == 0 ? _parent(node, path[i]) : _parent(path[i], node);
