@@ -256,20 +256,13 @@ contract Consilium is Studies {
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    function _freeze(
-        uint64 study,
-        uint64 round,
-        Desk memory desk,
-        bytes32 subject,
-        uint64 deadline,
-        uint64 settleBy
-    ) private {
+    function _freeze(uint64 study, uint64 round, Desk memory desk, bytes32 subject, uint64 deadline, uint64 settleBy)
+        private
+    {
         bytes32 sitesRoot = _studies[study].sitesRoot;
         string memory finality = _studies[study].finality;
         bytes32 frozen = keccak256(
-            abi.encode(
-                study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, deadline, settleBy
-            )
+            abi.encode(study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, deadline, settleBy)
         );
 
         StoredRound storage stored = _slot(study, desk, round);

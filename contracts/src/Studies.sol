@@ -123,9 +123,7 @@ abstract contract Studies is Digests {
         require(terms.kind == KIND_SUM, UnknownKind(terms.kind));
         require(_isWithin(bytes(terms.program).length, MAX_NAME), InvalidProgram());
         require(_isWithin(terms.parameters.length, MAX_PARAMETERS), InvalidParameters());
-        require(
-            conditions.challengeWindow <= _longestWindow, InvalidWindow(conditions.challengeWindow, _longestWindow)
-        );
+        require(conditions.challengeWindow <= _longestWindow, InvalidWindow(conditions.challengeWindow, _longestWindow));
         require(conditions.ring >= 2 && conditions.ring <= MAX_RING, InvalidRing(conditions.ring));
 
         study = ++studies;
@@ -269,9 +267,8 @@ abstract contract Studies is Digests {
     {
         uint16 epoch = ++stored.desk.epoch;
         ICommitteeSource source = stored.source;
-        address[] memory nodes = address(source) == address(0)
-            ? proposal
-            : source.committeeFor(study, stored.sponsor, threshold, proposal);
+        address[] memory nodes =
+            address(source) == address(0) ? proposal : source.committeeFor(study, stored.sponsor, threshold, proposal);
         _committees[study][epoch].form(threshold, nodes);
         INodeRegistry.Service memory service = INodeRegistry.Service({
             study: study,

@@ -37,9 +37,8 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     mapping(uint64 study => uint32) public periods;
     mapping(uint64 study => Purse) private _purses;
     mapping(uint64 study => mapping(uint32 period => Period)) private _periods;
-    mapping(
-        uint64 study => mapping(uint32 period => mapping(address account => mapping(uint256 word => uint256)))
-    ) private _claims;
+    mapping(uint64 study => mapping(uint32 period => mapping(address account => mapping(uint256 word => uint256))))
+        private _claims;
 
     /// @param licences_ The contract that sells licences; it may be deployed later, as may Consilium.
     constructor(address consilium_, address licences_, uint64 periodLength_) SignedStatements(consilium_) {
@@ -134,8 +133,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         bytes calldata otherSignature
     ) external {
         address signer = _signerOf(Statements.contribution(study, round, site, digest, boxes), signature);
-        address other =
-            _signerOf(Statements.contribution(study, round, site, otherDigest, otherBoxes), otherSignature);
+        address other = _signerOf(Statements.contribution(study, round, site, otherDigest, otherBoxes), otherSignature);
         bool different = digest != otherDigest || boxes != otherBoxes;
         require(different && signer == site && other == site, NoEquivocation(signer, other));
 
@@ -203,8 +201,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         uint64 leaves = uint64(share.sites) + share.nodes;
         // One unit a leaf, always: docs/PROTOCOL.md, section 7.7.
         bytes32 leaf = MerkleTrees.leafHash(abi.encodePacked(one.account, asNode ? NODE : SITE, uint64(1)));
-        bytes32 rewardRoot =
-            MerkleTrees.rootOf(MerkleTrees.REWARDS, leaves, leaves, share.index, leaf, share.path);
+        bytes32 rewardRoot = MerkleTrees.rootOf(MerkleTrees.REWARDS, leaves, leaves, share.index, leaf, share.path);
         return Statements.settlement(
             one.study, share.round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot
         );
@@ -219,14 +216,14 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             .payOf(
                 one.study,
                 IConsilium.Proof({
-                    round: share.round,
-                    settlement: settlement,
-                    sites: share.sites,
-                    nodes: share.nodes,
-                    rewards: share.rewards,
-                    position: share.position,
-                    path: share.archivePath
-                })
+                round: share.round,
+                settlement: settlement,
+                sites: share.sites,
+                nodes: share.nodes,
+                rewards: share.rewards,
+                position: share.position,
+                path: share.archivePath
+            })
             );
         if (one.period == 0) return (perSite, perNode);
         Period memory period = _periods[one.study][one.period];

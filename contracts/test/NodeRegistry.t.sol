@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
@@ -162,6 +163,121 @@ contract NodeRegistryTest is Deployment {
         vm.assertTrue(reentrant.refused(), "the inner withdrawal is refused");
         vm.assertEq(address(reentrant).balance, STAKE, "paid once");
         vm.assertEq(address(registry).balance, NODES * STAKE, "others untouched");
+    }
+
+    // -------------------------------------------------------------------------------------------- bonds and consent
+
+    function test_consent_withoutItNobodyServes() public {
+        vm.prank(node(3));
+        registry.setConsent(address(0), false);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(3), sponsor));
+        createStudy(1, 5);
+        vm.prank(node(3));
+        registry.setConsent(sponsor, true);
+        uint64 study = createStudy(1, 5);
+        // Taken back, it counts for the next committee.
+        vm.prank(node(3));
+        registry.setConsent(sponsor, false);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(3), sponsor));
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+    }
+
+    function test_newcomers_serveOnlyStudiesThatAllowThem() public {
+        IConsilium.Conditions memory conditions = defaultConditions();
+        conditions.newcomers = false;
+        vm.warp(START + PROBATION - 1);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.Newcomer.selector, node(1), START));
+        createStudyWith(defaultTerms(), conditions, 5);
+        vm.warp(START + PROBATION);
+        createStudyWith(defaultTerms(), conditions, 5);
+    }
+
+    function test_bond_isTakenFromFreeStakeAndComesBack() public {
+        uint64 study = createStudy(1, 5);
+        vm.assertEq(registry.nodeOf(node(1)).stake, STAKE - BOND, "free");
+        vm.assertEq(registry.bondOf(study, node(1)).amount, BOND, "bond");
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+        uint64 until = START + UNBONDING;
+        vm.warp(until - 1);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BondLocked.selector, study, node(1), until));
+        registry.reclaim(study, node(1));
+        vm.warp(until);
+        registry.reclaim(study, node(1));
+        vm.assertEq(registry.nodeOf(node(1)).stake, STAKE, "free again");
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BondLocked.selector, study, node(1), 0));
+        registry.reclaim(study, node(1));
+    }
+
+    function test_bond_ofANodeThatServesAgainAnswersAgain() public {
+        uint64 study = createStudy(1, 5);
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(2, 5));
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+        vm.assertEq(registry.bondOf(study, node(1)).amount, BOND, "one bond");
+        vm.warp(START + 2 * UNBONDING);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BondLocked.selector, study, node(1), 0));
+        registry.reclaim(study, node(1));
+    }
+
+    function test_bond_mustBeCoveredAndCanBeToppedUp() public {
+        for (uint256 i = 0; i < 4; i++) {
+            createStudy(1, 5);
+        }
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BondMissing.selector, node(1), 0, BOND));
+        createStudy(1, 5);
+        for (uint256 j = 1; j <= 5; j++) {
+            vm.deal(node(j), BOND);
+            vm.prank(node(j));
+            registry.deposit{value: BOND}();
+        }
+        createStudy(1, 5);
+    }
+
+    /// No sponsor can keep a node: it leaves by itself, stays liable for the delay, and the study waits for another.
+    function test_resign_freesANodeWithoutItsSponsor() public {
+        uint64 study = createStudy(1, 5);
+        uint64 round = open(study, SUBJECT);
+        vm.prank(node(2));
+        registry.resign(study);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotServing.selector, study, node(2)));
+        vm.prank(node(2));
+        registry.resign(study);
+        // The round in progress goes on.
+        certify(study, round, 15);
+        settle(study, round, 5, 15);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.CommitteeVacant.selector, study));
+        open(study, keccak256("next model"));
+        vm.prank(node(2));
+        registry.beginUnbond();
+        vm.warp(START + UNBONDING);
+        vm.prank(node(2));
+        registry.withdraw();
+        registry.reclaim(study, node(2));
+        vm.prank(node(2));
+        registry.withdraw();
+        vm.assertEq(node(2).balance, STAKE, "all of it");
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+    }
+
+    /// Whoever leaves at the moment a round opens is liable until its challenge window and the time to dispute are over.
+    function testFuzz_resign_stakeOutlastsEveryRound(uint32 length) public {
+        uint64 study = createStudy(1, 5);
+        uint64 settleBy = START + 2 + length % (2 * UNBONDING);
+        bool fits = settleBy + WINDOW + DISPUTE <= START + UNBONDING;
+        if (!fits) {
+            vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidDeadlines.selector, START + 1, settleBy));
+        }
+        vm.prank(sponsor);
+        consilium.openRound(study, SUBJECT, START + 1, settleBy);
+        vm.prank(node(1));
+        registry.resign(study);
+        vm.assertTrue(
+            !fits || registry.bondOf(study, node(1)).until >= settleBy + WINDOW + DISPUTE, "liable to the end"
+        );
     }
 
     function test_consilium_aloneLocksAndUnlocks() public {

@@ -2,9 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {Consilium} from "../src/Consilium.sol";
+import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {ICommitteeSource} from "../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
-import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {StudyToken} from "../src/tokens/StudyToken.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
@@ -272,5 +273,101 @@ contract StudiesTest is Deployment {
         open(9, SUBJECT);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownStudy.selector, 0));
         open(0, SUBJECT);
+    }
+
+    // -------------------------------------------------------------------------------------------- the ring
+
+    function test_ring_keepsTheNewestRoundsAndWaitsForWindows() public {
+        uint64 study = createStudy(1, 5);
+        for (uint64 round = 1; round <= RING; round++) {
+            open(study, keccak256(abi.encode(round)));
+            certify(study, round, 15);
+            settle(study, round, 5, 15);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.RingFull.selector, study, START + WINDOW));
+        open(study, SUBJECT);
+        assertState(study, 1, IConsilium.State.Settled);
+        vm.warp(START + WINDOW);
+        open(study, SUBJECT);
+        assertState(study, 1, IConsilium.State.None);
+        vm.assertEq(consilium.roundOf(study, 1).frozen, 0, "off the record");
+        assertState(study, 2, IConsilium.State.Settled);
+        IConsilium.Round memory fresh = consilium.roundOf(study, RING + 1);
+        vm.assertTrue(fresh.setRoot == 0 && fresh.settlement == 0 && fresh.voters == 0, "nothing left over");
+    }
+
+    /// A round that left its slot to another cannot be certified in the other's place with the votes it had.
+    function test_ring_oldVotesDoNotCountForTheSlotsNextRound() public {
+        uint64 study = createStudy(1, 5);
+        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), 15);
+        for (uint64 round = 1; round <= RING + 1; round++) {
+            vm.warp(START + 10 * round);
+            vm.prank(sponsor);
+            consilium.openRound(study, SUBJECT, START + 10 * round + 5, START + 10 * round + 6);
+        }
+        expectWrongState(study, 1, IConsilium.State.None);
+        consilium.certify(study, 1, SET_ROOT, 5, 15, votes);
+    }
+
+    /// Also when so many void rounds followed that the last certified one has left the ring.
+    function test_ring_theLastCertifiedSubjectStaysUsed() public {
+        uint64 study = createStudy(1, 5);
+        open(study, SUBJECT);
+        certify(study, 1, 15);
+        settle(study, 1, 5, 15);
+        for (uint64 i = 1; i <= 2 * RING; i++) {
+            uint64 time = START + WINDOW + 10 * i;
+            vm.warp(time);
+            vm.expectRevert(abi.encodeWithSelector(IConsilium.SubjectCertified.selector, study, SUBJECT));
+            vm.prank(sponsor);
+            consilium.openRound(study, SUBJECT, time + 5, time + 6);
+            vm.prank(sponsor);
+            consilium.openRound(study, keccak256(abi.encode(i)), time + 5, time + 6);
+            vm.assertEq(consilium.studyOf(study).lastCertifiedSubject, SUBJECT, "last certified subject");
+        }
+    }
+
+    function test_conditions_haveLimits() public {
+        IConsilium.Conditions memory conditions = defaultConditions();
+        conditions.ring = 1;
+        refuseConditions(conditions, abi.encodeWithSelector(IConsilium.InvalidRing.selector, 1));
+        conditions.ring = 1025;
+        refuseConditions(conditions, abi.encodeWithSelector(IConsilium.InvalidRing.selector, 1025));
+        conditions = defaultConditions();
+        conditions.challengeWindow = uint32(COMPENSATION) + 1;
+        refuseConditions(
+            conditions, abi.encodeWithSelector(IConsilium.InvalidWindow.selector, COMPENSATION + 1, COMPENSATION)
+        );
+    }
+
+    function refuseConditions(IConsilium.Conditions memory conditions, bytes memory reason) private {
+        vm.expectRevert(reason);
+        createStudyWith(defaultTerms(), conditions, 5);
+    }
+
+    // -------------------------------------------------------------------------------------------- other sources
+
+    function test_source_choosesTheCommittee() public {
+        IConsilium.Conditions memory conditions = defaultConditions();
+        conditions.source = new Backwards();
+        uint64 study = createStudyWith(defaultTerms(), conditions, 5);
+        address[] memory chosen = consilium.committeeOf(study, 1).nodes;
+        for (uint256 i = 0; i < 5; i++) {
+            vm.assertEq(chosen[i], node(5 - i), "the source's order");
+        }
+    }
+}
+
+/// @dev Turns the sponsor's proposal round.
+contract Backwards is ICommitteeSource {
+    function committeeFor(uint64, address, uint8, address[] calldata proposal)
+        external
+        pure
+        returns (address[] memory nodes)
+    {
+        nodes = new address[](proposal.length);
+        for (uint256 i = 0; i < proposal.length; i++) {
+            nodes[i] = proposal[proposal.length - 1 - i];
+        }
     }
 }

@@ -204,14 +204,8 @@ interface ICourt {
     /// @notice Anyone: pays a harmed site its equal part.
     /// @param index The site's place in the certified set.
     /// @param digest Its contribution's digest in the set.
-    function compensate(
-        uint64 study,
-        address node,
-        uint32 index,
-        address site,
-        bytes32 digest,
-        bytes32[] calldata path
-    ) external;
+    function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)
+        external;
 
     /// @notice Guardian: stops a compensation before it is due, or lets it go on. It cannot send it elsewhere.
     function freezeCompensation(uint64 study, address node, bool frozen) external;

@@ -45,14 +45,9 @@ abstract contract Compensations is Stakes, ICourt {
         emit CompensationAssigned(study, node, round, setRoot, size);
     }
 
-    function compensate(
-        uint64 study,
-        address node,
-        uint32 index,
-        address site,
-        bytes32 digest,
-        bytes32[] calldata path
-    ) external {
+    function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)
+        external
+    {
         Bond memory bond = _convicted(study, node);
         require(!bond.frozen && block.timestamp >= bond.until, CompensationLocked(study, node, bond.until));
         Pot memory pot = _pots[study][node];
@@ -71,8 +66,8 @@ abstract contract Compensations is Stakes, ICourt {
 
     function freezeCompensation(uint64 study, address node, bool frozen) external {
         Bond memory bond = _convicted(study, node);
-        bool allowed = msg.sender == IConsilium(consilium).guardianOf(study)
-            && (!frozen || block.timestamp < bond.until);
+        bool allowed =
+            msg.sender == IConsilium(consilium).guardianOf(study) && (!frozen || block.timestamp < bond.until);
         require(allowed, NotGuardian(study, msg.sender));
         _bonds[study][node].frozen = frozen;
         emit CompensationFrozen(study, node, frozen);

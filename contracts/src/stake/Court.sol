@@ -211,9 +211,8 @@ abstract contract Court is Compensations, SignedStatements {
     }
 
     function _statementOf(uint64 study, uint64 round, Said calldata said) private pure returns (bytes32) {
-        return Statements.settlement(
-            study, round, said.setRoot, said.shareRootsHash, said.aggregateRoot, said.rewardRoot
-        );
+        return
+            Statements.settlement(study, round, said.setRoot, said.shareRootsHash, said.aggregateRoot, said.rewardRoot);
     }
 
     function _convictSignersOf(uint64 study, uint64 round) private {
