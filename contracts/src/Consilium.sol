@@ -33,27 +33,25 @@ contract Consilium is Studies {
     {
         StoredStudy storage stored = _sponsored(study);
         require(subject != 0, InvalidSubject());
-        _closeNewest(study, stored);
-        Desk memory desk = stored.desk;
+        (Desk memory desk, uint64 lastCertified) = _closeNewest(study);
         require(!desk.vacant, CommitteeVacant(study));
         require(
             block.timestamp < deadline && deadline < settleBy && settleBy <= type(uint40).max
                 && uint256(settleBy) + desk.challengeWindow + disputeTime <= block.timestamp + _unbondingDelay,
             InvalidDeadlines(deadline, settleBy)
         );
-        uint64 lastCertified = _lastCertified(study, desk);
         require(
             lastCertified == 0 || _subjectOf(study, desk, lastCertified) != subject, SubjectCertified(study, subject)
         );
 
         round = uint64(desk.rounds) + 1;
         _clearSlot(study, desk, round, lastCertified);
-        uint88 budget = _rewards[study][desk.rewards].budget;
+        uint80 budget = stored.budget;
         require(budget <= desk.free, FundsMissing(study, desk.free, budget));
         desk.free -= budget;
         desk.rounds = uint256(round).toUint32();
         desk.lastCertifiedRound = uint256(lastCertified).toUint32();
-        stored.desk = desk;
+        _keepDesk(stored, desk);
         _freeze(study, round, desk, subject, deadline, settleBy);
     }
 
@@ -74,7 +72,7 @@ contract Consilium is Studies {
         head.state = State.Certified;
         head.size = uint256(size).toUint24();
         head.voters = signers.toUint32();
-        stored.head = head;
+        _keepHead(stored, head);
         stored.setRoot = setRoot;
         emit RoundCertified(study, round, setRoot, size, signers);
     }
@@ -99,7 +97,7 @@ contract Consilium is Studies {
         head.state = State.Settled;
         head.settledBefore = (uint256(head.deadline) + head.settleWithin - block.timestamp).toUint32();
         head.signers = signers.toUint32();
-        stored.head = head;
+        _keepHead(stored, head);
         stored.settlement = settlement;
         emit RoundSettled(study, round, setRoot, shareRoots, aggregateRoot, rewardRoot, signers);
 
@@ -133,15 +131,15 @@ contract Consilium is Studies {
     // ------------------------------------------------------------------------------------------------ views
 
     function stateOf(uint64 study, uint64 round) public view override returns (State) {
-        Desk memory desk = _studies[study].desk;
-        return _onRecord(desk, round) ? _stateNow(_slot(study, desk, round).head) : State.None;
+        Desk memory desk = _desk(study);
+        return _onRecord(desk, round) ? _stateNow(_head(_slot(study, desk, round))) : State.None;
     }
 
     function roundOf(uint64 study, uint64 round) external view returns (Round memory told) {
-        Desk memory desk = _studies[study].desk;
+        Desk memory desk = _desk(study);
         if (!_onRecord(desk, round)) return told;
         StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = stored.head;
+        Head memory head = _head(stored);
         told.state = head.state;
         told.epoch = head.epoch;
         told.minimumCohort = head.minimumCohort;
@@ -163,9 +161,8 @@ contract Consilium is Studies {
 
     function studyOf(uint64 study) external view returns (Study memory) {
         StoredStudy storage stored = _studies[study];
-        Desk memory desk = stored.desk;
+        Desk memory desk = _desk(study);
         uint64 lastCertified = _lastCertified(study, desk);
-        Rewards memory rewards = _rewards[study][desk.rewards];
         return Study({
             sponsor: stored.sponsor,
             kind: stored.kind,
@@ -180,9 +177,9 @@ contract Consilium is Studies {
             ring: desk.ring,
             challengeWindow: desk.challengeWindow,
             vacant: desk.vacant,
-            free: uint128(desk.free) + _archive[study].totals.dust,
-            budget: rewards.budget,
-            nodeShare: rewards.nodeShare,
+            free: desk.free,
+            budget: stored.budget,
+            nodeShare: stored.nodeShare,
             archived: _archive[study].totals.count
         });
     }
@@ -190,21 +187,22 @@ contract Consilium is Studies {
     function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool) {
         // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
         // no statement hashes to zero.
-        return settlement != 0 && _slot(study, _studies[study].desk, round).settlement == settlement;
+        uint16 ring = _studies[study].desk.ring;
+        return settlement != 0 && ring != 0 && _ring[study][round % ring].settlement == settlement;
     }
 
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
-        Desk memory desk = _studies[study].desk;
+        Desk memory desk = _desk(study);
         if (!_onRecord(desk, round)) return address(0);
         return _committees[study][_slot(study, desk, round).head.epoch].member(index);
     }
 
     function setRootOf(uint64 study, uint64 round) external view returns (bytes32 setRoot) {
-        (setRoot,) = _certificate(study, _studies[study].desk, round);
+        (setRoot,) = _certificate(study, _desk(study), round);
     }
 
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size) {
-        Desk memory desk = _studies[study].desk;
+        Desk memory desk = _desk(study);
         actual = round;
         (setRoot, size) = _certificate(study, desk, round);
         if (setRoot != 0) return (actual, setRoot, size);
@@ -213,11 +211,11 @@ contract Consilium is Studies {
     }
 
     function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
-        Desk memory desk = _studies[study].desk;
+        Desk memory desk = _desk(study);
         uint16 version = proof.rewards;
         if (_onRecord(desk, proof.round)) {
             StoredRound storage stored = _slot(study, desk, proof.round);
-            Head memory head = stored.head;
+            Head memory head = _head(stored);
             require(
                 stored.settlement == proof.settlement && head.size == proof.sites
                     && Committees.ones(head.voters) == proof.nodes && _isFinal(head, desk),
@@ -236,14 +234,14 @@ contract Consilium is Studies {
         view
         returns (uint256 siteUnits, uint256 nodeUnits, uint64 through, uint16 nodeShare)
     {
-        Desk memory desk = _studies[study].desk;
+        Desk memory desk = _desk(study);
         Archive.Log storage log = _archive[study];
         (siteUnits, nodeUnits, through) = (log.totals.siteUnits, log.totals.nodeUnits, log.totals.through);
-        nodeShare = _rewards[study][desk.rewards].nodeShare;
+        nodeShare = _studies[study].nodeShare;
         // What left the ring is over, and was archived if it was settled.
         if (desk.rounds > desk.ring && through < desk.rounds - desk.ring) through = desk.rounds - desk.ring;
         for (uint64 round = through + 1; round <= desk.rounds; round++) {
-            Head memory head = _slot(study, desk, round).head;
+            Head memory head = _head(_slot(study, desk, round));
             if (_isInProgress(_stateNow(head))) break;
             if (head.state == State.Settled) {
                 if (!_isFinal(head, desk)) break;
@@ -266,7 +264,7 @@ contract Consilium is Studies {
         );
 
         StoredRound storage stored = _slot(study, desk, round);
-        stored.head = Head({
+        Head memory head = Head({
             state: State.Open,
             epoch: desk.epoch,
             rewards: desk.rewards,
@@ -278,6 +276,7 @@ contract Consilium is Studies {
             voters: 0,
             signers: 0
         });
+        _keepHead(stored, head);
         stored.subject = subject;
         stored.frozen = frozen;
         emit RoundOpened(
@@ -309,23 +308,20 @@ contract Consilium is Studies {
     /// @return until When its challenge window ends, if it is still open; else 0.
     function _archiveIfDue(uint64 study, uint64 round, Desk memory desk) private returns (uint256 until) {
         StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = stored.head;
+        Head memory head = _head(stored);
         if (head.state != State.Settled) return 0;
         if (!_isFinal(head, desk)) return _challengeEnds(head, desk);
         Archive.Log storage log = _archive[study];
-        Archive.Totals memory totals = log.totals;
+        Archive.Totals memory totals = log.load();
         if (totals.through >= round) return 0;
 
         (uint256 sites, uint256 nodes) = (head.size, Committees.ones(head.voters));
-        Rewards memory rewards = _rewards[study][head.rewards];
-        (uint256 perSite, uint256 perNode) = _pay(rewards, sites, nodes);
         log.append(totals.count, Archive.leaf(study, round, stored.settlement, sites, nodes, head.rewards));
         totals.siteUnits += sites.toUint48();
         totals.nodeUnits += nodes.toUint48();
         totals.count += 1;
         totals.through = uint256(round).toUint32();
-        totals.dust += (uint256(rewards.budget) - perSite * sites - perNode * nodes).toUint96();
-        log.totals = totals;
+        log.store(totals);
     }
 
     /// The formula: the nodes' share of the budget in equal parts to the voters, the rest in equal parts to the sites,
@@ -340,24 +336,29 @@ contract Consilium is Studies {
     }
 
     /// Reverts if the newest round is still in progress, and records its lapse if nobody did.
-    function _closeNewest(uint64 study, StoredStudy storage stored) private {
-        uint64 newest = stored.desk.rounds;
-        if (newest == 0) return;
-        require(!_isInProgress(stateOf(study, newest)), RoundInProgress(study, newest));
-        _recordLapse(study, newest);
+    /// @return desk Of the study, with what the lapse gave back.
+    /// @return lastCertified The newest certified round.
+    function _closeNewest(uint64 study) private returns (Desk memory desk, uint64 lastCertified) {
+        desk = _desk(study);
+        (uint64 newest, State state) = (desk.rounds, State.None);
+        if (newest != 0) state = _stateNow(_head(_slot(study, desk, newest)));
+        require(!_isInProgress(state), RoundInProgress(study, newest));
+        bool lapsed = state == State.Void || state == State.Abandoned;
+        if (lapsed && _recordLapse(study, newest)) desk = _desk(study);
+        lastCertified = state >= State.Certified ? newest : desk.lastCertifiedRound;
     }
 
     /// Records that a deadline passed, and gives the sponsor the round's budget back.
     /// @return recorded False if no deadline passed, or somebody recorded it before.
     function _recordLapse(uint64 study, uint64 round) private returns (bool recorded) {
-        Desk storage desk = _studies[study].desk;
-        StoredRound storage stored = _slot(study, desk, round);
-        State actual = _stateNow(stored.head);
-        recorded = actual != stored.head.state;
+        StoredRound storage stored = _slot(study, _desk(study), round);
+        Head memory head = _head(stored);
+        State actual = _stateNow(head);
+        recorded = actual != head.state;
         if (!recorded) return false;
         stored.head.state = actual;
-        uint88 budget = _rewards[study][stored.head.rewards].budget;
-        if (budget != 0) desk.free += budget;
+        uint80 budget = _rewards[study][head.rewards].budget;
+        if (budget != 0) _studies[study].desk.free += budget;
         if (actual == State.Void) emit RoundVoided(study, round);
         else emit RoundAbandoned(study, round);
     }
@@ -367,9 +368,9 @@ contract Consilium is Studies {
         view
         returns (StoredRound storage stored, Head memory head, Desk memory desk)
     {
-        desk = _studies[study].desk;
+        desk = _desk(study);
         stored = _slot(study, desk, round);
-        head = stored.head;
+        head = _head(stored);
         State actual = _onRecord(desk, round) ? _stateNow(head) : State.None;
         require(actual == expected, WrongState(study, round, actual));
     }

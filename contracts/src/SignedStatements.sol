@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @title Who signed a statement of the protocol, for the contracts that are shown one
@@ -25,7 +25,7 @@ abstract contract SignedStatements {
         // A chain that splits has a new id: what was signed for one half is not evidence on the other.
         bytes32 domain = block.chainid == _domainChain ? _domain : _separator();
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, statement);
-        (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
+        signer = Signatures.signerOf(digest, signature);
         require(signer != address(0), UnreadableSignature());
     }
 

@@ -41,7 +41,10 @@ abstract contract Studies is Digests {
 
     struct StoredStudy {
         Desk desk;
+        // Sponsor, and what the next round will pay: one slot.
         address sponsor;
+        uint80 budget;
+        uint16 nodeShare;
         uint8 kind;
         string finality;
         bytes32 sitesRoot;
@@ -56,7 +59,7 @@ abstract contract Studies is Digests {
     }
 
     struct Rewards {
-        uint88 budget;
+        uint80 budget;
         uint16 nodeShare;
     }
 
@@ -182,10 +185,7 @@ abstract contract Studies is Digests {
         _onlyFrom(address(treasury));
         StoredStudy storage stored = _studies[study];
         require(sponsor == stored.sponsor, NotSponsor(study, sponsor));
-        // What rounding left is the sponsor's too.
-        Archive.Log storage log = _archive[study];
-        uint256 free = uint256(stored.desk.free) + log.totals.dust;
-        log.totals.dust = 0;
+        uint256 free = stored.desk.free;
         require(amount <= free, FundsMissing(study, free, amount));
         stored.desk.free = (free - amount).toUint88();
     }
@@ -224,8 +224,8 @@ abstract contract Studies is Digests {
         Desk memory desk = stored.desk;
         return Conditions({
             currency: stored.currency,
-            budget: _rewards[study][desk.rewards].budget,
-            nodeShare: _rewards[study][desk.rewards].nodeShare,
+            budget: stored.budget,
+            nodeShare: stored.nodeShare,
             bond: stored.bond,
             newcomers: stored.newcomers,
             challengeWindow: desk.challengeWindow,
@@ -256,9 +256,11 @@ abstract contract Studies is Digests {
 
     function _setRewards(uint64 study, StoredStudy storage stored, uint96 budget, uint16 nodeShare) private {
         require(nodeShare <= WHOLE && (budget == 0 || stored.currency != address(0)), InvalidRewards());
-        require(stored.desk.rewards < type(uint16).max && budget <= type(uint88).max, InvalidRewards());
+        require(stored.desk.rewards < type(uint16).max && budget <= type(uint80).max, InvalidRewards());
         uint16 version = ++stored.desk.rewards;
-        _rewards[study][version] = Rewards({budget: uint256(budget).toUint88(), nodeShare: nodeShare});
+        (stored.budget, stored.nodeShare) = (uint256(budget).toUint80(), nodeShare);
+        // Rounds that were opened before keep the version that they were opened under.
+        _rewards[study][version] = Rewards({budget: stored.budget, nodeShare: nodeShare});
         emit RewardsSet(study, version, budget, nodeShare);
     }
 
@@ -292,6 +294,63 @@ abstract contract Studies is Digests {
         require(_isWithin(bytes(finality).length, MAX_NAME), InvalidFinality());
         stored.desk.minimumCohort = uint256(minimumCohort).toUint24();
         stored.finality = finality;
+    }
+
+    // The compiler reads and writes a packed struct member by member. These do it a slot at a time, in its layout: first
+    // member lowest.
+
+    function _desk(uint64 study) internal view returns (Desk memory desk) {
+        StoredStudy storage stored = _studies[study];
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        desk.free = uint88(word);
+        desk.rounds = uint32(word >> 88);
+        desk.lastCertifiedRound = uint32(word >> 120);
+        desk.epoch = uint16(word >> 152);
+        desk.rewards = uint16(word >> 168);
+        desk.ring = uint16(word >> 184);
+        desk.challengeWindow = uint24(word >> 200);
+        desk.minimumCohort = uint24(word >> 224);
+        desk.vacant = word >> 248 != 0;
+    }
+
+    function _keepDesk(StoredStudy storage stored, Desk memory desk) internal {
+        uint256 word = uint256(desk.free) | (uint256(desk.rounds) << 88) | (uint256(desk.lastCertifiedRound) << 120)
+            | (uint256(desk.epoch) << 152) | (uint256(desk.rewards) << 168) | (uint256(desk.ring) << 184)
+            | (uint256(desk.challengeWindow) << 200) | (uint256(desk.minimumCohort) << 224)
+            | (desk.vacant ? 1 << 248 : 0);
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
+    }
+
+    function _head(StoredRound storage stored) internal view returns (Head memory head) {
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        head.state = State(uint8(word));
+        head.epoch = uint16(word >> 8);
+        head.rewards = uint16(word >> 24);
+        head.minimumCohort = uint24(word >> 40);
+        head.size = uint24(word >> 64);
+        head.deadline = uint40(word >> 88);
+        head.settleWithin = uint32(word >> 128);
+        head.settledBefore = uint32(word >> 160);
+        head.voters = uint32(word >> 192);
+        head.signers = uint32(word >> 224);
+    }
+
+    function _keepHead(StoredRound storage stored, Head memory head) internal {
+        uint256 word = uint256(head.state) | (uint256(head.epoch) << 8) | (uint256(head.rewards) << 24)
+            | (uint256(head.minimumCohort) << 40) | (uint256(head.size) << 64) | (uint256(head.deadline) << 88)
+            | (uint256(head.settleWithin) << 128) | (uint256(head.settledBefore) << 160) | (uint256(head.voters) << 192)
+            | (uint256(head.signers) << 224);
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
     }
 
     function _sponsored(uint64 study) internal view returns (StoredStudy storage stored) {

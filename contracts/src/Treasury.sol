@@ -142,7 +142,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         uint256 bit = 1 << (FORFEITED + round % ROUNDS_A_WORD);
         require(word & bit == 0, AlreadyStruck(study, round, site));
         words[round / ROUNDS_A_WORD] = word | bit | STRUCK;
-        emit SiteStruck(study, site, round, msg.sender);
+        emit SiteStruck(study, site, round);
     }
 
     function restore(uint64 study, address site, uint64 round) external {

@@ -2,8 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {ICourt} from "../src/interfaces/ICourt.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {Play} from "./setup/Play.sol";
+import {Trees} from "./setup/Trees.sol";
+import {Trial} from "./setup/Trial.sol";
 
 /// @dev What a sender pays, intrinsic gas included: snapshots/. The number of sites and the length of the updates do not
 /// enter a round; "first lap" is a study's first use of its ring of slots, after which slots are used again. Every round
@@ -78,5 +81,102 @@ contract GasTest is Play {
 
     function snapshot(string memory step, string memory size) private {
         vm.snapshotGasLastCall("rounds", string.concat(step, size));
+    }
+}
+
+/// @dev What a proof costs its sender at n = 5, t = 1; vectors of a million elements have paths of 15 siblings.
+contract OffenceGasTest is Trial {
+    bytes32 private constant LIE = keccak256("lie");
+
+    function setUp() public {
+        prepare(1, 5);
+        vm.deal(reporter, 1 ether);
+    }
+
+    function snapshot(string memory words) private {
+        vm.snapshotGasLastCall("offences", words);
+    }
+
+    function test_gas_signedOffences() public {
+        honest();
+        proveWrongShare(2, 2, LIE);
+        snapshot("wrong output share");
+        proveTwoFinals(1, 9);
+        snapshot("contradiction: two Finals");
+        bytes memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        vm.prank(reporter);
+        registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
+        snapshot("contradiction: share of another set");
+        bytes memory one = signedShare(4, outcome.round, SET_ROOT, 4, LIE);
+        bytes memory two = signedShare(4, outcome.round, SET_ROOT, 4, REWARD_ROOT);
+        vm.prank(reporter);
+        registry.proveTwoShares(study, outcome.round, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, two);
+        snapshot("contradiction: two shares");
+        ICourt.Said memory said = saidBy5(SET_ROOT);
+        ICourt.Said memory again = saidBy5(LIE);
+        vm.prank(reporter);
+        registry.proveTwoSettlements(study, 1, said, again);
+        snapshot("contradiction: two settlements");
+    }
+
+    function saidBy5(bytes32 setRoot) private view returns (ICourt.Said memory) {
+        bytes32 digest = consilium.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
+        return ICourt.Said(setRoot, LIE, LIE, LIE, sign(secret(5), digest));
+    }
+
+    function test_gas_wrongSettlement() public {
+        drawVectors(LENGTH);
+        vectors[3][40] ^= 1;
+        conclude();
+        proveWrongSettlement(40, pointsFrom(1));
+        snapshot("wrong settlement, 100 elements");
+    }
+
+    /// A million elements: the tree's other leaves are made up, since only their hashes count.
+    function test_gas_wrongSettlementOfAMillion() public {
+        deploy();
+        (threshold, committee) = (1, 5);
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.parameters = parameters(MILLION);
+        study = createStudyWith(terms, defaultConditions(), 5);
+        ICourt.Opening[] memory all = new ICourt.Opening[](3);
+        Outcome memory fresh = outcomeOf(study, openNext(study), 1, 5, 5);
+        for (uint8 point = 1; point <= 3; point++) {
+            bytes memory content;
+            for (uint256 i = 0; i < 32; i++) {
+                content = bytes.concat(content, bytes8(uint64(uint256(keccak256(abi.encode(point, i))) % P)));
+            }
+            bytes32[] memory path = new bytes32[](15);
+            bytes32 hash = Trees.leaf(content);
+            for (uint256 h = 0; h < 15; h++) {
+                path[h] = keccak256(abi.encode("sibling", point, h));
+                hash = sha256(abi.encodePacked(uint8(1), hash, path[h]));
+            }
+            all[point - 1] = ICourt.Opening({point: point, content: content, path: path});
+            fresh.roots.shareRoots[point - 1] = sha256(abi.encodePacked(uint8(2), MILLION + 1, hash));
+        }
+        concludeAs(fresh);
+        ICourt.Program memory ours = ICourt.Program({kind: 1, name: "weighted-mean", parameters: parameters(MILLION)});
+        vm.prank(reporter);
+        registry.proveWrongSettlement(study, outcome.round, outcome.roots, ours, 5, all);
+        snapshot("wrong settlement, a million elements");
+        uint256 floor = 21_000 + 64
+            * abi.encodeCall(ICourt.proveWrongSettlement, (study, outcome.round, outcome.roots, ours, 5, all)).length;
+        vm.snapshotValue("offences", "wrong settlement, a million elements: floor under EIP-7976", floor);
+    }
+
+    uint64 private constant MILLION = 1_000_000;
+
+    function test_gas_equivocation() public {
+        honest();
+        address site = vm.addr(7);
+        bytes memory first = sign(7, consilium.contributionDigest(study, 1, site, LIE, SET_ROOT));
+        bytes memory second = sign(7, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        treasury.proveEquivocation(study, 1, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
+        snapshot("site equivocation, first of an account");
+        first = sign(7, consilium.contributionDigest(study, 2, site, LIE, SET_ROOT));
+        second = sign(7, consilium.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
+        treasury.proveEquivocation(study, 2, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
+        snapshot("site equivocation, of a site that has claimed before");
     }
 }

@@ -210,7 +210,7 @@ interface IConsilium {
     /// @notice Only the contract whose business this is may do it.
     error NotPermitted(address caller);
     /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; at most 65,535 versions;
-    /// amounts fit 88 bits.
+    /// a budget fits 80 bits.
     error InvalidRewards();
     /// @notice Challenges end before a wrongly convicted node's bond would be shared: at most this many seconds.
     error InvalidWindow(uint32 challengeWindow, uint64 maximum);

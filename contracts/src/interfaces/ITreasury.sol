@@ -63,7 +63,7 @@ interface ITreasury {
     /// @notice Licence revenue was shared out.
     event PeriodClosed(uint64 indexed study, uint32 indexed period, uint96 perSite, uint96 perNode, uint64 through);
     /// @notice A site signed two contributions to one round: it lost what the round pays it, and its place on the list.
-    event SiteStruck(uint64 indexed study, address indexed site, uint64 indexed round, address reporter);
+    event SiteStruck(uint64 indexed study, address indexed site, uint64 indexed round);
     /// @notice The sponsor took a site back.
     event SiteRestored(uint64 indexed study, address indexed site, uint64 indexed round);
 

@@ -16,14 +16,33 @@ library Archive {
         uint32 count;
         /// The newest of them.
         uint32 through;
-        /// What rounding left of their budgets.
-        uint96 dust;
     }
 
     struct Log {
         Totals totals;
         /// The peak of height h counts while bit h of `count` is set.
         mapping(uint256 height => bytes32) peaks;
+    }
+
+    /// @notice The totals, read as the one slot they are: the first member is the lowest.
+    function load(Log storage self) internal view returns (Totals memory totals) {
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(self.slot)
+        }
+        totals.siteUnits = uint48(word);
+        totals.nodeUnits = uint48(word >> 48);
+        totals.count = uint32(word >> 96);
+        totals.through = uint32(word >> 128);
+    }
+
+    /// @notice Writes the one slot.
+    function store(Log storage self, Totals memory totals) internal {
+        uint256 word = uint256(totals.siteUnits) | (uint256(totals.nodeUnits) << 48) | (uint256(totals.count) << 96)
+            | (uint256(totals.through) << 128);
+        assembly ("memory-safe") {
+            sstore(self.slot, word)
+        }
     }
 
     /// @notice The leaf of a round: all that a payment depends on.

@@ -2,12 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {IConsilium} from "../interfaces/IConsilium.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {Signatures} from "./Signatures.sol";
 
 /// @title Committees: their shape, and what Q of their nodes signed
 library Committees {
     uint256 internal constant MAX_NODES = 32;
-    uint256 private constant SIGNATURE_LENGTH = 65;
 
     /// @dev The addresses are the code of a contract of their own: read together for less than two slots.
     struct Stored {
@@ -63,20 +62,19 @@ library Committees {
         uint256 count = ones(signers);
         require(count >= quorum, IConsilium.QuorumMissing(count, quorum));
         require(
-            signatures.length == count * SIGNATURE_LENGTH,
-            IConsilium.SignaturesLength(signatures.length, count * SIGNATURE_LENGTH)
+            signatures.length == count * Signatures.LENGTH,
+            IConsilium.SignaturesLength(signatures.length, count * Signatures.LENGTH)
         );
 
         bytes memory packed = _read(self.roster, n);
         uint256 offset = 0;
         for (uint256 i = 0; i < n; i++) {
             if ((signers >> i) & 1 == 0) continue;
-            bytes calldata signature = signatures[offset:offset + SIGNATURE_LENGTH];
-            // Low s and v of 27 or 28 only. A failure recovers address zero, which is no node.
-            (address signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
+            bytes calldata signature = signatures[offset:offset + Signatures.LENGTH];
             address node = _at(packed, i);
-            require(signer == node, IConsilium.InvalidSignature(i + 1, node));
-            offset += SIGNATURE_LENGTH;
+            // Nobody is address zero, which is no node: only registered accounts are.
+            require(Signatures.signerOf(digest, signature) == node, IConsilium.InvalidSignature(i + 1, node));
+            offset += Signatures.LENGTH;
         }
     }
 

@@ -26,7 +26,7 @@ abstract contract Compensations is Stakes, ICourt {
     }
 
     function acquit(uint64 study, address node) external {
-        Bond memory bond = _bonds[study][node];
+        Bond memory bond = _bond(study, node);
         require(bond.standing == Standing.Misreported, NoCompensation(study, node));
         IConsilium.State state = IConsilium(consilium).stateOf(study, bond.round);
         require(state == IConsilium.State.Fraudulent, NoOffence());
@@ -80,9 +80,9 @@ abstract contract Compensations is Stakes, ICourt {
     // ------------------------------------------------------------------------------------------------ inside
 
     function _convictOne(uint64 study, address node, uint64 round, Offence offence) internal {
-        Standing standing = _bonds[study][node].standing;
-        require(standing == Standing.Serving || standing == Standing.Discharged, NotLiable(study, node));
-        uint256 reward = _convict(study, node, round, offence);
+        Bond memory bond = _bond(study, node);
+        require(_isLiable(bond), NotLiable(study, node));
+        uint256 reward = _convict(study, node, bond, round, offence);
         IConsilium(consilium).vacate(study);
         _pay(msg.sender, reward);
     }
@@ -94,9 +94,9 @@ abstract contract Compensations is Stakes, ICourt {
         (uint256 reward, uint256 convicted) = (0, 0);
         for (uint256 i = 0; i < nodes.length; i++) {
             if ((signers >> i) & 1 == 0) continue;
-            Standing standing = _bonds[study][nodes[i]].standing;
-            if (standing != Standing.Serving && standing != Standing.Discharged) continue;
-            reward += _convict(study, nodes[i], round, Offence.WrongSettlement);
+            Bond memory bond = _bond(study, nodes[i]);
+            if (!_isLiable(bond)) continue;
+            reward += _convict(study, nodes[i], bond, round, Offence.WrongSettlement);
             convicted++;
         }
         require(marked || convicted != 0, NoOffence());
@@ -104,8 +104,14 @@ abstract contract Compensations is Stakes, ICourt {
         _pay(msg.sender, reward);
     }
 
-    function _convict(uint64 study, address node, uint64 round, Offence offence) private returns (uint256 reward) {
-        Bond memory bond = _bonds[study][node];
+    function _isLiable(Bond memory bond) private pure returns (bool) {
+        return bond.standing == Standing.Serving || bond.standing == Standing.Discharged;
+    }
+
+    function _convict(uint64 study, address node, Bond memory bond, uint64 round, Offence offence)
+        private
+        returns (uint256 reward)
+    {
         reward = bond.amount / REPORTER_PART;
         uint64 until = (block.timestamp + compensationDelay).toUint64();
         // A node that sits in the committee keeps its index until the seat is vacated.
@@ -115,12 +121,12 @@ abstract contract Compensations is Stakes, ICourt {
         // A statement may name any round; one that does not fit has no certificate, and its number does not matter.
         bond.round = round > type(uint32).max ? 0 : uint256(round).toUint32();
         bond.standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
-        _bonds[study][node] = bond;
+        _keepBond(study, node, bond);
         emit Convicted(study, node, round, offence, msg.sender, reward, bond.amount, until);
     }
 
     function _convicted(uint64 study, address node) private view returns (Bond memory bond) {
-        bond = _bonds[study][node];
+        bond = _bond(study, node);
         require(bond.standing >= Standing.Misreported, NoCompensation(study, node));
     }
 }

@@ -175,7 +175,7 @@ abstract contract Court is Compensations, SignedStatements {
     /// Nodes rebuild each other's statements with the signer's own number, so that one under another's number counts
     /// for nothing, here neither.
     function _requireOwnIndex(uint64 study, uint64 round, uint8 index, address node) private view {
-        Bond memory bond = _bonds[study][node];
+        Bond memory bond = _bond(study, node);
         // The bond knows the index of the current service; of earlier ones the committee itself does.
         bool current = index == bond.index && round > bond.since
             && (bond.standing == Standing.Serving || (bond.standing == Standing.Discharged && round <= bond.ended));

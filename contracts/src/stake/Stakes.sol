@@ -71,7 +71,7 @@ abstract contract Stakes is INodeRegistry {
     }
 
     function reclaim(uint64 study, address node) external {
-        Bond memory bond = _bonds[study][node];
+        Bond memory bond = _bond(study, node);
         require(
             bond.standing == Standing.Discharged && block.timestamp >= bond.until, BondLocked(study, node, bond.until)
         );
@@ -176,7 +176,7 @@ abstract contract Stakes is INodeRegistry {
 
     /// Whether the node is in the study's committee: serving, or convicted there and not replaced yet.
     function _sits(uint64 study, address account) internal view returns (bool) {
-        Bond memory bond = _bonds[study][account];
+        Bond memory bond = _bond(study, account);
         return bond.standing == Standing.Serving || (bond.standing >= Standing.Misreported && bond.index != 0);
     }
 
@@ -184,6 +184,33 @@ abstract contract Stakes is INodeRegistry {
     function _leaveSeat(uint64 study, address account) internal {
         _bonds[study][account].index = 0;
         _nodes[account].serving -= 1;
+    }
+
+    /// The compiler reads a packed struct member by member; this does it at once, in its layout: first member lowest.
+    function _bond(uint64 study, address account) internal view returns (Bond memory bond) {
+        Bond storage stored = _bonds[study][account];
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+        }
+        bond.amount = uint96(word);
+        bond.until = uint40(word >> 96);
+        bond.since = uint32(word >> 136);
+        bond.ended = uint32(word >> 168);
+        bond.round = uint32(word >> 200);
+        bond.index = uint8(word >> 232);
+        bond.standing = Standing(uint8(word >> 240));
+        bond.frozen = word >> 248 != 0;
+    }
+
+    function _keepBond(uint64 study, address account, Bond memory bond) internal {
+        Bond storage stored = _bonds[study][account];
+        uint256 word = uint256(bond.amount) | (uint256(bond.until) << 96) | (uint256(bond.since) << 136)
+            | (uint256(bond.ended) << 168) | (uint256(bond.round) << 200) | (uint256(bond.index) << 232)
+            | (uint256(bond.standing) << 240) | (bond.frozen ? 1 << 248 : 0);
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
     }
 
     function _free(uint64 study, address account, uint96 amount) internal {
