@@ -66,10 +66,10 @@ contract MoneyHandler is Play {
             return;
         }
         uint256 how = bound(ending, 0, 4);
-        if (how == 0) return _lapse(10);
+        if (how == 0) return _voidIt(study, opened);
         Outcome memory outcome = outcomeOf(study, opened, 1, 5, bound(size, 3, 7));
         certifyAs(outcome);
-        if (how == 1) return _lapse(20);
+        if (how == 1) return _abandonIt(study, opened);
         settleAs(outcome);
         _settled[study].push(outcome);
         _finalAt[study][opened] = vm.getBlockTimestamp() + WINDOW;
@@ -148,8 +148,15 @@ contract MoneyHandler is Play {
         return RIGHT_BUDGET;
     }
 
-    function _lapse(uint256 time) private {
-        pass(time);
+    /// @dev Recorded at once, so that the books know what is free.
+    function _voidIt(uint64 study, uint64 number) private {
+        pass(10);
+        consilium.voidRound(study, number);
+    }
+
+    function _abandonIt(uint64 study, uint64 number) private {
+        pass(20);
+        consilium.abandonRound(study, number);
     }
 
     function _study(uint256 which) private pure returns (uint64) {
