@@ -52,7 +52,7 @@ contract Consilium is Studies {
         desk.rounds = uint256(round).toUint32();
         desk.lastCertifiedRound = uint256(lastCertified).toUint32();
         _keepDesk(stored, desk);
-        _freeze(study, round, desk, subject, deadline, settleBy);
+        _freeze(study, round, stored, desk, subject, deadline, settleBy);
     }
 
     function certify(
@@ -88,7 +88,8 @@ contract Consilium is Studies {
     ) external {
         (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Certified);
         Committees.Stored storage committee = _committees[study][head.epoch];
-        require(shareRoots.length == committee.count, ShareRootCount(shareRoots.length, committee.count));
+        uint256 n = committee.count;
+        require(shareRoots.length == n, ShareRootCount(shareRoots.length, n));
         bytes32 setRoot = stored.setRoot;
         bytes32 shareRootsHash = keccak256(abi.encodePacked(shareRoots));
         bytes32 settlement = Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot);
@@ -254,11 +255,17 @@ contract Consilium is Studies {
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    function _freeze(uint64 study, uint64 round, Desk memory desk, bytes32 subject, uint64 deadline, uint64 settleBy)
-        private
-    {
-        bytes32 sitesRoot = _studies[study].sitesRoot;
-        string memory finality = _studies[study].finality;
+    function _freeze(
+        uint64 study,
+        uint64 round,
+        StoredStudy storage policy,
+        Desk memory desk,
+        bytes32 subject,
+        uint64 deadline,
+        uint64 settleBy
+    ) private {
+        bytes32 sitesRoot = policy.sitesRoot;
+        string memory finality = policy.finality;
         bytes32 frozen = keccak256(
             abi.encode(study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, deadline, settleBy)
         );
@@ -299,6 +306,8 @@ contract Consilium is Studies {
         if (round <= desk.ring) return;
         uint64 leaving = round - desk.ring;
         if (leaving == lastCertified) _studies[study].carriedSubject = _slot(study, desk, leaving).subject;
+        // Mostly its successor's settlement has archived it.
+        if (_archive[study].totals.through >= leaving) return;
         uint256 until = _archiveIfDue(study, leaving, desk);
         require(until == 0, RingFull(study, uint64(until)));
     }

@@ -57,7 +57,12 @@ library Committees {
         internal
         view
     {
-        (uint256 n, uint256 quorum) = (self.count, 3 * uint256(self.threshold) + 1);
+        // The one slot of the struct at once: the first member is the lowest.
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(self.slot)
+        }
+        (uint256 n, uint256 quorum) = (uint8(word >> 168), 3 * uint256(uint8(word >> 160)) + 1);
         require(signers >> n == 0, IConsilium.UnknownSigner(signers, n));
         uint256 count = ones(signers);
         require(count >= quorum, IConsilium.QuorumMissing(count, quorum));
@@ -66,7 +71,7 @@ library Committees {
             IConsilium.SignaturesLength(signatures.length, count * Signatures.LENGTH)
         );
 
-        bytes memory packed = _read(self.roster, n);
+        bytes memory packed = _read(address(uint160(word)), n);
         uint256 offset = 0;
         for (uint256 i = 0; i < n; i++) {
             if ((signers >> i) & 1 == 0) continue;
