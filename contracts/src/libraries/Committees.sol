@@ -75,7 +75,12 @@ library Committees {
         uint256 offset = 0;
         for (uint256 i = 0; i < n; i++) {
             if ((signers >> i) & 1 == 0) continue;
-            bytes calldata signature = signatures[offset:offset + Signatures.LENGTH];
+            bytes calldata signature;
+            // Within bounds: there are 65 bytes for each set bit, by the check above.
+            assembly ("memory-safe") {
+                signature.offset := add(signatures.offset, offset)
+                signature.length := 65
+            }
             address node = _at(packed, i);
             // Nobody is address zero, which is no node: only registered accounts are.
             require(Signatures.signerOf(digest, signature) == node, IConsilium.InvalidSignature(i + 1, node));
