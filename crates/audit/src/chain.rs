@@ -6,7 +6,7 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::params::CommitteeMembers;
 use consilium_core::seal;
-use consilium_ledger::contracts::{Consilium, NodeRegistry};
+use consilium_ledger::contracts::{Consilium, Licences, NodeRegistry, StudyToken, Treasury};
 use consilium_ledger::{ChainEvent, Endpoints, Error, Event, History, Ledger, LogPosition, Study};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub(crate) fn status_of(error: &Error) -> Status {
         | Error::WrongChain { .. }
         | Error::ChainIdTooLarge { .. }
         | Error::NoContract { .. }
-        | Error::WrongRegistry { .. }
+        | Error::WrongContract { .. }
         | Error::Url(_)
         | Error::File(_)
         | Error::Unknown(_)
@@ -120,12 +120,15 @@ async fn everything(ledger: &Ledger, history: &History, book: &mut Book) -> Resu
     Ok((batch.events, violations))
 }
 
-/// The code at both addresses against the artefacts that this auditor was built with.
+/// The code at every address against the artefacts that this auditor was built with.
 pub(crate) async fn contracts(view: &View, book: &mut Book) {
     let addresses = view.ledger.addresses();
     let parts = [
         ("NodeRegistry", addresses.registry, &NodeRegistry::BYTECODE[..]),
         ("Consilium", addresses.consilium, &Consilium::BYTECODE[..]),
+        ("Treasury", addresses.treasury, &Treasury::BYTECODE[..]),
+        ("Licences", addresses.licences, &Licences::BYTECODE[..]),
+        ("StudyToken", addresses.study_token, &StudyToken::BYTECODE[..]),
     ];
     for (name, address, creation) in parts {
         let request = view.ledger.provider().get_code_at(address);

@@ -1,4 +1,4 @@
-//! Section 6: Open -> Void | Certified -> Settled | Abandoned, each once, in order and in time, replayed from events.
+//! Section 6: Open -> Void | Certified -> Settled | Abandoned, Settled -> Fraudulent, each once, in order and in time, replayed from events.
 
 use consilium_ledger::{Event, event::RoundOpened};
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 enum Phase {
     Open,
     Certified,
+    Settled,
     Over,
 }
 
@@ -48,7 +49,7 @@ fn open(rounds: &mut BTreeMap<u64, Tracked>, opened: &RoundOpened, time: u64) ->
     let still_going = previous.is_some_and(|(_, p)| match p.phase {
         Phase::Open => time < p.deadline,
         Phase::Certified => time < p.settle_by,
-        Phase::Over => false,
+        Phase::Settled | Phase::Over => false,
     });
     still_going.then(|| "it was opened while the round before was in progress".to_owned())
 }
@@ -59,8 +60,9 @@ fn step(rounds: &mut BTreeMap<u64, Tracked>, round: u64, event: &Event, time: u6
     let (word, from, to, in_time) = match event {
         Event::RoundCertified { .. } => ("certified", Phase::Open, Phase::Certified, time < deadline),
         Event::RoundVoided { .. } => ("voided", Phase::Open, Phase::Over, time >= deadline),
-        Event::RoundSettled { .. } => ("settled", Phase::Certified, Phase::Over, time < settle_by),
+        Event::RoundSettled { .. } => ("settled", Phase::Certified, Phase::Settled, time < settle_by),
         Event::RoundAbandoned { .. } => ("abandoned", Phase::Certified, Phase::Over, time >= settle_by),
+        Event::RoundFraudulent { .. } => ("found fraudulent", Phase::Settled, Phase::Over, true),
         _ => return None,
     };
     tracked.phase = to;

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     start_nodes(&mut stage).await?;
     let plan = Plan::new(&arguments, &stage.committee);
     println!(
-        "chain {} with both contracts, study {}, {} nodes running, logs in {}\n",
+        "chain {} with its contracts, study {}, {} nodes running, logs in {}\n",
         stage.ledger.chain_id(),
         stage.study,
         stage.nodes.len(),

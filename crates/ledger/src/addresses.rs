@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The contracts of one deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Addresses {
     /// EIP-155 id of the chain they are on.
@@ -16,6 +16,12 @@ pub struct Addresses {
     pub registry: Address,
     /// The contract of studies and rounds, which is also the domain of all signatures.
     pub consilium: Address,
+    /// What sponsors pay in and what sites and nodes are paid from.
+    pub treasury: Address,
+    /// The licences that studies sell.
+    pub licences: Address,
+    /// The ERC-721 token whose owner is a study's sponsor.
+    pub study_token: Address,
     /// A block not after the deployment: nothing older is searched for events.
     #[serde(default)]
     pub deployed_at: u64,
@@ -38,7 +44,7 @@ impl Addresses {
         serde_json::from_str(&text).map_err(|source| FileError::Parse { path: path.to_owned(), source })
     }
 
-    /// Writes the addresses as a JSON file: `chain_id`, `registry`, `consilium`, `deployed_at`.
+    /// Writes the addresses as a JSON file with a field for every one of this type.
     ///
     /// # Errors
     /// [`FileError`] that names the file.

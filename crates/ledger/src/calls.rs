@@ -3,9 +3,10 @@
 use crate::contracts::{Consilium as C, IConsilium, NodeRegistry as R};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed, Misuse};
-use crate::event::Event;
+use crate::event::{Conditions, Event};
 use crate::wallet::{Mined, Receipt, Wallet};
 use alloy::sol_types::SolCall;
+use alloy_primitives::ruint::UintTryTo;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::certify::sites_root;
 use consilium_core::eip712::{Settlement, SignerSet, Vote};
@@ -41,6 +42,27 @@ pub struct NewStudy {
     pub minimum_cohort: u32,
     /// When nodes take a certificate as final.
     pub finality: Finality,
+    /// What its money and stake follow, for good.
+    pub conditions: Conditions,
+}
+
+impl TryFrom<Conditions> for IConsilium::Conditions {
+    type Error = Misuse;
+
+    fn try_from(set: Conditions) -> Result<Self, Misuse> {
+        let narrow = |amount: U256| amount.uint_try_to().map_err(|_| Misuse::Amount(amount));
+        Ok(Self {
+            currency: set.currency,
+            budget: narrow(set.budget)?,
+            nodeShare: set.node_share,
+            bond: narrow(set.bond)?,
+            newcomers: set.newcomers,
+            challengeWindow: set.challenge_window,
+            ring: set.ring,
+            guardian: set.guardian,
+            source: set.source,
+        })
+    }
 }
 
 impl Ledger {
@@ -55,6 +77,16 @@ impl Ledger {
             jurisdiction: node.jurisdiction.clone(),
         };
         self.send(wallet, self.addresses().registry.into(), node.stake, call.abi_encode().into()).await
+    }
+
+    /// Lets a sponsor take the wallet's node into committees, or no longer. The zero address stands for any sponsor.
+    /// Nobody can take a node that has not consented.
+    ///
+    /// # Errors
+    /// `NodeNotActive`.
+    pub async fn set_consent(&self, wallet: &Wallet, sponsor: Address, agreed: bool) -> Result<Receipt, Error> {
+        let call = R::setConsentCall { sponsor, agreed };
+        self.send(wallet, self.addresses().registry.into(), U256::ZERO, call.abi_encode().into()).await
     }
 
     /// Replaces the KEM key of the wallet's node, for committees formed from now on.
@@ -85,7 +117,8 @@ impl Ledger {
     /// Creates a study sponsored by the wallet's account, with its committee and sites. Yields its number.
     ///
     /// # Errors
-    /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `InvalidCohort`; [`Misuse::Sites`].
+    /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `NoConsent`, `Newcomer`, `BondMissing`, `InvalidCohort`,
+    /// `InvalidWindow`, `InvalidRing`, `InvalidRewards`; [`Misuse::Sites`], [`Misuse::Amount`].
     pub async fn create_study(&self, wallet: &Wallet, new: &NewStudy) -> Result<Mined<u64>, Error> {
         let (sites, root) = admitted(&new.sites)?;
         let terms = IConsilium::StudyTerms {
@@ -97,7 +130,8 @@ impl Ledger {
             finality: new.finality.to_string(),
             sitesRoot: root,
         };
-        let call = C::createStudyCall { terms, nodes: new.nodes.clone(), sites };
+        let conditions = new.conditions.try_into()?;
+        let call = C::createStudyCall { terms, conditions, nodes: new.nodes.clone(), sites };
         let receipt = self.transact(wallet, &call).await?;
         self.number_in(receipt, |event| if let Event::StudyCreated { study, .. } = event { Some(*study) } else { None })
     }
@@ -105,7 +139,8 @@ impl Ledger {
     /// Sponsor: forms the committee of the next epoch. Yields the epoch.
     ///
     /// # Errors
-    /// `NotSponsor`, `RoundInProgress`, `InvalidCommittee`, `NodeNotActive`.
+    /// `NotSponsor`, `RoundInProgress`, `InvalidCommittee`, `NodeNotActive`, `NoConsent`, `BondMissing`, and
+    /// `NodeConvicted` for a node that was convicted in this study.
     pub async fn set_committee(
         &self,
         wallet: &Wallet,
@@ -152,7 +187,8 @@ impl Ledger {
     /// Sponsor: opens the next round. Deadlines in Unix seconds. Yields its number.
     ///
     /// # Errors
-    /// `NotSponsor`, `InvalidSubject`, `InvalidDeadlines`, `RoundInProgress`, `SubjectCertified`.
+    /// `NotSponsor`, `InvalidSubject`, `InvalidDeadlines`, `RoundInProgress`, `SubjectCertified`, `CommitteeVacant`,
+    /// `FundsMissing`, `RingFull`.
     pub async fn open_round(
         &self,
         wallet: &Wallet,

@@ -1,9 +1,11 @@
 //! From a raw log to a [`ChainEvent`], or the defect.
 
+mod registry;
+
 use crate::addresses::Addresses;
-use crate::contracts::{Consilium as C, NodeRegistry as R};
+use crate::contracts::Consilium as C;
 use crate::event::{
-    BlockRef, ChainEvent, Defect, Event, LogPosition, MAX_COMMITTEE, MAX_IDENTITY, MAX_NAME, MAX_PARAMETERS, MAX_SITES,
+    BlockRef, ChainEvent, Conditions, Defect, Event, LogPosition, MAX_COMMITTEE, MAX_NAME, MAX_PARAMETERS, MAX_SITES,
     MalformedLog, RoundOpened, StudyTerms,
 };
 use alloy::rpc::types::Log;
@@ -14,7 +16,7 @@ use alloy_primitives::{B256, U256, keccak256};
 pub const KEM_KEY_BYTES: usize = 1216;
 
 impl ChainEvent {
-    /// Decodes and checks a log of one of the two contracts.
+    /// Decodes and checks a log of the registry or of Consilium.
     ///
     /// # Errors
     /// [`MalformedLog`] with the place of the log and what is wrong with it.
@@ -30,7 +32,7 @@ impl ChainEvent {
         let event = if log.address() == addresses.consilium {
             consilium(log)
         } else if log.address() == addresses.registry {
-            registry(log)
+            registry::event(log)
         } else {
             Err(Defect::Foreign(log.address()))
         };
@@ -66,39 +68,14 @@ fn bitmap(nodes: U256) -> Result<U256, Defect> {
     if nodes >> MAX_COMMITTEE == U256::ZERO { Ok(nodes) } else { Err(Defect::Bitmap) }
 }
 
-fn registry(log: &Log) -> Result<Event, Defect> {
-    match *log.topic0().ok_or(Defect::UnknownEvent)? {
-        R::NodeRegistered::SIGNATURE_HASH => node_registered(log),
-        R::KemKeySet::SIGNATURE_HASH => kem_key_set(log),
-        R::UnbondingBegun::SIGNATURE_HASH => {
-            strictly::<R::UnbondingBegun>(log).map(|e| Event::UnbondingBegun { node: e.node, withdrawable_at: e.withdrawableAt })
-        }
-        R::Withdrawn::SIGNATURE_HASH => {
-            strictly::<R::Withdrawn>(log).map(|e| Event::StakeWithdrawn { node: e.node, stake: e.stake })
-        }
-        _ => Err(Defect::UnknownEvent),
-    }
-}
-
-fn node_registered(log: &Log) -> Result<Event, Defect> {
-    let e = strictly::<R::NodeRegistered>(log)?;
-    within("the operator", e.operator.len(), 1, MAX_IDENTITY)?;
-    within("the jurisdiction", e.jurisdiction.len(), 1, MAX_IDENTITY)?;
-    Ok(Event::NodeRegistered { node: e.node, operator: e.operator, jurisdiction: e.jurisdiction, stake: e.stake })
-}
-
-fn kem_key_set(log: &Log) -> Result<Event, Defect> {
-    let e = strictly::<R::KemKeySet>(log)?;
-    within("the KEM key", e.kemKey.len(), KEM_KEY_BYTES, KEM_KEY_BYTES)?;
-    if keccak256(&e.kemKey) != e.keyHash {
-        return Err(Defect::KeyHash);
-    }
-    Ok(Event::KemKeySet { node: e.node, key_hash: e.keyHash, kem_key: e.kemKey })
-}
-
 fn consilium(log: &Log) -> Result<Event, Defect> {
     match *log.topic0().ok_or(Defect::UnknownEvent)? {
         C::StudyCreated::SIGNATURE_HASH => study_created(log),
+        C::ConditionsSet::SIGNATURE_HASH => conditions_set(log),
+        C::RewardsSet::SIGNATURE_HASH => rewards_set(log),
+        C::SponsorChanged::SIGNATURE_HASH => {
+            strictly::<C::SponsorChanged>(log).map(|e| Event::SponsorChanged { study: e.study, sponsor: e.sponsor })
+        }
         C::CommitteeFormed::SIGNATURE_HASH => committee_formed(log),
         C::SitesAdmitted::SIGNATURE_HASH => sites_admitted(log),
         C::PolicySet::SIGNATURE_HASH => policy_set(log),
@@ -113,6 +90,9 @@ fn consilium(log: &Log) -> Result<Event, Defect> {
         }
         C::RoundAbandoned::SIGNATURE_HASH => {
             strictly::<C::RoundAbandoned>(log).map(|e| Event::RoundAbandoned { study: e.study, round: e.round })
+        }
+        C::RoundFraudulent::SIGNATURE_HASH => {
+            strictly::<C::RoundFraudulent>(log).map(|e| Event::RoundFraudulent { study: e.study, round: e.round })
         }
         _ => Err(Defect::UnknownEvent),
     }
@@ -134,6 +114,27 @@ fn study_created(log: &Log) -> Result<Event, Defect> {
         sites_root: terms.sitesRoot,
     };
     Ok(Event::StudyCreated { study: e.study, sponsor: e.sponsor, terms })
+}
+
+fn conditions_set(log: &Log) -> Result<Event, Defect> {
+    let C::ConditionsSet { study, conditions: set } = strictly(log)?;
+    let conditions = Conditions {
+        currency: set.currency,
+        budget: U256::from(set.budget),
+        node_share: set.nodeShare,
+        bond: U256::from(set.bond),
+        newcomers: set.newcomers,
+        challenge_window: set.challengeWindow,
+        ring: set.ring,
+        guardian: set.guardian,
+        source: set.source,
+    };
+    Ok(Event::ConditionsSet { study, conditions })
+}
+
+fn rewards_set(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::RewardsSet>(log)?;
+    Ok(Event::RewardsSet { study: e.study, version: e.version, budget: U256::from(e.budget), node_share: e.nodeShare })
 }
 
 fn committee_formed(log: &Log) -> Result<Event, Defect> {

@@ -1,26 +1,44 @@
-//! Deploying the two contracts.
+//! Deploying the contracts.
 
 use crate::addresses::Addresses;
-use crate::contracts::{consilium_creation, registry_creation};
+use crate::contracts::Creations;
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed};
 use crate::wallet::{Receipt, Wallet};
 use alloy::providers::{DynProvider, Provider};
-use alloy_primitives::{Address, TxKind, U256};
+use alloy_primitives::{TxKind, U256};
 
-/// What a registry is deployed with.
+const DAY: u64 = 24 * 3600;
+
+/// What holds for every study of a deployment, for good. Durations are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeployOptions {
-    /// Smallest stake of a node in wei.
+    /// Smallest stake of a node, and smallest bond of one study, in wei.
     pub minimum_stake: U256,
-    /// Seconds between a node's leaving and its stake's return.
+    /// Between a node's leaving and its stake's return. A round is opened only if its settlement, its challenge window and
+    /// the dispute time end before that, so that what a proof takes is still there.
     pub unbonding_delay: u64,
+    /// For how long a node counts as a newcomer.
+    pub probation: u64,
+    /// Between a conviction and the payment to the sites. No study's challenge window is longer.
+    pub compensation_delay: u64,
+    /// For evidence after the challenge window.
+    pub dispute_time: u64,
+    /// Shortest period between two distributions of licence revenue.
+    pub period_length: u64,
 }
 
 impl Default for DeployOptions {
-    /// One unit of native currency, and a week.
+    /// One unit of native currency, three weeks of unbonding, a week of compensation delay.
     fn default() -> Self {
-        Self { minimum_stake: U256::from(10).pow(U256::from(18)), unbonding_delay: 7 * 24 * 3600 }
+        Self {
+            minimum_stake: U256::from(10).pow(U256::from(18)),
+            unbonding_delay: 21 * DAY,
+            probation: 7 * DAY,
+            compensation_delay: 7 * DAY,
+            dispute_time: 3 * DAY,
+            period_length: 30 * DAY,
+        }
     }
 }
 
@@ -29,29 +47,40 @@ impl Default for DeployOptions {
 pub struct Deployment {
     /// Where the contracts are; save them for everyone who is to join.
     pub addresses: Addresses,
-    /// The registry's creation.
-    pub registry: Receipt,
-    /// Consilium's creation.
-    pub consilium: Receipt,
+    /// Each contract's name and creation, in order.
+    pub creations: Vec<(&'static str, Receipt)>,
 }
 
-/// Deploys the registry, then Consilium as its court. Nobody else may send with this wallet meanwhile.
+impl Deployment {
+    /// Gas of all creations.
+    #[must_use]
+    pub fn gas_used(&self) -> u64 {
+        self.creations.iter().map(|(_, receipt)| receipt.gas_used).sum()
+    }
+}
+
+/// Deploys all five contracts. Nobody else may send with this wallet meanwhile.
 ///
 /// # Errors
-/// [`Error`]; `NotCourtOf` if another transaction of the wallet came in between.
+/// [`Error`]; `NotOurs` if another transaction of the wallet came in between.
 pub async fn deploy(provider: DynProvider, wallet: &Wallet, options: DeployOptions) -> Result<Deployment, Error> {
-    let nowhere = Addresses { chain_id: 0, registry: Address::ZERO, consilium: Address::ZERO, deployed_at: 0 };
+    let nowhere = Addresses::default();
     let chain_id = Ledger::unchecked(provider.clone(), nowhere, "the endpoint").served_chain_id().await?;
     let ledger = Ledger::unchecked(provider.clone(), Addresses { chain_id, ..nowhere }, "the endpoint");
 
     let deployed_at = ledger.head().await?.number;
     let nonce = ledger.ask(provider.get_transaction_count(wallet.address()).pending()).await?;
-    let court = wallet.address().create(nonce + 1);
-    let code = registry_creation(options.minimum_stake, options.unbonding_delay, court);
-    let first = ledger.send(wallet, TxKind::Create, U256::ZERO, code).await?;
-    let registry = first.created.ok_or_else(|| ledger.malformed(Malformed::Unasked("a contract's creation")))?;
-    let second = ledger.send(wallet, TxKind::Create, U256::ZERO, consilium_creation(registry)).await?;
-    let addresses = Addresses { chain_id, registry, consilium: court, deployed_at };
+    let Creations { registry, study_token, treasury, licences, consilium, codes } =
+        Creations::by(wallet.address(), nonce, &options);
+    let mut creations = Vec::new();
+    for ((name, code), expected) in codes.into_iter().zip([registry, study_token, treasury, licences, consilium]) {
+        let receipt = ledger.send(wallet, TxKind::Create, U256::ZERO, code).await?;
+        if receipt.created != Some(expected) {
+            return Err(ledger.malformed(Malformed::Unasked("the creation of the next contract")));
+        }
+        creations.push((name, receipt));
+    }
+    let addresses = Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at };
     Ledger::new(provider, addresses).await?;
-    Ok(Deployment { addresses, registry: first, consilium: second })
+    Ok(Deployment { addresses, creations })
 }

@@ -109,7 +109,7 @@ impl Ledger {
     /// The deployment over any provider, such as the embedded chain's in-process transport. The same checks.
     ///
     /// # Errors
-    /// [`Error::Unreachable`], [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongRegistry`].
+    /// [`Error::Unreachable`], [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongContract`].
     pub async fn new(provider: DynProvider, addresses: Addresses) -> Result<Self, Error> {
         Self::over(provider, addresses, "the chain in this process").await
     }
@@ -173,15 +173,29 @@ impl Ledger {
         if found != expected {
             return Err(Error::WrongChain { endpoint: self.endpoint.to_string(), found: found.to_string(), expected });
         }
-        for (contract, address) in [("NodeRegistry", self.addresses.registry), ("Consilium", self.addresses.consilium)] {
+        let Addresses { registry, consilium, treasury, licences, study_token, .. } = self.addresses;
+        let all = [
+            ("NodeRegistry", registry),
+            ("Consilium", consilium),
+            ("Treasury", treasury),
+            ("Licences", licences),
+            ("StudyToken", study_token),
+        ];
+        for (contract, address) in all {
             if self.ask(self.provider.get_code_at(address)).await?.is_empty() {
                 let endpoint = self.endpoint.to_string();
                 return Err(Error::NoContract { endpoint, contract, address, chain_id: expected });
             }
         }
-        let found = self.view(Consilium::registryCall {}, None).await?;
-        let expected = self.addresses.registry;
-        if found == expected { Ok(()) } else { Err(Error::WrongRegistry { found, expected }) }
+        let together = [
+            ("NodeRegistry", self.view(Consilium::registryCall {}, None).await?, registry),
+            ("Treasury", self.view(Consilium::treasuryCall {}, None).await?, treasury),
+            ("StudyToken", self.view(Consilium::tokenCall {}, None).await?, study_token),
+        ];
+        match together.into_iter().find(|(_, found, named)| found != named) {
+            Some((contract, found, expected)) => Err(Error::WrongContract { contract, found, expected }),
+            None => Ok(()),
+        }
     }
 
     /// The id of the chain that the endpoint serves.
@@ -236,7 +250,7 @@ impl Ledger {
         self.view_of(self.addresses.consilium, call, at).await
     }
 
-    /// Calls a view of either contract.
+    /// Calls a view of one of the contracts.
     pub(crate) async fn view_of<C: SolCall>(&self, contract: Address, call: C, at: Option<u64>) -> Result<C::Return, Error> {
         let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
         let block = at.map_or_else(BlockId::latest, BlockId::number);
@@ -299,7 +313,7 @@ mod tests {
     use super::*;
 
     fn silent(endpoint: &str) -> Ledger {
-        let addresses = Addresses { chain_id: 1, registry: Address::ZERO, consilium: Address::ZERO, deployed_at: 0 };
+        let addresses = Addresses { chain_id: 1, ..Addresses::default() };
         let provider = http_provider(endpoint).unwrap();
         let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
         Ledger::unchecked(provider, addresses, &label(endpoint)).with_limits(limits)

@@ -3,14 +3,14 @@
 //! | whose fault | variants | what to do |
 //! |---|---|---|
 //! | the world, for now | [`Error::Unreachable`], [`Error::NotMined`], [`Error::Reorganised`] | try again |
-//! | whoever configured this | [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongRegistry`], [`Error::Url`], [`Error::File`] | correct it |
+//! | whoever configured this | [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongContract`], [`Error::Url`], [`Error::File`] | correct it |
 //! | the caller | [`Error::Reverted`], [`Error::Misuse`], [`Error::Unknown`], mostly [`Error::Rejected`] | do not repeat the same call |
 //! | the study's sponsor | [`Error::Unsupported`], [`Error::Terms`] | take no part |
 //! | the endpoint | [`Error::Malformed`], [`Error::Disagreement`] | do not trust it |
 
 use crate::event::{LogPosition, MalformedLog};
 use crate::revert::Revert;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use consilium_core::error::InvalidParameters;
 use consilium_core::terms::TermsError;
 use std::path::PathBuf;
@@ -88,9 +88,11 @@ pub enum Error {
         /// The chain.
         chain_id: u64,
     },
-    /// The two addresses are not of one deployment.
-    #[error("Consilium takes its nodes from the registry {found}, the addresses file says {expected}: correct the file")]
-    WrongRegistry {
+    /// The addresses are not of one deployment.
+    #[error("Consilium works with the {contract} {found}, the addresses file says {expected}: correct the file")]
+    WrongContract {
+        /// The contract's name.
+        contract: &'static str,
         /// What the contract says.
         found: Address,
         /// What the file says.
@@ -150,7 +152,7 @@ impl Error {
             | Self::WrongChain { .. }
             | Self::ChainIdTooLarge { .. }
             | Self::NoContract { .. }
-            | Self::WrongRegistry { .. }
+            | Self::WrongContract { .. }
             | Self::Url(_)
             | Self::File(_)
             | Self::Unknown(_)
@@ -247,6 +249,9 @@ pub enum Misuse {
     /// A site is listed twice.
     #[error("a site is admitted twice: list each address once")]
     Sites,
+    /// More than the contract counts with.
+    #[error("an amount of {0} does not fit 96 bits: state it in the currency's smallest unit")]
+    Amount(U256),
     /// No endpoint at all.
     #[error("at least one endpoint is needed")]
     NoEndpoint,
@@ -322,7 +327,7 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// Is not an addresses file.
-    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, deployed_at): {source}", path.display())]
+    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, treasury, licences, study_token, deployed_at): {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! What the contracts announce, typed and checked.
 //!
 //! A log is untrusted twice over: the endpoint may invent it, and anyone may put strange bytes into the strings that the
-//! contracts pass on. [`ChainEvent`] exists only for logs that one of the two contracts can have written, whose
+//! contracts pass on. [`ChainEvent`] exists only for logs that the registry or Consilium can have written, whose
 //! strings are UTF-8 and whose lists have possible lengths. All others are [`MalformedLog`]s: data, not panics, and not a
 //! reason to stop following the chain.
 
@@ -41,7 +41,7 @@ pub struct LogPosition {
     pub transaction: B256,
 }
 
-/// An event of one of the two contracts.
+/// An event of the registry or of Consilium.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainEvent {
     /// Where it stands.
@@ -89,6 +89,93 @@ pub enum Event {
         /// Stake in wei.
         stake: U256,
     },
+    /// Which sponsor a node lets take it into committees.
+    ConsentSet {
+        /// The node.
+        node: Address,
+        /// The sponsor; zero means any.
+        sponsor: Address,
+        /// Whether it agrees.
+        agreed: bool,
+    },
+    /// A node has added to its free stake.
+    Deposited {
+        /// The node.
+        node: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// A node answers for a study with this much of its stake.
+    Bonded {
+        /// The study.
+        study: u64,
+        /// The node.
+        node: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// A node no longer serves a study; its bond stays locked.
+    Discharged {
+        /// The study.
+        study: u64,
+        /// The node.
+        node: Address,
+        /// Block time from which the bond is free.
+        until: u64,
+    },
+    /// A bond is free stake again.
+    Reclaimed {
+        /// The study.
+        study: u64,
+        /// The node.
+        node: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// An offence was proved; the bond is taken.
+    Convicted(Conviction),
+    /// A conviction for a wrong share fell with the settlement that it rested on.
+    Acquitted {
+        /// The study.
+        study: u64,
+        /// The node.
+        node: Address,
+        /// What the node got back, in wei.
+        amount: U256,
+    },
+    /// The sites of this set are to be compensated from a convicted node's bond.
+    CompensationAssigned {
+        /// The study.
+        study: u64,
+        /// The convicted node.
+        node: Address,
+        /// The harmed round.
+        round: u64,
+        /// Its set.
+        set_root: B256,
+        /// Number of its sites.
+        size: u32,
+    },
+    /// A site got its part.
+    Compensated {
+        /// The study.
+        study: u64,
+        /// The convicted node.
+        node: Address,
+        /// The site.
+        site: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// The study's guardian holds compensation back, or lets it go.
+    CompensationFrozen {
+        /// The study.
+        study: u64,
+        /// The convicted node.
+        node: Address,
+        /// Whether it is held back.
+        frozen: bool,
+    },
     /// A study exists.
     StudyCreated {
         /// Its number.
@@ -97,6 +184,31 @@ pub enum Event {
         sponsor: Address,
         /// What it is.
         terms: StudyTerms,
+    },
+    /// What the study's money and stake follow, for good.
+    ConditionsSet {
+        /// The study.
+        study: u64,
+        /// The conditions.
+        conditions: Conditions,
+    },
+    /// What rounds pay from the next opened one on.
+    RewardsSet {
+        /// The study.
+        study: u64,
+        /// From 1.
+        version: u16,
+        /// What one settled round pays, in the study's currency.
+        budget: U256,
+        /// The part of the signing nodes, in ten-thousandths.
+        node_share: u16,
+    },
+    /// The study's token has a new owner, who pays and decides from now on.
+    SponsorChanged {
+        /// The study.
+        study: u64,
+        /// The new sponsor.
+        sponsor: Address,
     },
     /// The committee of an epoch.
     CommitteeFormed {
@@ -184,18 +296,39 @@ pub enum Event {
         /// The round.
         round: u64,
     },
+    /// The settlement was proved wrong: it counts no more.
+    RoundFraudulent {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+    },
 }
 
 impl Event {
-    /// The study that the event is about; none for events of the registry.
+    /// The study that the event is about; none for what a node does for all of them.
     #[must_use]
     pub fn study(&self) -> Option<u64> {
         match self {
-            Self::NodeRegistered { .. } | Self::KemKeySet { .. } | Self::UnbondingBegun { .. } | Self::StakeWithdrawn { .. } => {
-                None
-            }
+            Self::NodeRegistered { .. }
+            | Self::KemKeySet { .. }
+            | Self::UnbondingBegun { .. }
+            | Self::StakeWithdrawn { .. }
+            | Self::ConsentSet { .. }
+            | Self::Deposited { .. } => None,
             Self::RoundOpened(opened) => Some(opened.study),
-            Self::StudyCreated { study, .. }
+            Self::Convicted(conviction) => Some(conviction.study),
+            Self::Bonded { study, .. }
+            | Self::Discharged { study, .. }
+            | Self::Reclaimed { study, .. }
+            | Self::Acquitted { study, .. }
+            | Self::CompensationAssigned { study, .. }
+            | Self::Compensated { study, .. }
+            | Self::CompensationFrozen { study, .. }
+            | Self::StudyCreated { study, .. }
+            | Self::ConditionsSet { study, .. }
+            | Self::RewardsSet { study, .. }
+            | Self::SponsorChanged { study, .. }
             | Self::CommitteeFormed { study, .. }
             | Self::SitesAdmitted { study, .. }
             | Self::PolicySet { study, .. }
@@ -203,11 +336,12 @@ impl Event {
             | Self::RoundCertified { study, .. }
             | Self::RoundSettled { study, .. }
             | Self::RoundVoided { study, .. }
-            | Self::RoundAbandoned { study, .. } => Some(*study),
+            | Self::RoundAbandoned { study, .. }
+            | Self::RoundFraudulent { study, .. } => Some(*study),
         }
     }
 
-    /// The round that the event is about.
+    /// The round whose course the event is a step of.
     #[must_use]
     pub fn round(&self) -> Option<u64> {
         match self {
@@ -215,10 +349,119 @@ impl Event {
             Self::RoundCertified { round, .. }
             | Self::RoundSettled { round, .. }
             | Self::RoundVoided { round, .. }
-            | Self::RoundAbandoned { round, .. } => Some(*round),
+            | Self::RoundAbandoned { round, .. }
+            | Self::RoundFraudulent { round, .. } => Some(*round),
             _ => None,
         }
     }
+}
+
+/// What the money and the stake of a study follow, from its creation on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// ERC-20 in which rounds and licences are paid; zero for a study without money.
+    pub currency: Address,
+    /// What one settled round pays, in the currency's smallest unit.
+    pub budget: U256,
+    /// The part of the signing nodes, in ten-thousandths; the sites have the rest.
+    pub node_share: u16,
+    /// What each node answers with, in wei. With zero, an offence costs it its place in the committee only.
+    pub bond: U256,
+    /// Whether nodes may serve that have registered only lately.
+    pub newcomers: bool,
+    /// Seconds after a settlement in which proving it wrong undoes it.
+    pub challenge_window: u32,
+    /// How many rounds are on record at once, 2 to 1024: as many as may be opened within one challenge window.
+    pub ring: u16,
+    /// Who may hold compensation back; zero for nobody.
+    pub guardian: Address,
+    /// The contract that has to approve of committees; zero for the sponsor's own list.
+    pub source: Address,
+}
+
+impl Default for Conditions {
+    /// A permissioned study without money: any registered node, no bond, an hour to challenge, 64 rounds on record.
+    fn default() -> Self {
+        Self {
+            currency: Address::ZERO,
+            budget: U256::ZERO,
+            node_share: 0,
+            bond: U256::ZERO,
+            newcomers: true,
+            challenge_window: 3600,
+            ring: 64,
+            guardian: Address::ZERO,
+            source: Address::ZERO,
+        }
+    }
+}
+
+/// What was proved against a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offence {
+    /// It signed another output share than the settled one.
+    WrongShare,
+    /// It signed a settlement whose roots fit no polynomial of degree t.
+    WrongSettlement,
+    /// It called two sets of one subject final.
+    TwoFinals,
+    /// It released an output share of a set that is not the certified one.
+    ForeignShare,
+    /// It signed two output shares in one round.
+    TwoShares,
+    /// It signed two settlements of one round.
+    TwoSettlements,
+}
+
+impl Offence {
+    /// The offence that the contract writes as this number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        const ALL: [Offence; 6] = [
+            Offence::WrongShare,
+            Offence::WrongSettlement,
+            Offence::TwoFinals,
+            Offence::ForeignShare,
+            Offence::TwoShares,
+            Offence::TwoSettlements,
+        ];
+        ALL.get(usize::from(code)).copied()
+    }
+}
+
+impl std::fmt::Display for Offence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WrongShare => "signed another output share than the settled one",
+            Self::WrongSettlement => "signed a wrong settlement",
+            Self::TwoFinals => "called two sets of one subject final",
+            Self::ForeignShare => "released an output share of a set that is not the certified one",
+            Self::TwoShares => "signed two output shares in one round",
+            Self::TwoSettlements => "signed two settlements of one round",
+        })
+    }
+}
+
+/// An offence that was proved on chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conviction {
+    /// The study.
+    pub study: u64,
+    /// Whose bond was taken.
+    pub node: Address,
+    /// The round of the offence.
+    pub round: u64,
+    /// What was proved.
+    pub offence: Offence,
+    /// Who proved it.
+    pub reporter: Address,
+    /// What that earned, in wei.
+    pub reward: U256,
+    /// What is kept for the sites, in wei.
+    pub kept: U256,
+    /// Block time from which the sites can be paid.
+    pub paid_from: u64,
 }
 
 /// What a sponsor published about a study.
@@ -314,6 +557,9 @@ pub enum Defect {
     /// The frozen terms have another hash.
     #[error("the round's terms do not have the announced hash")]
     Frozen,
+    /// The offence has a number that is none.
+    #[error("it names an offence that there is not")]
+    Offence,
     /// The bitmap names nodes that no committee has.
     #[error("the bitmap names nodes beyond number 32")]
     Bitmap,

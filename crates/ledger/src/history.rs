@@ -38,7 +38,7 @@ pub struct History {
 }
 
 impl Ledger {
-    /// The events of both contracts in the blocks `from..=to`.
+    /// The events of the registry and of Consilium in the blocks `from..=to`.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint. Malformed logs are in the batch.

@@ -73,7 +73,7 @@ pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
 pub use endpoint::{Block, Ledger, Limits, client_provider, http_provider};
 pub use error::Error;
-pub use event::{BlockRef, ChainEvent, Event, LogPosition};
+pub use event::{BlockRef, ChainEvent, Conditions, Conviction, Event, LogPosition, Offence};
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};

@@ -4,7 +4,7 @@ use crate::contracts::terms_hash;
 use crate::contracts::{Consilium, IConsilium};
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Malformed, Unknown};
-use crate::event::{ChainEvent, Event, LogPosition, RoundOpened, StudyTerms};
+use crate::event::{ChainEvent, Conditions, Event, LogPosition, RoundOpened, StudyTerms};
 use crate::history::History;
 use crate::state::State;
 use alloy_primitives::{Address, B256, U256};
@@ -37,6 +37,10 @@ pub struct Study {
     pub finality: Finality,
     /// Who may read the study's vectors for audit.
     pub auditors: BTreeSet<Address>,
+    /// What its money and stake follow; the budget and the nodes' share as they were set last.
+    pub conditions: Conditions,
+    /// Whether no round can be opened before the sponsor forms a new committee: a node was convicted, or resigned.
+    pub vacant: bool,
     /// Number of rounds so far.
     pub rounds: u64,
     /// Its creation.
@@ -199,6 +203,24 @@ impl History {
         found.ok_or_else(|| self.unreadable().unwrap_or_else(|| self.missing("StudyCreated", None)))
     }
 
+    /// Who owns the study's token.
+    fn sponsor(&self) -> Result<Address, Error> {
+        let changed = |event: &Event| if let Event::SponsorChanged { sponsor, .. } = event { Some(*sponsor) } else { None };
+        let (_, creator, _) = self.created()?;
+        Ok(self.newest(changed, None).unwrap_or(creator))
+    }
+
+    fn conditions(&self) -> Result<Conditions, Error> {
+        let set = |event: &Event| if let Event::ConditionsSet { conditions, .. } = event { Some(*conditions) } else { None };
+        let rewards = |event: &Event| match event {
+            Event::RewardsSet { budget, node_share, .. } => Some((*budget, *node_share)),
+            _ => None,
+        };
+        let first = self.newest(set, None).ok_or_else(|| self.missing("ConditionsSet", None))?;
+        let (budget, node_share) = self.newest(rewards, None).unwrap_or((first.budget, first.node_share));
+        Ok(Conditions { budget, node_share, ..first })
+    }
+
     /// The policy as (minimum cohort, finality).
     fn policy(&self) -> Result<(u32, String), Error> {
         let set = |event: &Event| match event {
@@ -220,15 +242,20 @@ impl History {
     /// Holds the events against what the contract stores, so that no event can have been left out unnoticed. What a
     /// sponsor can spoil is compared only while nothing is spoilt; rounds are compared one by one in any case.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let (_, sponsor, terms) = self.created()?;
+        let (_, _, terms) = self.created()?;
         let (minimum_cohort, finality) = self.policy()?;
+        let conditions = self.conditions()?;
+        let paid = (U256::from(self.stored.budget), self.stored.nodeShare);
+        let kept = (self.stored.ring, self.stored.challengeWindow);
         let stored = &self.stored;
         let epochs = self.events.iter().filter(|e| matches!(e.event, Event::CommitteeFormed { .. })).count() as u64;
         let rounds = self.events.iter().filter(|e| matches!(e.event, Event::RoundOpened(_))).count() as u64;
         let last = self.certified_subjects().last().map_or((0, B256::ZERO), |last| (last.round, last.subject));
         let spoilt = !self.malformed.is_empty();
         let agreements = [
-            ("the sponsor", sponsor == stored.sponsor),
+            ("the sponsor", self.sponsor()? == stored.sponsor),
+            ("the rewards", (conditions.budget, conditions.node_share) == paid),
+            ("the record of rounds", (conditions.ring, conditions.challenge_window) == kept),
             ("the program", terms_hash(terms.kind, &terms.program, &terms.parameters) == stored.termsHash),
             ("the policy", spoilt || (minimum_cohort, finality) == (stored.minimumCohort, stored.finality.clone())),
             ("the admitted sites", spoilt || self.sites(None)?.0 == stored.sitesRoot),
@@ -291,13 +318,13 @@ impl History {
         if let Some(error) = self.unreadable() {
             return Err(error);
         }
-        let (created, sponsor, _) = self.created()?;
+        let (created, _, _) = self.created()?;
         let (minimum_cohort, finality) = self.policy()?;
         let (sites_root, sites) = self.sites(None)?;
         let committees = (1..=self.stored.epoch).map(|epoch| Ok((epoch, self.committee(epoch)?)));
         Ok(Study {
             id: self.study,
-            sponsor,
+            sponsor: self.sponsor()?,
             program: self.program()?,
             committees: committees.collect::<Result<_, Error>>()?,
             sites,
@@ -305,6 +332,8 @@ impl History {
             minimum_cohort,
             finality: finality.parse().map_err(|reason| self.unsupported(reason))?,
             auditors: self.auditors(),
+            conditions: self.conditions()?,
+            vacant: self.stored.vacant,
             rounds: self.stored.rounds,
             created: *created,
         })
@@ -328,7 +357,13 @@ impl History {
         })
     }
 
-    /// A round, held against the contract's storage.
+    /// Whether the contract still stores the round itself; of older ones it keeps a hash in the archive.
+    #[must_use]
+    pub fn is_on_record(&self, round: u64) -> bool {
+        round <= self.stored.rounds && self.stored.rounds - round < u64::from(self.stored.ring)
+    }
+
+    /// A round, held against the contract's storage as long as it is on record.
     ///
     /// # Errors
     /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::Malformed`] when events and
@@ -339,9 +374,11 @@ impl History {
         let (opened, frozen) = self.opened(round).ok_or_else(absent)?;
         let (certificate, settlement) = (self.certificate(round), self.settlement(round));
         let state = self.recorded_state(round);
-        let call = Consilium::roundOfCall { study: self.study, round };
-        let stored = self.ledger.view(call, Some(self.head.number)).await?;
-        self.check_round(&stored, frozen, certificate.as_ref(), settlement.as_ref(), state)?;
+        if self.is_on_record(round) {
+            let call = Consilium::roundOfCall { study: self.study, round };
+            let stored = self.ledger.view(call, Some(self.head.number)).await?;
+            self.check_round(&stored, frozen, certificate.as_ref(), settlement.as_ref(), state)?;
+        }
         let terms = self.terms(opened, frozen)?;
         terms.check().map_err(|reason| Error::Terms { study: self.study, round, reason })?;
         Ok(Round { terms, state, opened: *opened, certificate, settlement, read_at: self.head })
@@ -377,6 +414,7 @@ impl History {
             Event::RoundSettled { .. } => Some(State::Settled),
             Event::RoundVoided { .. } => Some(State::Void),
             Event::RoundAbandoned { .. } => Some(State::Abandoned),
+            Event::RoundFraudulent { .. } => Some(State::Fraudulent),
             _ => None,
         };
         self.newest(of, None).unwrap_or(State::None)
@@ -420,7 +458,11 @@ impl History {
     ) -> Result<(), Error> {
         use alloy::sol_types::SolStruct;
         let certified = certificate.map_or((B256::ZERO, 0, U256::ZERO), |c| (c.vote.setRoot, c.vote.size, c.voters));
-        let settled = settlement.map_or((B256::ZERO, U256::ZERO), |s| (s.settlement.eip712_hash_struct(), s.signers));
+        // Proving a settlement wrong clears it, so that no share is held against it any more.
+        let cleared = state == State::Fraudulent;
+        let settled = settlement.map_or((B256::ZERO, U256::ZERO), |s| {
+            (if cleared { B256::ZERO } else { s.settlement.eip712_hash_struct() }, s.signers)
+        });
         let same_set = settlement.is_none_or(|s| s.settlement.setRoot == certified.0);
         let agreements = [
             ("a round's frozen terms", stored.frozen == frozen.frozen && stored.epoch == frozen.epoch),

@@ -180,7 +180,8 @@ impl Watch {
             }
             Event::RoundSettled { study, round, .. }
             | Event::RoundVoided { study, round }
-            | Event::RoundAbandoned { study, round } => self.ends(study, round, at, event.event),
+            | Event::RoundAbandoned { study, round }
+            | Event::RoundFraudulent { study, round } => self.ends(study, round, at, event.event),
             _ => {}
         }
     }

@@ -13,7 +13,8 @@ use consilium_core::certify::sites_root;
 use consilium_core::eip712::{Domain, nodes_in};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Policy};
 use consilium_core::terms::Terms;
-use consilium_ledger::contracts::{Consilium as C, IConsilium, NodeRegistry as R, consilium_creation, registry_creation};
+use consilium_ledger::contracts::{Consilium as C, Creations, IConsilium, NodeRegistry as R};
+use consilium_ledger::{Conditions, DeployOptions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -100,22 +101,24 @@ fn done(receipt: Result<TransactionReceipt, consilium_chain::Error>, what: &str)
     }
 }
 
-/// Both contracts, with every node registered.
+/// All contracts, with every node registered.
 fn deploy() -> Deployed {
     let keys = Keys::get();
     let accounts = (1..=MAX_PARTIES).map(|node| keys.node(node).signing.address()).chain([signer(&keys.sponsor).address()]);
     let genesis = Genesis::new(CHAIN_ID).at(GENESIS_TIME - 1000).fund(accounts, U256::from(10).pow(U256::from(26)));
     let mut chain = Chain::in_memory(&genesis);
     let (stake, nothing) = (U256::from(10).pow(U256::from(18)), U256::ZERO);
-    let contract = signer(&keys.sponsor).address().create(1);
-    let code = registry_creation(stake, 1000, contract);
-    let registry = done(send(&mut chain, &keys.sponsor, TxKind::Create, nothing, code, 0), "deploy").contract_address;
-    let registry = registry.unwrap_or_default();
-    done(send(&mut chain, &keys.sponsor, TxKind::Create, nothing, consilium_creation(registry), 0), "deploy");
+    let options = DeployOptions { minimum_stake: stake, ..DeployOptions::default() };
+    let Creations { registry, consilium: contract, codes, .. } = Creations::by(signer(&keys.sponsor).address(), 0, &options);
+    for (_, code) in codes {
+        done(send(&mut chain, &keys.sponsor, TxKind::Create, nothing, code, 0), "deploy");
+    }
     for node in 1..=MAX_PARTIES {
         let (kem_key, operator) = (keys.node(node).public.clone().into(), format!("operator {node}"));
         let call = R::registerCall { kemKey: kem_key, operator, jurisdiction: "CH".into() }.abi_encode();
         done(send(&mut chain, &keys.node(node).secret, registry.into(), stake, call.into(), 0), "register a node");
+        let call = R::setConsentCall { sponsor: Address::ZERO, agreed: true }.abi_encode();
+        done(send(&mut chain, &keys.node(node).secret, registry.into(), nothing, call.into(), 0), "consent");
     }
     Deployed { chain, contract }
 }
@@ -148,7 +151,8 @@ impl Ledger {
             sitesRoot: sites_root(&sites).unwrap_or_default(),
         };
         let nodes = (1..=scenario.n()).map(|node| keys.node(node).signing.address()).collect();
-        let call = C::createStudyCall { terms, nodes, sites }.abi_encode();
+        let conditions = Conditions::default().try_into().unwrap_or_else(|error| panic!("{error}"));
+        let call = C::createStudyCall { terms, conditions, nodes, sites }.abi_encode();
         let receipt = done(self.sponsor(call), "create the study");
         let created = receipt.logs().iter().find_map(|log| C::StudyCreated::decode_log(&log.inner).ok());
         self.study = created.map_or(0, |event| event.study);

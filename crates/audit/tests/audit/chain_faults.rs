@@ -22,8 +22,8 @@ async fn a_published_list_of_sites_that_is_not_under_its_root_fails_the_round() 
     let to = world.ledger.addresses().consilium;
     let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
     provider.send_transaction(request).await.unwrap().get_receipt().await.unwrap();
-    let call =
-        Consilium::openRoundCall { study, subject: B256::repeat_byte(8), deadline: 3_000_000_000, settleBy: 3_000_000_001 };
+    let now = world.ledger.head().await.unwrap().timestamp;
+    let call = Consilium::openRoundCall { study, subject: B256::repeat_byte(8), deadline: now + 100, settleBy: now + 200 };
     let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
     provider.send_transaction(request).await.unwrap().get_receipt().await.unwrap();
 

@@ -21,7 +21,7 @@ use consilium_core::terms::Terms;
 use consilium_core::transcript::values_hash;
 use consilium_core::unmask::unmask;
 use consilium_core::verify::Verifier;
-use consilium_ledger::{DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy};
+use consilium_ledger::{Conditions, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -97,6 +97,7 @@ impl World {
             let (operator, jurisdiction) = (format!("Operator {i}"), "AT".to_owned());
             let node_terms = Registration { kem_key: kem.public_key().into(), operator, jurisdiction, stake: ether(2) };
             ledger.register(node, &node_terms).await.unwrap();
+            ledger.set_consent(node, Address::ZERO, true).await.unwrap();
         }
         let auditor = key(77);
         let mut served = Vec::new();
@@ -125,6 +126,7 @@ impl World {
             sites: self.sites.iter().map(SecretKey::address).collect(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            conditions: Conditions::default(),
         };
         let study = self.ledger.create_study(&self.sponsor, &new).await.unwrap().output;
         self.ledger.set_auditor(&self.sponsor, study, self.auditor.address(), true).await.unwrap();

@@ -36,18 +36,31 @@ fn view(chain: &Chain, contract: Address, signature: &str) -> B256 {
 
 #[test]
 fn the_committed_contracts_deploy_and_answer() {
-    let registry = bytecode(include_str!("../../../ledger/abi/NodeRegistry.json"));
-    let consilium = bytecode(include_str!("../../../ledger/abi/Consilium.json"));
+    let [registry_code, token_code, treasury_code, licences_code, consilium_code] = [
+        include_str!("../../../ledger/abi/NodeRegistry.json"),
+        include_str!("../../../ledger/abi/StudyToken.json"),
+        include_str!("../../../ledger/abi/Treasury.json"),
+        include_str!("../../../ledger/abi/Licences.json"),
+        include_str!("../../../ledger/abi/Consilium.json"),
+    ]
+    .map(bytecode);
     let mut chain = chain();
-    let stake = B256::from(U256::from(5));
-    // The registry must name its court before the court exists: the sender's second deployment.
-    let court = key(1).address().create(1).into_word();
-    let delay = B256::from(U256::from(60));
-    let registry = deploy(&mut chain, 0, registry, &[stake, delay, court]);
-    let consilium = deploy(&mut chain, 1, consilium, &[registry.into_word()]);
-    assert_eq!(view(&chain, registry, "minimumStake()"), stake);
-    assert_eq!(view(&chain, registry, "court()"), court);
-    assert_eq!(consilium.into_word(), court);
-    assert_eq!(view(&chain, consilium, "registry()"), registry.into_word());
-    assert_eq!(view(&chain, consilium, "studies()"), B256::ZERO);
+    let word = |number: u64| B256::from(U256::from(number));
+    // They name each other before they exist: each one's address follows from the sender's nonce.
+    let [registry, token, treasury, licences, consilium] =
+        [0, 1, 2, 3, 4].map(|nonce| key(1).address().create(nonce).into_word());
+    let stakes = [word(5), word(6000), word(10), word(3000), consilium];
+    assert_eq!(deploy(&mut chain, 0, registry_code, &stakes).into_word(), registry);
+    assert_eq!(deploy(&mut chain, 1, token_code, &[consilium]).into_word(), token);
+    assert_eq!(deploy(&mut chain, 2, treasury_code, &[consilium, licences, word(60)]).into_word(), treasury);
+    assert_eq!(deploy(&mut chain, 3, licences_code, &[consilium, treasury]).into_word(), licences);
+    let place = deploy(&mut chain, 4, consilium_code, &[registry, token, treasury, word(2000)]);
+    assert_eq!(place.into_word(), consilium);
+
+    assert_eq!(view(&chain, Address::from_word(registry), "minimumStake()"), word(5));
+    assert_eq!(view(&chain, Address::from_word(registry), "consilium()"), consilium);
+    assert_eq!(view(&chain, place, "registry()"), registry);
+    assert_eq!(view(&chain, place, "treasury()"), treasury);
+    assert_eq!(view(&chain, place, "token()"), token);
+    assert_eq!(view(&chain, place, "studies()"), B256::ZERO);
 }

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::{print, spinner};
 use alloy_primitives::{Address, U256};
 use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
-use consilium_ledger::{DeployOptions, deploy, http_provider};
+use consilium_ledger::{Addresses, DeployOptions, deploy, http_provider};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ enum Command {
     /// Serve the embedded chain over JSON-RPC. One sequencer orders everything: whoever runs it can delay or leave out
     /// transactions, but cannot forge statements.
     Serve(Serve),
-    /// Deploy the two contracts and write their addresses to a file.
+    /// Deploy the five contracts and write their addresses to a file.
     Deploy(Deploy),
     /// Show the head and the contracts.
     Status(ChainOptions),
@@ -60,6 +60,18 @@ struct Deploy {
     /// Seconds between a node's leaving and its stake's return.
     #[arg(long, default_value_t = DeployOptions::default().unbonding_delay)]
     unbonding_delay: u64,
+    /// Seconds for which a node counts as a newcomer, whom a study may refuse.
+    #[arg(long, default_value_t = DeployOptions::default().probation)]
+    probation: u64,
+    /// Seconds between a conviction and the payment to the sites; no study's challenge window is longer.
+    #[arg(long, default_value_t = DeployOptions::default().compensation_delay)]
+    compensation_delay: u64,
+    /// Seconds for evidence after a challenge window, in which stake stays locked.
+    #[arg(long, default_value_t = DeployOptions::default().dispute_time)]
+    dispute_time: u64,
+    /// Shortest time in seconds between two distributions of licence revenue.
+    #[arg(long, default_value_t = DeployOptions::default().period_length)]
+    period_length: u64,
     /// Where to write the addresses.
     #[arg(long, value_name = "FILE", default_value = "addresses.json")]
     out: PathBuf,
@@ -97,20 +109,29 @@ async fn serve_chain(options: Serve, json: bool) -> Result<(), Failure> {
 async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
     let wallet = options.key.wallet()?;
     let work = spinner("deploying the contracts");
-    let terms = DeployOptions { minimum_stake: options.minimum_stake, unbonding_delay: options.unbonding_delay };
+    let terms = DeployOptions {
+        minimum_stake: options.minimum_stake,
+        unbonding_delay: options.unbonding_delay,
+        probation: options.probation,
+        compensation_delay: options.compensation_delay,
+        dispute_time: options.dispute_time,
+        period_length: options.period_length,
+    };
     let deployment = deploy(http_provider(&options.rpc)?, &wallet, terms).await?;
     work.finish_and_clear();
     deployment.addresses.save(&options.out).map_err(Failure::failed)?;
     print(json, &deployment.addresses, |addresses| {
-        format!(
-            "registry   {}\nconsilium  {}\ngas        {}\nwritten to {}",
-            addresses.registry,
-            addresses.consilium,
-            deployment.registry.gas_used + deployment.consilium.gas_used,
-            options.out.display()
-        )
+        format!("{}\ngas         {}\nwritten to  {}", listed(addresses), deployment.gas_used(), options.out.display())
     });
     Ok(())
+}
+
+/// One line a contract.
+fn listed(addresses: &Addresses) -> String {
+    let Addresses { registry, consilium, treasury, licences, study_token, .. } = addresses;
+    format!(
+        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}"
+    )
 }
 
 async fn status(options: &ChainOptions, json: bool) -> Result<(), Failure> {
@@ -120,16 +141,16 @@ async fn status(options: &ChainOptions, json: bool) -> Result<(), Failure> {
     let addresses = ledger.addresses();
     let value = serde_json::json!({
         "chain_id": ledger.chain_id(), "block": head.number, "hash": head.hash, "timestamp": head.timestamp,
-        "registry": addresses.registry, "consilium": addresses.consilium, "studies": studies,
+        "registry": addresses.registry, "consilium": addresses.consilium, "treasury": addresses.treasury,
+        "licences": addresses.licences, "study_token": addresses.study_token, "studies": studies,
     });
     print(json, &value, |_| {
         format!(
-            "chain {} at block {} ({})\nregistry  {}\nconsilium {}\nstudies   {studies}",
+            "chain {} at block {} ({})\n{}\nstudies     {studies}",
             ledger.chain_id(),
             head.number,
             head.hash,
-            addresses.registry,
-            addresses.consilium
+            listed(addresses)
         )
     });
     Ok(())

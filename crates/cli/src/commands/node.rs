@@ -64,6 +64,46 @@ struct Register {
     /// Stake in wei; locked while the node serves.
     #[arg(long, default_value_t = U256::from(10).pow(U256::from(18)))]
     stake: U256,
+    /// The sponsor who may take the node into committees, or any. Nobody else can.
+    #[arg(long, value_name = "SPONSOR|any", default_value_t = Consent::Any)]
+    consent: Consent,
+}
+
+/// Whose committees a node sits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Any,
+    Sponsor(Address),
+}
+
+impl Consent {
+    /// As the registry writes it: the zero address is any sponsor.
+    fn sponsor(self) -> Address {
+        match self {
+            Self::Any => Address::ZERO,
+            Self::Sponsor(sponsor) => sponsor,
+        }
+    }
+}
+
+impl std::fmt::Display for Consent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Sponsor(sponsor) => sponsor.fmt(f),
+        }
+    }
+}
+
+impl std::str::FromStr for Consent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        text.parse().map(Self::Sponsor).map_err(|error| format!("{error}: give a sponsor's address, or any"))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,9 +141,14 @@ async fn register(options: Register, json: bool) -> Result<(), Failure> {
         jurisdiction: options.jurisdiction,
         stake: options.stake,
     };
-    let receipt = ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await?;
-    print(json, &serde_json::json!({ "address": keys.address(), "gas": receipt.gas_used }), |_| {
-        format!("node {} is registered with {} wei of stake ({} gas)", keys.address(), options.stake, receipt.gas_used)
+    let wallet = Wallet::new(keys.signing_key().clone());
+    let registered = ledger.register(&wallet, &registration).await?;
+    let agreed = ledger.set_consent(&wallet, options.consent.sponsor(), true).await?;
+    let gas = registered.gas_used + agreed.gas_used;
+    let value = serde_json::json!({ "address": keys.address(), "consent": options.consent.to_string(), "gas": gas });
+    print(json, &value, |_| {
+        let (stake, consent) = (options.stake, options.consent);
+        format!("node {} is registered with {stake} wei of stake and serves {consent} ({gas} gas)", keys.address())
     });
     Ok(())
 }

@@ -4,10 +4,10 @@ use super::connection::ChainOptions;
 use super::keys::KeyOption;
 use crate::failure::Failure;
 use crate::output::print;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
-use consilium_ledger::{NewStudy, Study};
+use consilium_ledger::{Conditions, NewStudy, Study};
 use std::path::{Path, PathBuf};
 
 /// Studies: a program, a committee, the sites and the policy.
@@ -76,6 +76,49 @@ struct Create {
     /// When nodes take a certificate as final: instant, depth:N, safe or finalized.
     #[arg(long, default_value = "finalized")]
     finality: Finality,
+    #[command(flatten)]
+    conditions: ConditionOptions,
+}
+
+/// What the money and the stake of a study follow, for good.
+#[derive(Debug, clap::Args)]
+struct ConditionOptions {
+    /// ERC-20 in which rounds and licences are paid; without one, the study runs without money.
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    currency: Address,
+    /// What one settled round pays, in the currency's smallest unit.
+    #[arg(long, default_value_t = U256::ZERO, requires = "currency")]
+    budget: U256,
+    /// The part of it for the nodes that sign, in ten-thousandths; the sites share the rest.
+    #[arg(long, default_value_t = 0)]
+    node_share: u16,
+    /// What each node answers with, in wei: lost if an offence is proved.
+    #[arg(long, default_value_t = U256::from(10).pow(U256::from(17)))]
+    bond: U256,
+    /// Refuse nodes that have registered only lately.
+    #[arg(long)]
+    no_newcomers: bool,
+    /// Seconds after a settlement in which proving it wrong undoes it.
+    #[arg(long, value_name = "SECONDS", default_value_t = Conditions::default().challenge_window)]
+    challenge_window: u32,
+    /// Rounds on record at once, 2 to 1024: as many as you may open within one challenge window.
+    #[arg(long, value_name = "ROUNDS", default_value_t = Conditions::default().ring)]
+    ring: u16,
+    /// Who may hold compensation back.
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    guardian: Address,
+    /// The contract that has to approve of committees.
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    source: Address,
+}
+
+impl From<ConditionOptions> for Conditions {
+    fn from(options: ConditionOptions) -> Self {
+        let ConditionOptions { currency, budget, node_share, bond, no_newcomers, challenge_window, ring, guardian, source } =
+            options;
+        let newcomers = !no_newcomers;
+        Self { currency, budget, node_share, bond, newcomers, challenge_window, ring, guardian, source }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -144,6 +187,7 @@ async fn create(options: Create, json: bool) -> Result<(), Failure> {
         sites: read_addresses(&options.sites)?,
         minimum_cohort: options.minimum_cohort,
         finality: options.finality,
+        conditions: options.conditions.into(),
     };
     let ledger = options.chain.ledger().await?;
     let study = ledger.create_study(&options.key.wallet()?, &new).await?;

@@ -12,7 +12,7 @@ use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
 use consilium_core::eip712::SecretKey;
 use consilium_core::params::{Committee, Finality};
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_ledger::{DeployOptions, Ledger, NewStudy, Registration, Wallet, deploy, http_provider};
+use consilium_ledger::{Conditions, DeployOptions, Ledger, NewStudy, Registration, Wallet, deploy, http_provider};
 use consilium_node::NodeKeys;
 use consilium_site::SiteKeys;
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ const CHAIN_ID: u64 = 31_337;
 /// Scale bits s and weight bits b of the study: weights are sample counts up to 256.
 const SCALE_BITS: u64 = 25;
 const WEIGHT_BITS: u64 = 8;
+
+/// How long a settlement can be challenged: long for what is found at once, short for whoever watches the demo.
+const CHALLENGE_SECONDS: u32 = 60;
 
 /// The stage on which the rounds are played.
 pub(crate) struct Stage {
@@ -91,6 +94,7 @@ pub(crate) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, c
         sites: sites.iter().map(SiteKeys::address).collect(),
         minimum_cohort: (options.sites / 2).max(2),
         finality: Finality::Instant,
+        conditions: Conditions { bond: tenth(), challenge_window: CHALLENGE_SECONDS, ..Conditions::default() },
     };
     let study = ledger.create_study(&sponsor, &new).await?.output;
     ledger.set_auditor(&sponsor, study, auditor.address(), true).await?;
@@ -119,7 +123,9 @@ async fn register(ledger: &Ledger, sponsor: &Wallet, nodes: &[NodeKeys]) -> Resu
             jurisdiction: "loopback".to_owned(),
             stake: tenth(),
         };
-        ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await?;
+        let wallet = Wallet::new(keys.signing_key().clone());
+        ledger.register(&wallet, &registration).await?;
+        ledger.set_consent(&wallet, sponsor.address(), true).await?;
         progress.inc(1);
     }
     progress.finish_and_clear();

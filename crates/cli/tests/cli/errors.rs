@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::tempdir;
 
 const ADDRESSES: &str = r#"{"chain_id": 31337, "registry": "0x1111111111111111111111111111111111111111",
-    "consilium": "0x2222222222222222222222222222222222222222", "deployed_at": 0}"#;
+    "consilium": "0x2222222222222222222222222222222222222222", "treasury": "0x3333333333333333333333333333333333333333",
+    "licences": "0x4444444444444444444444444444444444444444", "study_token": "0x5555555555555555555555555555555555555555",
+    "deployed_at": 0}"#;
 
 #[test]
 fn an_unreachable_chain_is_named_and_worth_another_try() {

@@ -37,14 +37,14 @@ async fn a_registry_of_another_deployment_is_refused() {
     let world = World::embedded();
     let (first, second) = (addresses(&world).await, addresses(&world).await);
     let mixed = Addresses { registry: first.registry, ..second };
-    assert!(matches!(Ledger::new(world.provider(), mixed).await, Err(Error::WrongRegistry { .. })));
+    assert!(matches!(Ledger::new(world.provider(), mixed).await, Err(Error::WrongContract { contract: "NodeRegistry", .. })));
 }
 
 #[tokio::test]
 async fn an_unreachable_endpoint_names_its_url_and_what_to_do() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    let nowhere = Addresses { chain_id: 1, registry: Address::ZERO, consilium: Address::ZERO, deployed_at: 0 };
+    let nowhere = Addresses { chain_id: 1, ..Addresses::default() };
     let error = Ledger::connect(&url, nowhere).await.unwrap_err();
     let said = error.to_string();
     assert!(error.is_temporary() && said.contains(&url) && said.contains("check that a node runs there"), "{said}");
@@ -94,7 +94,7 @@ async fn a_refusal_has_its_name_and_words() {
     let stage = Stage::set(&world).await;
     let error = stage.ledger.open_round(&stage.sponsor, 1, root("model"), START, START).await.unwrap_err();
     assert!(error.revert().is_some_and(|revert| revert.is("InvalidDeadlines")), "{error:?}");
-    assert!(error.to_string().ends_with("must lie in the future, in this order (InvalidDeadlines)"), "{error}");
+    assert!(error.to_string().contains("must lie in the future, in this order"), "{error}");
     let error = stage.ledger.open_round(&stage.sponsor, 9, root("model"), START, START).await.unwrap_err();
     assert!(error.revert().is_some_and(|revert| revert.is("UnknownStudy")), "{error:?}");
 }
@@ -133,7 +133,7 @@ async fn a_malformed_log_spoils_its_study_and_does_not_stop_a_watcher() {
     let error = ledger.study(1).await.unwrap_err();
     assert!(error.to_string().contains("it is not the canonical encoding of a RoundCertified"), "{error}");
     let Progress::Read { batch, .. } = Watcher::new(ledger, Cursor::default()).next_events().await.unwrap() else { panic!() };
-    assert_eq!((batch.events.len(), batch.malformed.len()), (14, 1));
+    assert_eq!((batch.events.len(), batch.malformed.len()), (26, 1));
     assert_eq!(batch.malformed[0].study, Some(1));
 }
 
@@ -249,8 +249,8 @@ async fn a_signature_that_an_endpoint_invents_proves_nothing() {
 fn an_addresses_file_reads_back_and_a_damaged_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("addresses.json");
-    let addresses =
-        Addresses { chain_id: 7, registry: Address::repeat_byte(1), consilium: Address::repeat_byte(2), deployed_at: 3 };
+    let [registry, consilium, treasury, licences, study_token] = [1, 2, 3, 4, 5].map(Address::repeat_byte);
+    let addresses = Addresses { chain_id: 7, registry, consilium, treasury, licences, study_token, deployed_at: 3 };
     addresses.save(&path).unwrap();
     assert_eq!(Addresses::load(&path).unwrap(), addresses);
     std::fs::write(&path, "{}").unwrap();

@@ -6,11 +6,18 @@ use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R};
 use consilium_ledger::event::{Defect, RoundOpened};
-use consilium_ledger::{Addresses, ChainEvent, Event};
+use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Offence};
 use proptest::prelude::*;
 
-const ADDRESSES: Addresses =
-    Addresses { chain_id: 1, registry: Address::repeat_byte(1), consilium: Address::repeat_byte(2), deployed_at: 0 };
+const ADDRESSES: Addresses = Addresses {
+    chain_id: 1,
+    registry: Address::repeat_byte(1),
+    consilium: Address::repeat_byte(2),
+    treasury: Address::repeat_byte(3),
+    licences: Address::repeat_byte(4),
+    study_token: Address::repeat_byte(5),
+    deployed_at: 0,
+};
 
 fn mined(address: Address, data: LogData) -> Log {
     Log {
@@ -77,6 +84,19 @@ fn settled(roots: usize, signers: u64) -> C::RoundSettled {
     }
 }
 
+fn convicted(offence: u8) -> R::Convicted {
+    R::Convicted {
+        study: 1,
+        node: Address::repeat_byte(7),
+        round: 2,
+        offence,
+        reporter: Address::repeat_byte(8),
+        reward: U256::from(1),
+        kept: U256::from(9),
+        paidFrom: 100,
+    }
+}
+
 fn defect(log: &Log) -> Defect {
     let malformed = ChainEvent::decode(&ADDRESSES, log).unwrap_err();
     let words = malformed.to_string();
@@ -90,6 +110,9 @@ fn good_logs_decode() {
     assert!(matches!(ChainEvent::decode(&ADDRESSES, &log).unwrap().event, Event::RoundOpened(_)));
     let log = mined(ADDRESSES.registry, registered().encode_log_data());
     assert!(matches!(ChainEvent::decode(&ADDRESSES, &log).unwrap().event, Event::NodeRegistered { .. }));
+    let log = mined(ADDRESSES.registry, convicted(3).encode_log_data());
+    let conviction = ChainEvent::decode(&ADDRESSES, &log).unwrap().event;
+    assert!(matches!(conviction, Event::Convicted(Conviction { offence: Offence::ForeignShare, study: 1, round: 2, .. })));
     let log = mined(ADDRESSES.consilium, settled(32, u32::MAX.into()).encode_log_data());
     assert!(ChainEvent::decode(&ADDRESSES, &log).is_ok());
 }
@@ -108,6 +131,7 @@ fn bad_logs_are_named_with_their_defect() {
 
     let long = R::NodeRegistered { operator: "x".repeat(129), ..registered() };
     assert_eq!(registry(long.encode_log_data()), Defect::Length("the operator"));
+    assert_eq!(registry(convicted(6).encode_log_data()), Defect::Offence);
     let key: Bytes = vec![1; 1216].into();
     let wrong = R::KemKeySet { node: Address::ZERO, keyHash: B256::ZERO, kemKey: key.clone() };
     assert_eq!(registry(wrong.encode_log_data()), Defect::KeyHash);
@@ -145,7 +169,10 @@ fn signatures() -> impl Strategy<Value = B256> {
         .chain([C::PolicySet::SIGNATURE_HASH, C::AuditorSet::SIGNATURE_HASH, C::RoundOpened::SIGNATURE_HASH])
         .chain([C::RoundCertified::SIGNATURE_HASH, C::RoundSettled::SIGNATURE_HASH, C::RoundVoided::SIGNATURE_HASH])
         .chain([C::RoundAbandoned::SIGNATURE_HASH, R::NodeRegistered::SIGNATURE_HASH, R::KemKeySet::SIGNATURE_HASH])
-        .chain([R::UnbondingBegun::SIGNATURE_HASH, R::Withdrawn::SIGNATURE_HASH]);
+        .chain([R::UnbondingBegun::SIGNATURE_HASH, R::Withdrawn::SIGNATURE_HASH, C::ConditionsSet::SIGNATURE_HASH])
+        .chain([C::RewardsSet::SIGNATURE_HASH, C::SponsorChanged::SIGNATURE_HASH, C::RoundFraudulent::SIGNATURE_HASH])
+        .chain([R::ConsentSet::SIGNATURE_HASH, R::Bonded::SIGNATURE_HASH, R::Discharged::SIGNATURE_HASH])
+        .chain([R::Convicted::SIGNATURE_HASH, R::Acquitted::SIGNATURE_HASH, R::Compensated::SIGNATURE_HASH]);
     prop::sample::select(known.collect::<Vec<_>>())
 }
 

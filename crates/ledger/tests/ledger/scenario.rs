@@ -9,7 +9,8 @@ use consilium_core::seal::{KemSecret, check_public_key};
 use consilium_core::settle::share_roots_hash;
 use consilium_core::transcript::values_hash;
 use consilium_ledger::{
-    Addresses, DeployOptions, Error, Event, Ledger, Mined, NewStudy, Receipt, Registration, Round, State, Wallet, deploy,
+    Addresses, Conditions, DeployOptions, Error, Event, Ledger, Mined, NewStudy, Receipt, Registration, Round, State, Wallet,
+    deploy,
 };
 
 /// What of a step must be equal on every chain: block number, gas and events, or the words of a refusal.
@@ -48,15 +49,16 @@ fn registration(node: usize, kem_key: Vec<u8>) -> Registration {
 impl Stage {
     pub(crate) async fn set(world: &World) -> Self {
         let sponsor = wallet(1);
-        let options = DeployOptions { minimum_stake: ether(1), unbonding_delay: 100 };
+        let options = DeployOptions { minimum_stake: ether(1), dispute_time: 100, ..DeployOptions::default() };
         let deployment = deploy(world.provider(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(world.provider(), deployment.addresses).await.unwrap();
         let nodes = (2..=6).map(wallet).collect();
         let mut sites: Vec<_> = (1..=3).map(|i| Address::repeat_byte(0x10 * i)).collect();
         sites.reverse();
         let mut stage = Self { ledger, sponsor, nodes, sites, told: Vec::new() };
-        stage.tell("deploy the registry", &Ok(deployment.registry));
-        stage.tell("deploy Consilium", &Ok(deployment.consilium));
+        for (contract, created) in deployment.creations {
+            stage.tell(contract, &Ok(created));
+        }
         stage.register().await;
         let created = stage.ledger.create_study(&stage.sponsor, &stage.new_study()).await;
         assert_eq!(stage.tell_number("create the study", created), Some(1));
@@ -71,6 +73,7 @@ impl Stage {
             sites: self.sites.clone(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            conditions: Conditions::default(),
         }
     }
 
@@ -79,6 +82,8 @@ impl Stage {
             let key = if node == 2 { vec![0xff; 1216] } else { kem_key(node as u8) };
             let done = self.ledger.register(&self.nodes[node - 1], &registration(node, key)).await;
             self.tell("register a node", &done);
+            let agreed = self.ledger.set_consent(&self.nodes[node - 1], Address::ZERO, true).await;
+            self.tell("consent", &agreed);
         }
         let again = self.ledger.register(&self.nodes[0], &registration(1, kem_key(1))).await;
         self.refuse("register twice", &again, "is registered already");

@@ -1,6 +1,6 @@
 //! A chain, a committee, sites that use core directly, and a proxy in front of every node that records all bytes.
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_chain::{Chain, Genesis, Sequencer, serve, system_clock};
 use consilium_core::contribution::{Contribution, Contributor};
 use consilium_core::eip712::{Access, SecretKey};
@@ -12,7 +12,9 @@ use consilium_core::program::{AnyProgram, Program, WeightedMean};
 use consilium_core::prove::prove;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::access_object;
-use consilium_ledger::{Addresses, DeployOptions, Ledger, NewStudy, Registration, Round, State, Wallet, deploy, http_provider};
+use consilium_ledger::{
+    Addresses, Conditions, DeployOptions, Ledger, NewStudy, Registration, Round, State, Wallet, deploy, http_provider,
+};
 use consilium_node::{Config, Node, NodeBuilder, NodeKeys, Running};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -42,6 +44,7 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
         sites: sites.iter().map(SecretKey::address).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
+        conditions: Conditions::default(),
     }
 }
 
@@ -189,7 +192,9 @@ impl World {
                 jurisdiction: "somewhere".into(),
                 stake: U256::from(10).pow(U256::from(18)),
             };
-            ledger.register(&Wallet::new(keys.signing_key().clone()), &registration).await.unwrap();
+            let wallet = Wallet::new(keys.signing_key().clone());
+            ledger.register(&wallet, &registration).await.unwrap();
+            ledger.set_consent(&wallet, Address::ZERO, true).await.unwrap();
         }
         assert_eq!(ledger.create_study(&sponsor, &new_study(&keys, &sites)).await.unwrap().output, 1);
 

@@ -3,6 +3,7 @@
 use crate::world::{model, site_keys};
 use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::transcript::hash;
+use consilium_ledger::Addresses;
 use consilium_site::error::{JournalError, KeyError, TensorError};
 use consilium_site::journal::{Journal, Recorded, Slot};
 use consilium_site::tensors::{Tensors, add_mean, apply_mean};
@@ -140,8 +141,7 @@ fn a_key_file_is_private_or_refused() {
 fn a_configuration_is_read_with_the_environment_on_top() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("site.toml");
-    let addresses = r#"{"chain_id":7,"registry":"0x1111111111111111111111111111111111111111","consilium":"0x2222222222222222222222222222222222222222"}"#;
-    std::fs::write(folder.path().join("addresses.json"), addresses).unwrap();
+    Addresses { chain_id: 7, ..Addresses::default() }.save(&folder.path().join("addresses.json")).unwrap();
     let text = format!(
         "rpc = ['http://a:1']\naddresses = 'addresses.json'\nkey_file = 'key.json'\n[studies.3]\ncommittees = ['{}']\n",
         B256::repeat_byte(4)

@@ -4,7 +4,7 @@ use crate::world::{CHAIN_ID, START, World, ballot, model, site_keys, update, wal
 use alloy_primitives::{Address, B256};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_ledger::{Endpoints, Ledger, NewStudy, client_provider};
+use consilium_ledger::{Conditions, Endpoints, Ledger, NewStudy, client_provider};
 use consilium_site::journal::{Journal, Recorded, Slot};
 use consilium_site::{Error, Refusal, Site, SiteConfig};
 
@@ -161,6 +161,7 @@ async fn a_program_with_too_few_tests() {
         sites: (1..=3).map(|number| site_keys(number).address()).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
+        conditions: Conditions::default(),
     };
     let study = world.ledger.create_study(&world.sponsor, &new).await.unwrap().output;
     let base = model().model_digest();

@@ -8,7 +8,9 @@ use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
 use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
-use consilium_ledger::{Addresses, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy};
+use consilium_ledger::{
+    Addresses, Conditions, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy,
+};
 use consilium_site::tensors::Tensors;
 use consilium_site::{Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
 use std::collections::BTreeMap;
@@ -82,6 +84,7 @@ impl World {
                 stake: U256::from(10).pow(U256::from(18)),
             };
             ledger.register(&wallet(1 + node), &registration).await.unwrap();
+            ledger.set_consent(&wallet(1 + node), Address::ZERO, true).await.unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         let committee = Committee::start().await;
@@ -98,6 +101,7 @@ impl World {
             sites: (1..=3).map(|number| site_keys(number).address()).collect(),
             minimum_cohort,
             finality: Finality::Instant,
+            conditions: Conditions::default(),
         };
         self.ledger.create_study(&self.sponsor, &new).await.unwrap().output
     }
