@@ -92,6 +92,7 @@ impl Auditor {
         for committee in view.study.committees.values() {
             chain::committee(&view, committee, &mut book);
         }
+        chain::convictions(&view, &mut book);
         let may_read = level == Level::Full && capability::check(&view.study, self.key.as_ref(), &mut book);
         let rounds = self.chosen(view.study.rounds, &mut book);
         for &round in &rounds {

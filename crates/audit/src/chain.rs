@@ -15,7 +15,7 @@ pub(crate) struct View {
     pub(crate) ledger: Ledger,
     pub(crate) history: History,
     pub(crate) study: Study,
-    /// The events of both contracts, of all studies.
+    /// The events of the registry and of Consilium, of all studies.
     pub(crate) all: Vec<ChainEvent>,
     /// Breaks of a round's order.
     pub(crate) violations: Vec<(u64, String)>,
@@ -218,6 +218,22 @@ pub(crate) fn committee(view: &View, committee: &CommitteeMembers, book: &mut Bo
             committee.hash()
         );
         book.pass(Check::Committee, Scope::Study, reason);
+    }
+}
+
+/// What was proved on chain against nodes of the study, and by whom.
+pub(crate) fn convictions(view: &View, book: &mut Book) {
+    for event in &view.all {
+        let Event::Convicted(convicted) = &event.event else { continue };
+        if convicted.study != view.study.id {
+            continue;
+        }
+        let reason = format!(
+            "node {} {}: convicted in transaction {}, proved by {}; its bond is lost, {} wei to the reporter and {} wei kept for the \
+             round's sites",
+            convicted.node, convicted.offence, event.at.transaction, convicted.reporter, convicted.reward, convicted.kept
+        );
+        book.note(Check::Evidence, Scope::Round(convicted.round), reason);
     }
 }
 

@@ -11,6 +11,7 @@
 //! | one endpoint | [`Ledger`] | `endpoint` |
 //! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
+//! | proofs of offences | `Ledger::accuse` | `court` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
 //! | a study, a round, rebuilt from its events | [`Study`], [`Round`] | `history`, `study` |
 //! | the signatures behind them | [`Signatures`] | `evidence` |
@@ -53,6 +54,7 @@
 mod addresses;
 mod calls;
 pub mod contracts;
+mod court;
 mod decode;
 mod deploy;
 mod endpoint;

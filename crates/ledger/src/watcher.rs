@@ -66,7 +66,7 @@ pub enum Progress {
     Idle,
 }
 
-/// Follows both contracts' events through one endpoint.
+/// Follows the events of the registry and of Consilium through one endpoint.
 #[derive(Debug, Clone)]
 pub struct Watcher {
     ledger: Ledger,

@@ -8,11 +8,15 @@ use super::setup::Stage;
 use super::training::tensors;
 use crate::commands::keys::short;
 use crate::failure::Failure;
+use consilium_ledger::Event;
 use consilium_site::journal::Slot;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// By then every node had several turns at filing the proof.
+const CONVICTION: Duration = Duration::from_secs(60);
 
 impl Game {
     /// The message that hospital number N-1 sent, for the replay in the next round.
@@ -157,13 +161,39 @@ impl Game {
                 let who = format!("node {liar} ({})", short(&stage.nodes[liar - 1].address));
                 let evidence =
                     format!("it signed share root {}, settled is {settled_root}", said["root"].as_str().unwrap_or_default());
-                self.note(&who, "served a wrong share of the sum", "the others, when they interpolated", &evidence);
+                let (caught_by, sentence) = convicted(stage, round, settled.at.block.number).await?;
+                let evidence = format!("{evidence}; {sentence}");
+                self.note(&who, "served a wrong share of the sum", &caught_by, &evidence);
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Err(Failure::failed("the lying node's signed share root did not turn up"))
     }
+}
+
+/// Waits until a node has proved the lie on chain. Yields who did, and what it cost the liar.
+async fn convicted(stage: &Stage, round: u64, since: u64) -> Result<(String, String), Failure> {
+    let ended = Instant::now() + CONVICTION;
+    while Instant::now() < ended {
+        let head = stage.ledger.head().await?.number;
+        for event in stage.ledger.events(since, head).await?.events {
+            let Event::Convicted(conviction) = event.event else { continue };
+            if (conviction.study, conviction.round) != (stage.study, round) {
+                continue;
+            }
+            let reporter = stage.nodes.iter().find(|node| node.address == conviction.reporter);
+            let name = reporter.map_or_else(|| conviction.reporter.to_string(), |node| format!("node {}", node.number));
+            let sentence = format!(
+                "it was convicted in transaction {} and lost its bond: {} wei to {name}, {} wei kept for the sites of the round; \
+                 before another round the sponsor has to form a committee without it",
+                event.at.transaction, conviction.reward, conviction.kept
+            );
+            return Ok((format!("the others, when they interpolated; {name} proved it to the contract"), sentence));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Err(Failure::failed("no node has proved the lie on chain: look for `proof of an offence` in the nodes' logs"))
 }
 
 /// Header and masked vector of an upload: u32 LE length of the header, header, masked vector.

@@ -30,9 +30,11 @@ impl Plan {
         if options.honest {
             return plan;
         }
-        let mut wanted = vec![Drill::CheatingSites, Drill::LyingNode, Drill::KilledLeader];
-        if committee.n() == committee.quorum() {
-            wanted.retain(|drill| *drill != Drill::LyingNode);
+        let mut wanted = vec![Drill::CheatingSites, Drill::KilledLeader];
+        let mut last = None;
+        if committee.n() > committee.quorum() {
+            last = Some(Drill::LyingNode);
+        } else {
             let n = committee.n();
             plan.left_out
                 .push(format!("the lying node: with n = 3t+1 = {n} it would strand the certified round for want of a quorum"));
@@ -41,14 +43,25 @@ impl Plan {
             wanted.retain(|drill| *drill != Drill::CheatingSites);
             plan.left_out.push("the cheating sites: too few honest ones would be left for the minimum cohort".to_owned());
         }
-        for (round, drill) in (2..).zip(wanted) {
-            if round <= u64::from(options.rounds) {
-                plan.drills.push((round, drill));
-            } else {
-                plan.left_out.push(format!("{}: there are too few rounds", drill.what()));
+        plan.place(u64::from(options.rounds), &wanted, last);
+        plan
+    }
+
+    /// Gives drills their rounds, from the second one on. A convicted node leaves the study without a committee, and
+    /// hospitals pin theirs, so that drill takes the last round.
+    fn place(&mut self, rounds: u64, wanted: &[Drill], last: Option<Drill>) {
+        let mut free = 2..=rounds;
+        let mut placed = Vec::new();
+        let (first, others) = wanted.split_at(wanted.len().min(1));
+        placed.extend(first.iter().map(|drill| (free.next(), *drill)));
+        placed.extend(last.map(|drill| (free.next_back(), drill)));
+        placed.extend(others.iter().map(|drill| (free.next(), *drill)));
+        for (round, drill) in placed {
+            match round {
+                Some(round) => self.drills.push((round, drill)),
+                None => self.left_out.push(format!("{}: there are too few rounds", drill.what())),
             }
         }
-        plan
     }
 
     pub(super) fn of(&self, round: u64) -> Drill {

@@ -32,6 +32,7 @@ fn a_small_demo_with_its_marked_part() {
     let arguments = "demo --sites 12 --rounds 4 --seed 3 --json figures.json --dir run";
     let done = run(here.path(), &arguments.split(' ').collect::<Vec<_>>()).exits(0);
     assert!(done.out.contains("verdict: pass"), "{}", done.out);
+    assert!(done.out.contains("signed another output share than the settled one: convicted in transaction"), "{}", done.out);
 
     for port in node_ports(&here.path().join("run"), 5) {
         until("the demo's nodes end with it", Duration::from_secs(10), || (!answers(port)).then_some(()));
@@ -97,12 +98,15 @@ fn check_misbehaviour(list: &[Value]) {
         ("site 10 ", "corrupted proof"),
         ("site 11 ", "replayed"),
         ("site 12 ", "garbage"),
+        ("node 4 ", "SIGKILL"),
         ("node 5 ", "wrong share"),
-        ("node 5 ", "SIGKILL"),
     ];
     assert_eq!(list.len(), expected.len(), "{list:?}");
     for (line, (who, what)) in list.iter().zip(expected) {
         assert!(line["who"].as_str().unwrap().starts_with(who), "{line}");
         assert!(line["what"].as_str().unwrap().contains(what), "{line}");
     }
+    let liar = list.last().unwrap();
+    assert!(liar["caught_by"].as_str().unwrap().contains("proved it to the contract"), "{liar}");
+    assert!(liar["evidence"].as_str().unwrap().contains("lost its bond: 10000000000000000 wei to node "), "{liar}");
 }

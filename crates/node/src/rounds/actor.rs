@@ -3,13 +3,13 @@
 //! `Effect::Sign` goes through the journal: what is to be signed is on disk before it is signed, and what contradicts
 //! the journal is never signed.
 
-use super::{OpenRound, again, pull, release, repair, seat, transact, verify, view};
+use super::{OpenRound, accuse, again, pull, release, repair, seat, transact, verify, view};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
 use crate::store::StoreError;
 use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
-use consilium_core::round::{Effect, Event, Stage, Statement};
+use consilium_core::round::{Effect, Event, Offender, Stage, Statement};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -163,13 +163,14 @@ impl Actor {
             Effect::Settle { settlement, share_roots, signatures } => {
                 self.service.spawn(transact::settle(service, settlement, share_roots, signatures));
             }
-            Effect::Report(offender) => self.report(&offender),
+            Effect::Report(offender) => self.report(offender),
         }
     }
 
-    fn report(&self, offender: &consilium_core::round::Offender) {
+    /// Keeps the evidence, and shows what is new to the court.
+    fn report(&self, offender: Offender) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
-        let (evidence, node) = (view::evidence(&self.round, offender), offender.node());
+        let (evidence, node) = (view::evidence(&self.round, &offender), offender.node());
         self.service.spawn(async move {
             let (study, number) = round.id();
             let keep = || {
@@ -178,6 +179,7 @@ impl Actor {
             };
             if again::until_done(&round, "keeping evidence of an offence", keep).await == Some(true) {
                 tracing::warn!(study, round = number, node, "evidence of an offence is kept: see the round's statements");
+                accuse::file(service, round, offender).await;
             }
         });
     }

@@ -36,6 +36,9 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
+/// What a node answers with, in wei.
+pub(crate) const BOND: u64 = 1_000_000;
+
 fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
     NewStudy {
         program: AnyProgram::WeightedMean(WeightedMean::new(DIMENSION, 25, 8, 128, 1.0).unwrap()),
@@ -44,7 +47,7 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
         sites: sites.iter().map(SecretKey::address).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
-        conditions: Conditions::default(),
+        conditions: Conditions { bond: U256::from(BOND), ..Conditions::default() },
     }
 }
 

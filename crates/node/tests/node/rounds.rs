@@ -1,8 +1,10 @@
 //! Rounds from opening to settlement, with everything that may go wrong on the way.
 
-use crate::harness::{World, code};
+use crate::harness::{BOND, World, code};
+use alloy_primitives::U256;
 use consilium_core::field::Fp;
 use consilium_core::params::Finality;
+use consilium_ledger::{Event, Offence};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_nodes_and_three_sites_settle_a_round_and_then_another() {
@@ -107,6 +109,22 @@ async fn a_lying_node_is_named_with_evidence_and_the_round_settles_without_it() 
         })
         .await;
     assert!(!settled.settlement.unwrap().signers().contains(&5));
+    world
+        .eventually("the conviction of node 5", async || {
+            let head = world.ledger.head().await.unwrap().number;
+            let events = world.ledger.events(0, head).await.unwrap().events.into_iter().map(|event| event.event);
+            let convicted: Vec<_> = events.filter_map(|e| if let Event::Convicted(c) = e { Some(c) } else { None }).collect();
+            assert!(convicted.len() <= 1, "{convicted:?}");
+            let members = round.terms.committee.members();
+            convicted.first().is_some_and(|conviction| {
+                assert_eq!((conviction.study, conviction.round, conviction.node), (1, number, members[4].address));
+                assert_eq!(conviction.offence, Offence::WrongShare);
+                assert_eq!(conviction.reward + conviction.kept, U256::from(BOND));
+                members[..4].iter().any(|member| member.address == conviction.reporter)
+            })
+        })
+        .await;
+    assert!(world.ledger.study(1).await.unwrap().vacant, "no round opens before the sponsor forms a new committee");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
