@@ -38,6 +38,11 @@ async fn output_share(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort
         return field::from_bytes(&bytes, length, "output share").map_err(|_| StoreError::Damaged("output share".into()));
     }
     let mut share = summed(service, round, cohort).await?;
+    // The running sum is wiped when the round is given up, also while members are verified again: what is added to a sum
+    // of no elements leaves none, and its root must never be signed.
+    if share.len() != length {
+        return Err(StoreError::Damaged("running sum, wiped as the round was given up".into()));
+    }
     if let Some(tamper) = &service.tamper {
         tracing::warn!(study, round = number, "FIRE DRILL: this node lies about its output share");
         tamper(&mut share);
