@@ -6,6 +6,7 @@ mod stages;
 
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
+use crate::output::write_json;
 use consilium_core::params::Committee;
 use serde::Serialize;
 use std::time::Instant;
@@ -103,9 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     println!("{EXPLAINED}");
     if let Some(file) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
-        std::fs::write(file, text + "\n")
-            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))?;
+        write_json(file, &report)?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod training;
 
 use crate::commands::demo::Arguments;
 use crate::failure::Failure;
+use crate::output::write_json;
 use consilium_training::dataset::DataSet;
 use consilium_training::fedavg::Options;
 use consilium_training::model::Shape;
@@ -75,9 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     ending::finish(&mut report, &stage, game, comparison, started).await?;
     if let Some(file) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
-        std::fs::write(file, text + "\n")
-            .map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))?;
+        write_json(file, &report)?;
     }
     if arguments.serve {
         serve(&stage, folder.path()).await;

@@ -1,7 +1,9 @@
 //! What commands print: logs to standard error, results to standard output.
 
+use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging with a filter; one that cannot be read falls back to warnings, and says so.
@@ -23,6 +25,12 @@ pub(crate) fn print<T: Serialize>(json: bool, value: &T, text: impl FnOnce(&T) -
     } else {
         println!("{}", text(value));
     }
+}
+
+/// Writes a result to a file, as JSON to be read by people too.
+pub(crate) fn write_json<T: Serialize>(file: &Path, value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
+    std::fs::write(file, text + "\n").map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))
 }
 
 /// A bar for work of `length` steps, on standard error, hidden when that is no terminal.
