@@ -1,16 +1,21 @@
 # make test: everything that is tested, installing what it needs. make demo: the demo. See CONTRIBUTING.md.
 CARGO_FLAGS := --release --locked
 
-.PHONY: test test-rust test-contracts demo lint tools
+.PHONY: test test-rust test-contracts build-tests demo lint tools contract-tools
 
-test: test-contracts test-rust
+# The contracts' compiler keeps one core busy for minutes, so the Rust tests are built beside it.
+test: tools contract-tools
+	$(MAKE) -j2 test-contracts build-tests
+	$(MAKE) test-rust
 
-# The ledger's scenario runs over anvil, which the contracts' tests install.
-test-rust: tools test-contracts
+build-tests: tools
+	cargo nextest run $(CARGO_FLAGS) --workspace --no-run
+
+test-rust: tools contract-tools
 	cargo nextest run $(CARGO_FLAGS) --workspace --no-fail-fast
 	cargo test $(CARGO_FLAGS) --workspace --doc
 
-test-contracts: tools
+test-contracts: contract-tools
 	sh contracts/test.sh
 
 demo:
@@ -24,3 +29,7 @@ lint: tools
 
 tools:
 	@sh .ci/tools.sh
+
+# The contracts' compiler and tests, and anvil for the ledger's scenario.
+contract-tools: tools
+	@sh contracts/install.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that is tested about the contracts. Installs what it needs (npm); the last line is `N passed, N failed`.
+# Everything that is tested about the contracts. Installs what it needs; the last line is `N passed, N failed`.
 # After a wanted change: forge fmt; forge test (rewrites snapshots/); node tools/export.mjs; node tools/digests.mjs.
 cd "$(dirname "$0")" || exit 1
 forge=node_modules/.bin/forge
@@ -22,12 +22,7 @@ check() {
   fi
 }
 
-# Not `npm ci`: it demands lock entries for the tools' builds of every platform, and registries have not all of them.
-# --no-save keeps to the locked versions and leaves the lock alone.
-if ! cmp -s package-lock.json node_modules/.installed-lock; then
-  npm install --no-save --no-audit --no-fund >"$log/npm" 2>&1 || { cat "$log/npm"; echo "0 passed, 1 failed"; exit 1; }
-  cp package-lock.json node_modules/.installed-lock
-fi
+sh ./install.sh || exit 1
 
 check "sources are formatted (forge fmt)" $forge fmt --check
 check "sources compile without warnings (forge build)" $forge build --deny warnings
