@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::journal::Slot;
 use crate::nodes::{NodeClient, NodeFailure, NodeFault};
 use crate::outcome::{Checked, Inclusion};
+use crate::pause::Pauses;
 use crate::progress::Progress;
 use crate::site::Site;
 use alloy_primitives::B256;
@@ -142,10 +143,10 @@ impl Site {
         faults: &mut Vec<NodeFailure>,
         ask: impl Fn(NodeClient) -> F,
     ) -> Result<T, Error> {
-        let timeouts = self.config().timeouts;
         let mut nodes = self.nodes_of(terms.study, terms.round, &terms.committee)?;
-        let (started, patience) = (Instant::now(), seconds(timeouts.deliver));
+        let (started, patience) = (Instant::now(), seconds(self.config().timeouts.deliver));
         let mut said: Vec<NodeFailure> = Vec::new();
+        let mut pauses = Pauses::of(self);
         loop {
             for node in std::mem::take(&mut nodes) {
                 match ask(node.clone()).await {
@@ -166,7 +167,7 @@ impl Site {
             if nodes.is_empty() || started.elapsed() >= patience {
                 return Err(Error::NoResult { round: terms.round, what, faults: said });
             }
-            tokio::time::sleep(seconds(timeouts.poll)).await;
+            pauses.wait().await;
         }
     }
 

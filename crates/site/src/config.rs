@@ -96,7 +96,7 @@ pub struct Timeouts {
     pub deliver: f64,
     /// For a result; 0: until the round's settle-by, and five minutes.
     pub result: f64,
-    /// Between two looks at the chain or at a node.
+    /// The longest pause between two looks at the chain or at a node.
     pub poll: f64,
 }
 

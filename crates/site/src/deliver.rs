@@ -9,6 +9,7 @@ use crate::admission::wall_clock;
 use crate::config::seconds;
 use crate::error::Error;
 use crate::nodes::{NodeClient, NodeFailure, NodeFault};
+use crate::pause::Pauses;
 use crate::progress::Progress;
 use crate::site::Site;
 use alloy_primitives::Address;
@@ -20,9 +21,6 @@ use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The first wait between two looks for receipts; it doubles up to the configured one.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 pub(crate) struct Delivered {
     pub(crate) receipts: ReceiptCertificate,
@@ -175,12 +173,10 @@ impl Delivery<'_> {
     /// Looks for receipts until there are Q or patience ends: at the nodes that took the upload, every other time at all.
     /// Patience ends at once when none of the nodes that took it can be asked: they may be gone, and the bytes with them.
     async fn wait_for_receipts(&mut self) {
-        let timeouts = self.site.config().timeouts;
-        let (until, longest) = (Instant::now() + seconds(timeouts.receipts), seconds(timeouts.poll));
-        let (mut wait, mut everybody) = (FIRST_WAIT, self.taken.is_empty());
+        let until = Instant::now() + seconds(self.site.config().timeouts.receipts);
+        let (mut pauses, mut everybody) = (Pauses::of(self.site), self.taken.is_empty());
         while !self.is_done() && !self.is_late() && Instant::now() < until {
-            tokio::time::sleep(wait.min(longest)).await;
-            wait *= 2;
+            pauses.wait().await;
             let asked = if everybody { self.nodes.clone() } else { self.taken.clone() };
             let answered = self.ask_for_receipts(asked).await;
             let alive = self.taken.is_empty() || self.taken.iter().any(|node| answered.contains(&node.address()));

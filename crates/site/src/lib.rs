@@ -55,6 +55,7 @@ pub mod journal;
 mod keys;
 pub mod nodes;
 mod outcome;
+mod pause;
 mod progress;
 mod site;
 pub mod tensors;

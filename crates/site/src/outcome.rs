@@ -9,6 +9,7 @@ use crate::config::seconds;
 use crate::error::Error;
 use crate::journal::Slot;
 use crate::nodes::{NodeFailure, NodeFault};
+use crate::pause::Pauses;
 use crate::progress::Progress;
 use crate::site::Site;
 use crate::tensors::{Tensors, apply_mean};
@@ -80,6 +81,7 @@ impl Site {
     /// [`Error::Refused`] for a committee that this site was not told.
     pub async fn await_result(&self, study: u64, round: u64) -> Result<Outcome, Error> {
         let (started, mut seen, mut failing) = (Instant::now(), None, None);
+        let (mut pauses, mut before) = (Pauses::of(self), None);
         loop {
             let state = match self.look(study, round, &mut seen).await {
                 Ok(Look::Over(outcome)) => return Ok(*outcome),
@@ -98,7 +100,10 @@ impl Site {
                 Err(error) => return Err(error),
             };
             self.tell(Progress::Waiting { state });
-            tokio::time::sleep(seconds(self.config().timeouts.poll)).await;
+            if before.replace(state) != Some(state) {
+                pauses = Pauses::of(self);
+            }
+            pauses.wait().await;
         }
     }
 

@@ -1,0 +1,27 @@
+//! Pauses between two looks at something that may have changed: short while news is likely, then ever longer.
+
+use crate::site::Site;
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(20);
+
+/// Pauses that double, up to the configured one.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Pauses {
+    /// Pauses up to the site's `timeouts.poll`.
+    pub(crate) fn of(site: &Site) -> Self {
+        let longest = crate::config::seconds(site.config().timeouts.poll);
+        Self { next: FIRST.min(longest), longest }
+    }
+
+    /// The next pause.
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(self.longest);
+    }
+}
