@@ -100,7 +100,7 @@ fn prove_from(
     let values = seeds.mask("values", ctx, x, &factors);
     let rows = rows_challenge(ctx, &commitments, &values_hash_of(&values.masked));
     let inputs = with_input(x, &values.shares);
-    let projections = Zeroizing::new(project(program.rows(), &rows, &inputs));
+    let projections = project(program.rows(), &rows, &inputs);
     let plain = Zeroizing::new(witness(&rows, &projections[0])?);
     if plain.len() != program.witness_len() {
         return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
@@ -124,7 +124,7 @@ fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a 
 }
 
 /// The projections of some vectors on the rows, in one pass over the matrix.
-fn project(rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
+fn project(rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Zeroizing<Vec<Vec<Fp>>> {
     let small: Vec<bool> = vectors.iter().map(|vector| is_small(vector)).collect();
     let mut projections = Projections::new(rows, &small);
     let mut matrix = RowBlocks::new(rows, challenge);

@@ -160,11 +160,12 @@ impl Round {
             Event::Message { from, message } => self.on_message(from, message.into_message(), &mut effects),
             Event::Signed { statement, signature } => self.on_signed(&statement, signature, &mut effects),
             Event::Chain(event) => self.on_chain(event, &mut effects),
-            Event::Released { root } => self.on_released(root, &mut effects),
+            Event::Released { root } => self.on_released(root),
             Event::ShareFetched { node } => self.on_share(node),
-            Event::Unmasked(unmasked) => self.on_unmasked(unmasked, &mut effects),
+            Event::Unmasked(unmasked) => self.on_unmasked(unmasked),
         }
         if self.is_open() && !self.paused {
+            self.sign_receipts(&mut effects);
             self.advance_agreement(&mut effects);
         }
         if !self.is_over() {

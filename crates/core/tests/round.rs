@@ -5,7 +5,9 @@ use consilium_core::certify::{Cohort, DatedCertificate, ReceiptCertificate, SetM
 use consilium_core::eip712::{Domain, Receipt, SecretKey, Signed};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, Member, Policy};
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_core::round::{ChainEvent, Effect, Event, Message, Round, SignedReceipt, SignedVote, Statement, Verdict};
+use consilium_core::round::{
+    ChainEvent, Effect, Event, Message, Round, SignedFinal, SignedReceipt, SignedVote, Statement, Verdict,
+};
 use consilium_core::terms::Terms;
 
 const ME: usize = 1;
@@ -219,4 +221,97 @@ fn receipts_of_a_hundred_thousand_sites_travel_in_messages_that_a_peer_takes() {
         }
     }
     assert!(seen.is_sorted() && seen.len() == 4 * count as usize);
+}
+
+fn final_of(terms: &Terms, node: usize, cohort: &Cohort) -> Message {
+    let mut said = SignedFinal { node, set_root: cohort.root(), signature: nobody() };
+    said.signature = terms.domain.sign(&key(node), &said.statement(terms));
+    Message::Final(said)
+}
+
+/// Feeds back the signatures of what a step asks to sign, and returns its effects with those that follow.
+fn signed(terms: &Terms, round: &mut Round, now: u64, effects: Vec<Effect>) -> Vec<Effect> {
+    let mut all = effects;
+    let mut next = 0;
+    while next < all.len() {
+        if let Effect::Sign(statement) = all[next].clone() {
+            let signature = match &statement {
+                Statement::Receipt(said) => terms.domain.sign(&key(ME), said),
+                Statement::Vote(said) => terms.domain.sign(&key(ME), said),
+                Statement::Final(said) => terms.domain.sign(&key(ME), said),
+                Statement::ShareRoot(said) => terms.domain.sign(&key(ME), said),
+                Statement::Settlement(said) => terms.domain.sign(&key(ME), said),
+            };
+            all.extend(round.apply(now, Event::Signed { statement, signature }));
+        }
+        next += 1;
+    }
+    all
+}
+
+/// A round in which this node holds and knows the certified set of sites 0 and 1, and the certificate is not final yet.
+fn certified(terms: &Terms) -> Round {
+    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    hold(&mut round, IN_TIME, &[0, 1]);
+    hear(&mut round, AFTER_CUTOFF, LEADER, proposal(terms, cohort(&[0, 1])));
+    let voters = (1..=4).map(|node| key(node).address()).collect();
+    let certified = ChainEvent::Certified { set_root: cohort(&[0, 1]).root(), size: 2, voters };
+    round.apply(AFTER_CUTOFF, Event::Chain(certified));
+    round
+}
+
+fn statements(effects: &[Effect]) -> Vec<&Statement> {
+    effects.iter().filter_map(|effect| if let Effect::Sign(statement) = effect { Some(statement) } else { None }).collect()
+}
+
+#[test]
+fn a_share_of_a_round_that_is_over_is_neither_signed_nor_used() {
+    let terms = terms(4);
+    for over in [false, true] {
+        let mut round = certified(&terms);
+        let said = round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::CertificateFinal));
+        signed(&terms, &mut round, AFTER_CUTOFF, said);
+        let mut effects = Vec::new();
+        for node in 2..=4 {
+            effects = hear(&mut round, AFTER_CUTOFF, node, final_of(&terms, node, &cohort(&[0, 1])));
+        }
+        assert!(matches!(effects[..], [Effect::Release(_)]), "{effects:?}");
+        if over {
+            round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::Closed));
+        }
+        let effects = round.apply(AFTER_CUTOFF, Event::Released { root: B256::repeat_byte(9) });
+        assert_eq!(statements(&effects).len(), usize::from(!over), "{effects:?}");
+        assert!(!over || effects.is_empty(), "{effects:?}");
+    }
+}
+
+#[test]
+fn a_paused_round_signs_and_releases_nothing_until_it_goes_on() {
+    let terms = terms(4);
+    let mut round = certified(&terms);
+    let (pause, resume) = (Event::Chain(ChainEvent::Paused), Event::Chain(ChainEvent::Resumed));
+    // A Final and a receipt.
+    round.apply(AFTER_CUTOFF, pause.clone());
+    let verified = Event::Verified { member: member(2), verdict: Verdict::Accepted };
+    for event in [Event::Chain(ChainEvent::CertificateFinal), Event::Stored(member(2)), verified] {
+        let effects = round.apply(AFTER_CUTOFF, event);
+        assert!(statements(&effects).is_empty(), "{effects:?}");
+    }
+    let effects = round.apply(AFTER_CUTOFF, resume.clone());
+    assert!(matches!(statements(&effects)[..], [Statement::Receipt(_), Statement::Final(_)]), "{effects:?}");
+    signed(&terms, &mut round, AFTER_CUTOFF, effects);
+    // The release.
+    round.apply(AFTER_CUTOFF, pause.clone());
+    for node in 2..=4 {
+        let effects = hear(&mut round, AFTER_CUTOFF, node, final_of(&terms, node, &cohort(&[0, 1])));
+        assert!(effects.is_empty(), "{effects:?}");
+    }
+    let effects = round.apply(AFTER_CUTOFF, resume.clone());
+    assert!(matches!(effects[..], [Effect::Release(_)]), "{effects:?}");
+    // The share's root.
+    round.apply(AFTER_CUTOFF, pause);
+    let effects = round.apply(AFTER_CUTOFF, Event::Released { root: B256::repeat_byte(9) });
+    assert!(effects.is_empty(), "{effects:?}");
+    let effects = round.apply(AFTER_CUTOFF, resume);
+    assert!(matches!(statements(&effects)[..], [Statement::ShareRoot(_)]), "{effects:?}");
 }

@@ -7,6 +7,7 @@
 use super::ROW_WORDS;
 use crate::field::Fp;
 use crate::simd::rows::{LaneProjections, SMALL};
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Running projections of several vectors on the first rows of the same matrix.
 #[derive(Clone)]
@@ -33,12 +34,12 @@ impl Projections {
         }
     }
 
-    /// The projections so far, one a vector and row.
-    pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
-        match &self.0 {
+    /// The projections so far, one a vector and row. They say something of the vectors: wiped on drop.
+    pub(crate) fn values(&self) -> Zeroizing<Vec<Vec<Fp>>> {
+        Zeroizing::new(match &self.0 {
             Paths::Portable(all) => all.iter().map(Portable::values).collect(),
             Paths::Lanes(lanes) => lanes.values(),
-        }
+        })
     }
 }
 
@@ -51,12 +52,19 @@ const GROUP: usize = 8;
 /// Groups after which the halves are folded, far below the 2^28 at which they could overflow.
 const FOLD: usize = 1 << 20;
 
-/// Running projections of one vector, on any processor.
+/// Running projections of one vector, on any processor. Wiped on drop.
 #[derive(Clone)]
 struct Portable {
     halves: Vec<[u64; 2]>,
     folded: Vec<Fp>,
     groups: usize,
+}
+
+impl Drop for Portable {
+    fn drop(&mut self) {
+        self.halves.zeroize();
+        self.folded.zeroize();
+    }
 }
 
 impl Portable {
@@ -66,7 +74,7 @@ impl Portable {
 
     /// Takes in the next coordinates and their [`ROW_WORDS`] words each of the matrix.
     fn absorb(&mut self, input: &[Fp], rows: &[u64]) {
-        let mut table = [[0u64; 2]; 1 << GROUP];
+        let mut table = Zeroizing::new([[0u64; 2]; 1 << GROUP]);
         for (values, rows) in input.chunks(GROUP).zip(rows.chunks(GROUP * ROW_WORDS)) {
             subset_sums(values, &mut table);
             self.add_group(&table, rows);
@@ -104,7 +112,7 @@ impl Portable {
     fn values(&self) -> Vec<Fp> {
         let mut copy = self.clone();
         copy.fold();
-        copy.folded
+        std::mem::take(&mut copy.folded)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Collected {
     stored: BTreeSet<SetMember>,
     /// Contributions verified on this node's shares.
     pub(super) held: BTreeSet<SetMember>,
+    /// Contributions that were verified since receipts were last signed.
+    verified: Vec<SetMember>,
     /// Contributions that this node has rejected.
     pub(super) rejected: BTreeMap<SetMember, Rejection>,
     /// Seeds that this node lacks.
@@ -146,7 +148,7 @@ impl Round {
                 self.collected.stored.remove(&member);
                 self.collected.missing.remove(&member);
                 self.collected.held.insert(member);
-                self.sign_receipt(member, effects);
+                self.collected.verified.push(member);
             }
             Verdict::MissingSeeds(numbers) => {
                 // Asked at once only when something changed: else a peer that answers with garbage is asked at once again.
@@ -164,11 +166,14 @@ impl Round {
     }
 
     /// One digest a site: the first that verifies here.
-    fn sign_receipt(&mut self, member: SetMember, effects: &mut Vec<Effect>) {
-        if !self.collected.has_receipt_of(&member.site, self.me) && self.is_open() {
-            let Self { terms, .. } = self;
-            let receipt = Receipt { study: terms.study, round: terms.round, site: member.site, digest: member.digest };
-            effects.push(Effect::Sign(Statement::Receipt(receipt)));
+    pub(super) fn sign_receipts(&mut self, effects: &mut Vec<Effect>) {
+        let mut asked = BTreeSet::new();
+        for member in std::mem::take(&mut self.collected.verified) {
+            if !self.collected.has_receipt_of(&member.site, self.me) && asked.insert(member.site) {
+                let Self { terms, .. } = self;
+                let receipt = Receipt { study: terms.study, round: terms.round, site: member.site, digest: member.digest };
+                effects.push(Effect::Sign(Statement::Receipt(receipt)));
+            }
         }
     }
 

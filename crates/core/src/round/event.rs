@@ -84,7 +84,7 @@ pub enum ChainEvent {
         /// The settled aggregate's root.
         aggregate_root: B256,
     },
-    /// An end of the round is in a block and not final yet. Nothing is agreed on or sent to the chain meanwhile.
+    /// An end of the round is in a block and not final yet. Nothing is signed, released or sent to the chain meanwhile.
     Paused,
     /// The block with the end was reorganised away.
     Resumed,

@@ -21,6 +21,8 @@ pub(super) struct Settling {
     shares: BTreeSet<usize>,
     /// How many shares the last attempt to interpolate had.
     tried_with: usize,
+    /// The root of this node's own output share, once it is computed.
+    released: Option<B256>,
     unmasked: Option<Unmasked>,
     /// The share roots that the chain settled.
     settled: Option<Vec<B256>>,
@@ -148,16 +150,20 @@ impl Round {
         false
     }
 
+    /// Everything from the Final on, each as soon as what it needs is here. A paused round signs and releases nothing: if
+    /// the end that it shows is final, there is nothing to sign, or the settlement lets it catch up.
     pub(super) fn advance_settlement(&mut self, effects: &mut Vec<Effect>) {
-        if !matches!(self.stage, Stage::Final | Stage::Settled) {
+        if !matches!(self.stage, Stage::Final | Stage::Settled) || self.is_paused() {
             return;
         }
         let Some(set_root) = self.certificate.as_ref().map(|c| c.set_root) else { return };
         self.sign_final(set_root, effects);
         self.release(set_root, effects);
+        self.sign_share_root(set_root, effects);
         self.fetch_shares(set_root, effects);
         self.unmask(effects);
-        if self.stage == Stage::Final && !self.paused {
+        self.sign_settlement(effects);
+        if self.stage == Stage::Final {
             self.submit_settlement(effects);
         }
     }
@@ -185,10 +191,18 @@ impl Round {
         }
     }
 
-    pub(super) fn on_released(&mut self, root: B256, effects: &mut Vec<Effect>) {
+    /// The share of a round that is over is nobody's any more: what was summed may have been wiped meanwhile.
+    pub(super) fn on_released(&mut self, root: B256) {
+        if self.is_over() {
+            return;
+        }
         self.progressed();
         self.settling.shares.insert(self.me);
-        let Some(set_root) = self.certificate.as_ref().map(|c| c.set_root) else { return };
+        self.settling.released = Some(root);
+    }
+
+    fn sign_share_root(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
+        let Some(root) = self.settling.released else { return };
         if !self.settling.share_roots.contains_key(&self.me) && self.settling.asked.insert(Asked::ShareRoot) {
             let Self { terms, .. } = self;
             let index = self.me as u8;
@@ -225,18 +239,18 @@ impl Round {
         }
     }
 
-    /// A node whose own share is off the polynomial does not sign.
-    pub(super) fn on_unmasked(&mut self, unmasked: Unmasked, effects: &mut Vec<Effect>) {
+    pub(super) fn on_unmasked(&mut self, unmasked: Unmasked) {
         self.progressed();
-        let off = unmasked.liars.contains(&self.me);
-        let settlement = unmasked.settlement.clone();
         self.settling.unmasked = Some(unmasked);
-        if !off
-            && self.is_open()
-            && !self.settling.settlements.contains_key(&self.me)
-            && self.settling.asked.insert(Asked::Settlement)
-        {
-            effects.push(Effect::Sign(Statement::Settlement(settlement)));
+    }
+
+    /// A node whose own share is off the polynomial does not sign.
+    fn sign_settlement(&mut self, effects: &mut Vec<Effect>) {
+        let Some(unmasked) = self.settling.unmasked.as_ref().filter(|_| self.is_open()) else { return };
+        let statement = unmasked.settlement.clone();
+        let off = unmasked.liars.contains(&self.me);
+        if !off && !self.settling.settlements.contains_key(&self.me) && self.settling.asked.insert(Asked::Settlement) {
+            effects.push(Effect::Sign(Statement::Settlement(statement)));
         }
     }
 
