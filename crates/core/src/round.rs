@@ -72,6 +72,9 @@ struct Answered {
     at: u64,
     /// The site with which the next answer's receipts begin; from the first one when nothing was left.
     next: Option<Address>,
+    /// When sets were sent last, and whose turn it is if they are too large to be sent together.
+    sets_at: u64,
+    turn: usize,
 }
 
 /// One node's state in one round.
@@ -258,20 +261,24 @@ impl Round {
 
     /// Everything that a peer may have missed.
     fn on_sync(&mut self, from: usize, receipts: B256, effects: &mut Vec<Effect>) {
-        let answered = self.answered.get(&from);
+        let answered = self.answered.get(&from).copied();
         let too_soon = answered.is_some_and(|last| self.now < last.at + SYNC_MILLIS / 2);
-        let mut next = answered.and_then(|last| last.next);
         if from == self.me || from == 0 || from > self.terms.committee.sizes().n() || too_soon {
             return;
         }
+        let mut next = answered.and_then(|last| last.next);
         let mut messages = Vec::new();
         if receipts != self.collected.summary() {
             let (pages, then) = self.collected.pages(next);
             next = then;
             messages.extend(pages.into_iter().map(Message::Receipts));
         }
-        self.answered.insert(from, Answered { at: self.now, next });
-        messages.extend(self.agreed.messages(self.certificate.as_ref().map(|c| c.set_root)));
+        let (sets_at, turn) = answered.map_or((0, 0), |last| (last.sets_at, last.turn));
+        let due = self.now >= sets_at + SYNC_AT_LEAST_MILLIS;
+        let (then_at, then_turn) = if due { (self.now, turn + 1) } else { (sets_at, turn) };
+        self.answered.insert(from, Answered { at: self.now, next, sets_at: then_at, turn: then_turn });
+        let certified = self.certificate.as_ref().map(|c| c.set_root);
+        messages.extend(self.agreed.messages(certified, due.then_some(turn)));
         messages.extend(self.settling.messages());
         effects.extend(messages.into_iter().map(|message| Effect::Send { to: Some(from), message }));
     }

@@ -87,8 +87,12 @@ fn receipts(terms: &Terms, numbers: &[u32]) -> Message {
 }
 
 fn proposal(terms: &Terms, cohort: Cohort) -> Message {
-    let mut vote = SignedVote { node: LEADER, set_root: cohort.root(), size: cohort.size(), signature: nobody() };
-    vote.signature = terms.domain.sign(&key(LEADER), &vote.statement(terms));
+    proposal_of(terms, LEADER, cohort)
+}
+
+fn proposal_of(terms: &Terms, node: usize, cohort: Cohort) -> Message {
+    let mut vote = SignedVote { node, set_root: cohort.root(), size: cohort.size(), signature: nobody() };
+    vote.signature = terms.domain.sign(&key(node), &vote.statement(terms));
     Message::Proposal { cohort, vote }
 }
 
@@ -314,4 +318,30 @@ fn a_paused_round_signs_and_releases_nothing_until_it_goes_on() {
     assert!(effects.is_empty(), "{effects:?}");
     let effects = round.apply(AFTER_CUTOFF, resume);
     assert!(matches!(statements(&effects)[..], [Statement::ShareRoot(_)]), "{effects:?}");
+}
+
+#[test]
+fn large_sets_go_to_a_peer_that_asks_one_after_the_other_and_small_ones_together() {
+    for (sites, together) in [(1_000, true), (5_000, false)] {
+        let terms = terms(sites + 5);
+        let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+        for node in 2..=5 {
+            let cohort = cohort(&(node as u32..node as u32 + sites).collect::<Vec<_>>()[..]);
+            hear(&mut round, IN_TIME, node, proposal_of(&terms, node, cohort));
+        }
+        let mut proposers = Vec::new();
+        for (asked, at) in (0..4).flat_map(|time| [IN_TIME + 3_000 * time, IN_TIME + 3_000 * time + 500]).enumerate() {
+            let answer = hear(&mut round, at, 2, Message::Sync { receipts: B256::ZERO });
+            let sets = answer.iter().filter_map(|effect| match effect {
+                Effect::Send { to: Some(2), message: Message::Proposal { vote, .. } } => Some(vote.node),
+                _ => None,
+            });
+            let sets: Vec<_> = sets.collect();
+            assert_eq!(sets.len(), if together { 4 } else { usize::from(asked % 2 == 0) });
+            proposers.extend(sets);
+        }
+        proposers.sort_unstable();
+        proposers.dedup();
+        assert_eq!(proposers, [2, 3, 4, 5]);
+    }
 }

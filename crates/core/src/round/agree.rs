@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Omitted sites of which a proposer is told at once: it proposes again, and is told of further ones then.
 const OMITTED: usize = 1024;
 
+/// Sites in all the sets that a peer is sent at once when it asks for what it lacks: about half a megabyte.
+const SITES: usize = 4096;
+
 /// Proposals and votes.
 #[derive(Debug, Default)]
 pub(super) struct Agreed {
@@ -32,14 +35,23 @@ impl Agreed {
         self.cohorts.get(root)
     }
 
-    /// What a peer may have missed: the certified set, the proposals and the votes.
-    pub(super) fn messages(&self, certified: Option<B256>) -> Vec<Message> {
-        let certified = certified.and_then(|root| self.cohorts.get(&root)).cloned().map(Message::Cohort);
-        let proposals = self.proposals.iter().filter_map(|(node, root)| self.proposal(*node, root));
+    /// What a peer may have missed: the certified set, the proposals and the votes. Of sets that are large together only
+    /// one, the one whose turn it is, if any.
+    pub(super) fn messages(&self, certified: Option<B256>, turn: Option<usize>) -> Vec<Message> {
+        let certified = certified.into_iter().map(|root| (None, root));
+        let sets: Vec<_> = certified.chain(self.proposals.iter().map(|(&node, &root)| (Some(node), root))).collect();
+        let sizes = sets.iter().filter_map(|(_, root)| self.cohorts.get(root)).map(|cohort| cohort.members().len());
+        let all = sizes.sum::<usize>() <= SITES;
+        let chosen = |place: usize| all || turn.is_some_and(|turn| turn % sets.len() == place);
+        let sets =
+            sets.iter().enumerate().filter(|(place, _)| chosen(*place)).filter_map(|(_, (proposer, root))| match proposer {
+                Some(node) => self.proposal(*node, root),
+                None => self.cohorts.get(root).cloned().map(Message::Cohort),
+            });
         let votes = self.votes.iter().flat_map(|(&(set_root, size), votes)| {
             votes.iter().map(move |(&node, &signature)| Message::Vote(SignedVote { node, set_root, size, signature }))
         });
-        certified.into_iter().chain(proposals).chain(votes).collect()
+        sets.chain(votes).collect()
     }
 
     /// Whether this very vote was accepted before.
