@@ -1,9 +1,11 @@
 //! When a certificate is final, on one endpoint and on all that a node is given.
 
 use crate::addresses::Addresses;
-use crate::endpoint::Ledger;
-use crate::error::{Disagreement, Error, Misuse};
+use crate::contracts::Consilium;
+use crate::endpoint::{Block, Ledger};
+use crate::error::{Disagreement, Error, Malformed, Misuse};
 use crate::event::{BlockRef, ChainEvent, Event};
+use crate::state::State;
 use crate::study::Certified;
 use alloy::eips::BlockNumberOrTag;
 use alloy::rpc::types::Filter;
@@ -39,13 +41,38 @@ impl Ledger {
         Ok(self.standing(block, rule).await? == Standing::Final)
     }
 
+    /// The height up to which blocks are final on this endpoint by a rule.
+    async fn final_height(&self, rule: Finality) -> Result<Option<u64>, Error> {
+        Ok(match rule {
+            Finality::Instant => Some(self.head().await?.number),
+            Finality::Depth(depth) => self.head().await?.number.checked_sub(depth),
+            Finality::Safe => self.block(BlockNumberOrTag::Safe).await?.map(|tagged| tagged.number),
+            Finality::Finalized => self.block(BlockNumberOrTag::Finalized).await?.map(|tagged| tagged.number),
+        })
+    }
+
+    /// A round's state at the newest block that is final on this endpoint by a rule, with that block: a deadline that has
+    /// passed by then counts. [`State::None`] for a round that is off the record. `None` if no block is final yet.
+    ///
+    /// # Errors
+    /// As [`Self::standing`]; [`Error::Reorganised`] when the block was replaced meanwhile.
+    pub async fn final_state(&self, study: u64, round: u64, rule: Finality) -> Result<Option<(Block, State)>, Error> {
+        let Some(number) = self.final_height(rule).await? else { return Ok(None) };
+        let Some(block) = self.block(number.into()).await? else { return Ok(None) };
+        let stored = self.view(Consilium::roundOfCall { study, round }, Some(number)).await?;
+        if self.block_hash(number).await? != Some(block.hash) {
+            return Err(Error::Reorganised { number });
+        }
+        let unknown = || self.malformed(Malformed::Storage { study, what: "a round's state" });
+        let recorded = State::from_code(stored.state).ok_or_else(unknown)?;
+        Ok(Some((block, recorded.at(block.timestamp, stored.deadline, stored.settleBy))))
+    }
+
     /// The hash at the block's height and the standing of whatever has that height.
     async fn hash_and_standing(&self, block: &BlockRef, rule: Finality) -> Result<(Option<B256>, Standing), Error> {
         let reached = match rule {
             Finality::Instant => Some(block.number),
-            Finality::Depth(depth) => self.head().await?.number.checked_sub(depth),
-            Finality::Safe => self.block(BlockNumberOrTag::Safe).await?.map(|tagged| tagged.number),
-            Finality::Finalized => self.block(BlockNumberOrTag::Finalized).await?.map(|tagged| tagged.number),
+            _ => self.final_height(rule).await?,
         };
         let Some(hash) = self.block_hash(block.number).await? else { return Ok((None, Standing::Pending)) };
         let standing = match reached {

@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use consilium_chain::{Sequencer, system_clock};
 use consilium_core::params::Finality;
 use consilium_ledger::{
-    Certified, Cursor, Endpoints, Error, Event, Ledger, Limits, Progress, Standing, Watcher, client_provider,
+    Certified, Cursor, Endpoints, Error, Event, Ledger, Limits, Progress, Standing, State, Watcher, client_provider,
 };
 
 async fn read_all(watcher: &mut Watcher) -> Vec<(u64, Event)> {
@@ -104,6 +104,23 @@ async fn finality_follows_the_rule() {
     assert!(ledger.is_final(&block, Finality::Depth(2)).await.unwrap());
     let other = consilium_ledger::BlockRef { hash: crate::scenario::root("other"), ..block };
     assert_eq!(ledger.standing(&other, Finality::Instant).await.unwrap(), Standing::Replaced);
+}
+
+#[tokio::test]
+async fn a_rounds_state_is_read_at_the_newest_final_block_and_deadlines_count_by_its_time() {
+    let world = World::embedded();
+    let mut stage = Stage::set(&world).await;
+    let at = certified(&mut stage).await.at.block.number;
+    let state = async |rule| stage.ledger.final_state(1, 1, rule).await.unwrap();
+    let (block, newest) = state(Finality::Instant).await.unwrap();
+    assert_eq!((block.number, newest), (at, State::Certified));
+    assert_eq!(state(Finality::Depth(1)).await.unwrap().1, State::Open, "before the certificate");
+    assert_eq!(state(Finality::Depth(at + 1)).await, None, "no block is final yet");
+    assert_eq!(stage.ledger.final_state(1, 2, Finality::Instant).await.unwrap().unwrap().1, State::None);
+    let mut later = world.sequencer().chain().fork_at(at - 1).unwrap();
+    later.mine_empty(stage.ledger.round(1, 1).await.unwrap().terms.policy.deadline).unwrap();
+    world.sequencer().replace(later);
+    assert_eq!(state(Finality::Instant).await.unwrap().1, State::Void);
 }
 
 #[tokio::test]
