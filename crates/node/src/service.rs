@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 /// For fire drills only: what a lying node does to its output share before it signs and serves it.
@@ -25,6 +25,8 @@ pub type ShareTamper = Arc<dyn Fn(&mut Vec<Fp>) + Send + Sync>;
 const REMEMBERED: usize = 1024;
 /// Histories that are read at the same time to tell who a caller is: anyone can make a node ask.
 const LOOKUPS: usize = 2;
+/// Callers that wait for their turn at most; the others are told to come again.
+const WAITING: usize = 16;
 /// How long what the chain says about a study's readers, or that there is no such thing, is taken as current.
 const FRESH: Duration = Duration::from_secs(5);
 /// Pulls from peers at the same time.
@@ -55,7 +57,9 @@ pub(crate) struct Service {
     studies: Mutex<Cache<u64, Study>>,
     /// Committees of rounds, which never change.
     committees: Mutex<Cache<(u64, u64), CommitteeMembers>>,
-    lookups: Semaphore,
+    /// The number of studies, and when it was read: what is beyond it needs no look-up.
+    count: Mutex<Option<(Instant, u64)>>,
+    lookups: Lookups,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -87,7 +91,8 @@ impl Service {
             head: Mutex::new(None),
             studies: Mutex::default(),
             committees: Mutex::default(),
-            lookups: Semaphore::new(LOOKUPS),
+            count: Mutex::default(),
+            lookups: Lookups::default(),
             tasks: Mutex::new(tasks),
             config,
             keys,
@@ -128,39 +133,100 @@ impl Service {
 
     /// A study as the chain has it, at most a few seconds old; none if the chain knows no such study. If the chain cannot
     /// be reached an older view is used: who may read changes rarely, and outages must not stop a round.
-    pub(crate) async fn study(&self, study: u64) -> Result<Option<Arc<Study>>, Error> {
+    pub(crate) async fn study(&self, study: u64) -> Result<Option<Arc<Study>>, LookupError> {
         let fresh = || locked(&self.studies).get(&study).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, known)| known);
+        let absent = || {
+            let count = locked(&self.count).filter(|(at, _)| at.elapsed() < FRESH);
+            count.is_some_and(|(_, count)| study == 0 || study > count)
+        };
         if let Some(known) = fresh() {
             return Ok(known);
         }
-        let _turn = self.lookups.acquire().await;
+        if absent() {
+            return Ok(None);
+        }
+        let _turn = self.lookups.turn().await?;
         if let Some(known) = fresh() {
             return Ok(known);
+        }
+        if absent() || !self.counted(study).await? {
+            return Ok(None);
         }
         match self.ledger().study(study).await {
             Err(error) if !matches!(error, Error::Unknown(_)) => {
                 let known = locked(&self.studies).get(&study).and_then(|(_, known)| known);
-                if error.is_temporary() && known.is_some() { Ok(known) } else { Err(error) }
+                if error.is_temporary() && known.is_some() { Ok(known) } else { Err(error.into()) }
             }
             read => Ok(locked(&self.studies).put(study, read.ok())),
         }
     }
 
-    /// The committee of a round's epoch; none if the chain has no such round, or none that this node understands.
-    pub(crate) async fn committee_of(&self, study: u64, round: u64) -> Result<Option<Arc<CommitteeMembers>>, Error> {
+    /// Whether the chain counts so many studies. One that is known here needs no counting.
+    async fn counted(&self, study: u64) -> Result<bool, LookupError> {
+        if locked(&self.studies).get(&study).is_some_and(|(_, known)| known.is_some()) {
+            return Ok(true);
+        }
+        let count = self.ledger().studies().await?;
+        *locked(&self.count) = Some((Instant::now(), count));
+        Ok((1..=count).contains(&study))
+    }
+
+    /// The committee of a round's epoch; none if the chain has no such round, or none that this node understands. `rounds`
+    /// is the number of the study's rounds.
+    pub(crate) async fn committee_of(
+        &self,
+        study: u64,
+        round: u64,
+        rounds: u64,
+    ) -> Result<Option<Arc<CommitteeMembers>>, LookupError> {
         let usable = |(at, known): (Instant, Option<_>)| (known.is_some() || at.elapsed() < FRESH).then_some(known);
         let known = || locked(&self.committees).get(&(study, round)).and_then(usable);
         if let Some(known) = known() {
             return Ok(known);
         }
-        let _turn = self.lookups.acquire().await;
+        if !(1..=rounds).contains(&round) {
+            return Ok(None);
+        }
+        let _turn = self.lookups.turn().await?;
         if let Some(known) = known() {
             return Ok(known);
         }
         match self.ledger().round(study, round).await {
-            Err(error) if error.is_temporary() => Err(error),
+            Err(error) if error.is_temporary() => Err(error.into()),
             read => Ok(locked(&self.committees).put((study, round), read.ok().map(|round| round.terms.committee))),
         }
+    }
+}
+
+/// Why the chain has not been asked, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookupError {
+    /// Too many callers wait already.
+    #[error("too many look-ups are waiting")]
+    Busy,
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] Error),
+}
+
+/// The places for look-ups on the chain, and the short queue before them.
+struct Lookups {
+    places: Semaphore,
+    queue: Semaphore,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self { places: Semaphore::new(LOOKUPS), queue: Semaphore::new(LOOKUPS + WAITING) }
+    }
+}
+
+impl Lookups {
+    /// A place, as soon as one is free; [`LookupError::Busy`] when the queue is full.
+    async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), LookupError> {
+        let queued = self.queue.try_acquire().map_err(|_| LookupError::Busy)?;
+        let place = self.places.acquire().await.map_err(|_| LookupError::Busy)?;
+        Ok((place, queued))
     }
 }
 
@@ -208,6 +274,23 @@ pub(crate) fn now_seconds() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_finds_the_queue_for_look_ups_full_is_told_so_and_not_kept() {
+        let lookups = Lookups::default();
+        let mut turns: Vec<_> = Vec::new();
+        for _ in 0..LOOKUPS {
+            turns.push(lookups.turn().await.unwrap());
+        }
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(lookups.turn())).collect();
+        for turn in &mut waiting {
+            assert!(futures::poll!(turn).is_pending());
+        }
+        assert!(matches!(lookups.turn().await, Err(LookupError::Busy)));
+        turns.pop();
+        assert!(matches!(futures::poll!(&mut waiting[0]), std::task::Poll::Ready(Ok(_))));
+        assert!(futures::poll!(Box::pin(lookups.turn())).is_pending(), "there is room in the queue again");
+    }
 
     #[test]
     fn answers_are_bounded_and_what_there_is_outlives_what_there_is_not() {

@@ -2,7 +2,7 @@
 
 use super::Refused;
 use crate::rounds::{Entry, OpenRound};
-use crate::service::{Service, now_seconds};
+use crate::service::{LookupError, Service, now_seconds};
 use alloy_primitives::Address;
 use axum::http::{HeaderMap, header};
 use consilium_core::eip712::{Access, Signed};
@@ -91,15 +91,18 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
             return Ok(Some(Role::Site));
         }
     }
-    let unreadable = |error: consilium_ledger::Error| {
-        tracing::warn!(%error, study, "who may read cannot be looked up");
-        Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
+    let unreadable = |error: LookupError| match error {
+        LookupError::Busy => Refused::busy("too many callers are being looked up on the chain"),
+        LookupError::Chain(error) => {
+            tracing::warn!(%error, study, "who may read cannot be looked up");
+            Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
+        }
     };
     let Some(known) = service.study(study).await.map_err(unreadable)? else { return Ok(None) };
     if known.sponsor == caller || known.auditors.contains(&caller) {
         return Ok(Some(Role::Auditor));
     }
-    let committee = service.committee_of(study, round).await.map_err(unreadable)?;
+    let committee = service.committee_of(study, round, known.rounds).await.map_err(unreadable)?;
     let seat = committee.and_then(|committee| committee.index_of(caller));
     Ok(seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site)))
 }

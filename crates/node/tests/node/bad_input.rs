@@ -250,6 +250,24 @@ async fn strangers_do_not_make_a_node_read_history_again_and_again() {
         asked.fetch_add(1, Ordering::SeqCst);
     }
     assert!(counted.load(Ordering::SeqCst) < 20, "{counted:?} lookups for {asked:?} questions");
+    // Ever new numbers, of studies and of rounds: the chain has not so many, and is not asked for them one by one.
+    let counter = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::clone(&counter);
+    gate.refuse(move |request| {
+        let asks = |number: u64| request.contains(&format!("{number:064x}"));
+        requests.fetch_add(usize::from((5000..5040).any(asks) || reads_history(request, 1)), Ordering::SeqCst);
+        false
+    });
+    for number in 5000..5040 {
+        for (study, round) in [(number, 1), (1, number)] {
+            let path = format!("/v1/studies/{study}/rounds/{round}/share");
+            let access = Access { study, round, object: access_object("GET", &path, b""), expires: now() + 60 };
+            let capability = world.signed_access(&stranger, &access);
+            let request = world.client.get(format!("{}{path}", world.url(0))).header("authorization", capability);
+            assert_eq!(request.send().await.unwrap().status().as_u16(), 403);
+        }
+    }
+    assert!(counter.load(Ordering::SeqCst) < 4, "{counter:?} lookups");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,22 +52,30 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
 }
 
 type Refuse = Box<dyn FnMut(&str) -> bool + Send>;
+type Change = Box<dyn FnMut(&str, &mut Value) + Send>;
 
-/// An endpoint of the chain that fails the requests of which its guard says so.
+/// What stands between a node and the chain.
+struct Guard {
+    refuse: Refuse,
+    redirect: Option<String>,
+    change: Change,
+}
+
+/// An endpoint of the chain that fails the requests of which its guard says so, and lies in the answers to others.
 pub(crate) struct Gate {
     pub(crate) url: String,
-    guard: Arc<Mutex<Refuse>>,
+    guard: Arc<Mutex<Guard>>,
 }
 
 impl Gate {
     pub(crate) async fn start(sequencer: &Sequencer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let guard: Arc<Mutex<Refuse>> = Arc::new(Mutex::new(Box::new(|_| false)));
+        let guard = Guard { refuse: Box::new(|_| false), redirect: None, change: Box::new(|_, _| {}) };
+        let guard = Arc::new(Mutex::new(guard));
         let (shared, sequencer) = (Arc::clone(&guard), sequencer.clone());
         let answer = move |body: String| {
-            let refused = (shared.lock().unwrap())(&body);
-            let answer = if refused { None } else { sequencer.respond(body.as_bytes()) };
+            let answer = shared.lock().unwrap().answer(&sequencer, body);
             async move { answer.ok_or(axum::http::StatusCode::SERVICE_UNAVAILABLE) }
         };
         let router = axum::Router::new().route("/", axum::routing::post(answer));
@@ -77,7 +85,32 @@ impl Gate {
 
     /// From now on requests are refused whose body the guard picks.
     pub(crate) fn refuse(&self, guard: impl FnMut(&str) -> bool + Send + 'static) {
-        *self.guard.lock().unwrap() = Box::new(guard);
+        self.guard.lock().unwrap().refuse = Box::new(guard);
+    }
+
+    /// From now on this block is shown as the newest one, or again the one that is.
+    pub(crate) fn show_as_head(&self, number: Option<u64>) {
+        self.guard.lock().unwrap().redirect = number.map(|number| format!("\"{number:#x}\""));
+    }
+
+    /// From now on answers are changed in this way.
+    pub(crate) fn change(&self, change: impl FnMut(&str, &mut Value) + Send + 'static) {
+        self.guard.lock().unwrap().change = Box::new(change);
+    }
+}
+
+impl Guard {
+    fn answer(&mut self, sequencer: &Sequencer, body: String) -> Option<Vec<u8>> {
+        if (self.refuse)(&body) {
+            return None;
+        }
+        let asked = match &self.redirect {
+            Some(head) if body.contains("eth_getBlockByNumber") => body.replace("\"latest\"", head),
+            _ => body,
+        };
+        let mut answer = serde_json::from_slice(&sequencer.respond(asked.as_bytes())?).unwrap();
+        (self.change)(&asked, &mut answer);
+        Some(serde_json::to_vec(&answer).unwrap())
     }
 }
 
