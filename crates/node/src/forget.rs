@@ -3,6 +3,7 @@
 
 use crate::service::{Service, now_seconds};
 use crate::store::{Database, StoreError};
+use consilium_core::certify::SetMember;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,27 +25,28 @@ pub(crate) async fn run(service: Arc<Service>) {
 
 async fn forget_due(service: &Service) -> Result<(), StoreError> {
     let is_due = |since: u64| since.saturating_add(service.config.retention.as_secs()) <= now_seconds();
-    for ((study, round), mut closed) in service.database.run(Database::all_closed).await? {
-        if !closed.forgotten && (closed.void || is_due(closed.at)) {
-            forget_round(service, study, round).await?;
-            closed.forgotten = true;
-            service.database.run(move |db| db.set_closed(study, round, &closed)).await?;
-        }
-    }
-    for ((study, round), since) in service.database.run(Database::vanished).await? {
-        if is_due(since) {
-            forget_round(service, study, round).await?;
-        }
+    let closed = service.database.run(Database::all_closed).await?.into_iter();
+    let due = closed.filter(|(_, closed)| !closed.forgotten && (closed.void || is_due(closed.at))).map(|(id, _)| id);
+    let vanished = service.database.run(Database::vanished).await?.into_iter();
+    for (study, round) in due.chain(vanished.filter(|(_, since)| is_due(*since)).map(|(id, _)| id)) {
+        forget_round(service, study, round).await?;
     }
     Ok(())
 }
 
 async fn forget_round(service: &Service, study: u64, round: u64) -> Result<(), StoreError> {
-    let members = service.database.run(move |db| db.contributions(study, round)).await?;
-    for member in &members {
+    let members = service.database.run(move |db| db.deletable(study, round)).await?;
+    delete(service, &members).await?;
+    service.database.run(move |db| db.forget(study, round)).await?;
+    // An upload that was still on its way may have found its record before that, and have written its blobs after.
+    delete(service, &members).await?;
+    tracing::info!(study, round, contributions = members.len(), "masked vectors and boxes of a round are deleted");
+    Ok(())
+}
+
+async fn delete(service: &Service, members: &[SetMember]) -> Result<(), StoreError> {
+    for member in members {
         service.blobs.forget(&member.digest).await?;
     }
-    service.database.run(move |db| db.forget(study, round)).await?;
-    tracing::info!(study, round, contributions = members.len(), "masked vectors and boxes of a round are deleted");
     Ok(())
 }

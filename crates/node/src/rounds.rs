@@ -16,6 +16,7 @@ mod view;
 pub(crate) use view::stage_name;
 
 use crate::service::locked;
+use crate::store::Opening;
 use crate::watch::End;
 use alloy_primitives::Address;
 use consilium_core::certify::SetMember;
@@ -43,6 +44,10 @@ pub(crate) struct OpenRound {
     pub(crate) shape: Shape,
     /// Where the round was opened.
     pub(crate) opened: LogPosition,
+    /// As what is kept of it names this opening.
+    pub(crate) opening: Opening,
+    /// Contributions bound to an earlier opening under the same number: receipts for them count for nothing here.
+    foreign: BTreeSet<SetMember>,
     /// The machine. Only the actor applies events; others read. Never held across an await.
     pub(crate) machine: Mutex<Round>,
     /// The certificate that the chain shows.
@@ -56,7 +61,8 @@ pub(crate) struct OpenRound {
     /// Contributions whose box was bad here.
     missing: Mutex<BTreeSet<SetMember>>,
     pulling: Mutex<BTreeSet<SetMember>>,
-    repairing: tokio::sync::Mutex<()>,
+    /// Contributions that are verified again with seeds of peers. Held while an answer is kept.
+    repairing: tokio::sync::Mutex<BTreeSet<SetMember>>,
     /// Rings after every step of the machine.
     changed: Notify,
     /// Set when the round's opening is no longer on the chain: this seat writes and signs nothing more.
@@ -130,7 +136,10 @@ impl OpenRound {
     }
 
     /// Checks a message's signatures. The machine is asked which of them it knows, and not held up by the others.
-    pub(crate) fn checked(&self, message: Message) -> Option<Genuine> {
+    pub(crate) fn checked(&self, mut message: Message) -> Option<Genuine> {
+        if let Message::Receipts(receipts) = &mut message {
+            receipts.retain(|receipt| !self.foreign.contains(&receipt.member));
+        }
         let known = locked(&self.machine).known(&message);
         message.checked(&self.terms, &known)
     }

@@ -6,10 +6,14 @@
 mod blobs;
 mod database;
 mod journal;
+mod opening;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use database::{ClosedRound, Database};
+pub(crate) use opening::Opening;
 
+use alloy_primitives::B256;
+use consilium_core::certify::SetMember;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -41,11 +45,24 @@ pub enum StoreError {
         /// What is configured.
         expected: String,
     },
+    /// A contribution is gone from the disk, or is not what was written.
+    #[error("contribution {0} is missing or damaged in the data folder: it is asked of the peers again; check the disk")]
+    Lost(B256),
     /// A record cannot be read back.
     #[error(
         "the record {0} in the data folder is damaged: restore the folder from a backup, do not delete it, the journal is in it"
     )]
     Damaged(String),
+}
+
+/// Notes a contribution whose blobs have been written. When nobody wants it any more, because its round has ended here
+/// meanwhile, they are deleted again. Whether it is kept.
+pub(crate) async fn keep(database: &Database, blobs: &Blobs, opening: Opening, member: SetMember) -> Result<bool, StoreError> {
+    let kept = database.run(move |db| db.add_contribution(&opening, &member)).await?;
+    if !kept {
+        blobs.forget(&member.digest).await?;
+    }
+    Ok(kept)
 }
 
 macro_rules! from_database {

@@ -1,9 +1,10 @@
 //! Following the chain: opened rounds get a seat, certificates and settlements reach their rounds, rewritten history is
-//! taken back, and certificates and ends (`ends`) count as final only when all endpoints say so.
+//! taken back, and certificates (`certificates`) and ends (`ends`) count as final only when all endpoints say so.
 //!
 //! Taking in what the chain announces cannot fail: it changes memory only. Whatever may fail (seats, which read a study's
 //! history; the data folder) is written down as wanted and tried until it is done, each thing for itself.
 
+mod certificates;
 mod ends;
 
 use crate::metrics::Metrics;
@@ -12,8 +13,8 @@ use crate::service::{Service, locked, now_seconds};
 use crate::store::StoreError;
 use alloy_primitives::U256;
 use consilium_core::eip712::Vote;
-use consilium_core::round::{ChainEvent as RoundEvent, Event as MachineEvent, Stage};
-use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, LogPosition, Progress, Standing, Watcher};
+use consilium_core::round::{ChainEvent as RoundEvent, Event as MachineEvent};
+use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, LogPosition, Progress, Watcher};
 pub(crate) use ends::End;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(crate) struct Watch {
     saved: Cursor,
     /// Rounds whose seat is still to be taken.
     pending: BTreeMap<(u64, u64), Wanted>,
+    /// Open rounds that are to be read again, and those that were a moment ago.
+    again: BTreeMap<(u64, u64), Again>,
     /// Rounds of which the data folder says what is no longer so.
     outdated: BTreeMap<(u64, u64), Outdated>,
     failures: u32,
@@ -50,6 +53,14 @@ impl Wanted {
     }
 }
 
+/// A round that is to be read again, since what this node was told of it is in doubt.
+#[derive(Default)]
+struct Again {
+    wanted: bool,
+    failed: u32,
+    next: Option<Instant>,
+}
+
 /// What a reorganisation took back.
 #[derive(Clone, Copy)]
 enum Outdated {
@@ -66,7 +77,8 @@ impl Watch {
         let saved = cursor.unwrap_or_default();
         let watcher = Watcher::new(service.ledger().clone(), saved.clone());
         let pending = known.into_iter().map(|(id, opened)| (id, Wanted::new(opened))).collect();
-        Ok(Self { service, watcher, saved, pending, outdated: BTreeMap::new(), failures: 0 })
+        let (again, outdated) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { service, watcher, saved, pending, again, outdated, failures: 0 })
     }
 
     /// Looks at the chain until the node stops.
@@ -115,6 +127,7 @@ impl Watch {
         let followed = self.follow().await;
         self.correct_records().await?;
         self.take_seats().await;
+        self.read_again().await;
         self.keep_cursor().await?;
         self.check_finality().await;
         self.check_ends().await;
@@ -146,6 +159,16 @@ impl Watch {
     fn note_head(&self, head: &Block) {
         *locked(&self.service.head) = Some(*head);
         self.service.metrics.chain_head.store(head.number, Ordering::Relaxed);
+    }
+
+    /// The block up to which events have been taken in.
+    fn known(&self) -> Option<BlockRef> {
+        self.watcher.cursor().position()
+    }
+
+    /// Whether the events of a block are still to be taken in.
+    fn is_ahead(&self, number: u64) -> bool {
+        self.known().is_none_or(|known| number > known.number)
     }
 
     /// The cursor is written only when every seat is taken: a restart reads the openings that it still needs again.
@@ -219,7 +242,7 @@ impl Watch {
         let now = Instant::now();
         let due = self.pending.iter().filter(|(_, wanted)| wanted.next.is_none_or(|next| next <= now));
         for ((study, round), opened) in due.map(|(id, wanted)| (*id, wanted.opened)).collect::<Vec<_>>() {
-            match seat::take(&self.service, study, round, opened).await {
+            match seat::take(&self.service, study, round, opened, self.known()).await {
                 Ok(()) => drop(self.pending.remove(&(study, round))),
                 Err(error) => self.put_off(study, round, &error),
             }
@@ -275,33 +298,6 @@ impl Watch {
         open.dismiss();
         self.service.rounds.forget(study, round);
         self.outdated.insert((study, round), outdated);
-    }
-
-    /// Two disagreeing endpoints halt a round; one that cannot be reached delays it.
-    async fn check_finality(&self) {
-        for open in self.service.rounds.open().into_iter().filter(|open| open.stage() == Stage::Certified) {
-            let Some(certificate) = locked(&open.certificate).clone() else { continue };
-            let (study, round) = open.id();
-            match self.service.endpoints.certificate(&certificate, open.terms.policy.finality).await {
-                Ok(Standing::Final) => open.tell(MachineEvent::Chain(RoundEvent::CertificateFinal)),
-                Ok(Standing::Pending) => {}
-                // A seat reads the chain up to its head, which may be ahead of what the watcher follows: such blocks
-                // may vanish without a rollback.
-                Ok(Standing::Replaced) => {
-                    let mut held = locked(&open.certificate);
-                    if held.take_if(|held| *held == certificate).is_some() {
-                        open.tell(MachineEvent::Chain(RoundEvent::CertificateGone));
-                    }
-                }
-                Err(error @ Error::Disagreement(_)) => {
-                    tracing::error!(study, round, %error, "HALTED: this node signs no Final while its endpoints disagree");
-                }
-                Err(error) => {
-                    Metrics::add(&self.service.metrics.chain_errors, 1);
-                    tracing::warn!(study, round, %error, "whether the certificate is final cannot be told yet");
-                }
-            }
-        }
     }
 }
 

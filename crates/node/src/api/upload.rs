@@ -6,6 +6,7 @@ use super::{Refused, Shared};
 use crate::metrics::Metrics;
 use crate::rounds::{OpenRound, Outcome};
 use crate::service::{Service, locked};
+use crate::store;
 use alloy_primitives::B256;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -80,7 +81,7 @@ pub(super) async fn contribution(
     let Path((study, round)) = path.map_err(|error| Refused::format(error.body_text()))?;
     let mut pieces = Pieces::new(body, Duration::from_secs(service.config.limits.idle_seconds));
     let stored = match access::open_round(&service, study, round).await {
-        Ok(open) => store(&service, &open, &mut pieces).await.map(|member| (open, member)),
+        Ok(open) => take_in(&service, &open, &mut pieces).await.map(|member| (open, member)),
         Err(refused) => Err(refused),
     };
     Metrics::add(&service.metrics.bytes_in, pieces.taken);
@@ -95,7 +96,7 @@ pub(super) async fn contribution(
 }
 
 /// Receives a contribution whole, or nothing of it.
-async fn store(service: &Service, open: &OpenRound, pieces: &mut Pieces) -> Result<SetMember, Refused> {
+async fn take_in(service: &Service, open: &OpenRound, pieces: &mut Pieces) -> Result<SetMember, Refused> {
     let _permit = service.uploads.try_acquire().map_err(|_| Refused::busy("too many uploads at the same time"))?;
     if open.stage() != Stage::Collecting {
         return Err(Refused::round_closed());
@@ -107,8 +108,9 @@ async fn store(service: &Service, open: &OpenRound, pieces: &mut Pieces) -> Resu
     if !is_known(service, open, &member)? {
         receive_values(service, open, pieces, &member.digest, &contribution.body.values_hash).await?;
         service.blobs.put_header(&member.digest, header.into()).await?;
-        let (study, round) = open.id();
-        service.database.run(move |db| db.add_contribution(study, round, &member)).await?;
+        if !store::keep(&service.database, &service.blobs, open.opening, member).await? {
+            return Err(Refused::round_closed());
+        }
         open.tell(Event::Stored(member));
     }
     Ok(member)

@@ -6,13 +6,15 @@
 use super::{OpenRound, accuse, again, pull, release, repair, seat, transact, verify, view};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
-use crate::store::StoreError;
+use crate::store::{Database, StoreError};
 use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
 use consilium_core::round::{Effect, Event, Offender, Stage, Statement};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 const TICK: Duration = Duration::from_millis(50);
 /// Events that are handled together, so that their statements share one write to the disk.
@@ -43,11 +45,36 @@ pub(super) struct Actor {
     written: Option<serde_json::Value>,
     /// Whether anything but ticks has come in since.
     news: bool,
+    /// Evidence that is being written.
+    reports: Reports,
+}
+
+/// Pieces of work that must be done before a round's record is complete.
+#[derive(Default)]
+struct Reports(JoinSet<()>);
+
+impl Reports {
+    fn spawn(&mut self, report: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(report);
+    }
+
+    /// Whether any has been done since the last call.
+    fn any_done(&mut self) -> bool {
+        let mut done = false;
+        while self.0.try_join_next().is_some() {
+            done = true;
+        }
+        done
+    }
+
+    fn are_pending(&self) -> bool {
+        !self.0.is_empty()
+    }
 }
 
 impl Actor {
     pub(super) fn new(service: Arc<Service>, round: Arc<OpenRound>, internal: mpsc::UnboundedReceiver<Event>) -> Self {
-        Self { service, round, internal, over_since: None, written: None, news: true }
+        Self { service, round, internal, over_since: None, written: None, news: true, reports: Reports::default() }
     }
 
     /// Runs until the round has been over for a while.
@@ -56,7 +83,7 @@ impl Actor {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let events = self.next_events(&mut tick).await;
-            self.news |= events.iter().any(|event| !matches!(event, Event::Tick));
+            self.news |= events.iter().any(|event| !matches!(event, Event::Tick)) | self.reports.any_done();
             self.handle(events).await;
             self.round.changed.notify_waiters();
             if self.round.is_dismissed() {
@@ -87,13 +114,13 @@ impl Actor {
 
     /// Applies events and carries out their effects, until no statement is left to sign.
     async fn handle(&mut self, mut events: Vec<Event>) {
-        while !events.is_empty() {
+        while !events.is_empty() && !self.round.is_dismissed() {
             let (mut statements, mut certificates) = (Vec::new(), Vec::new());
             for effect in self.apply(events) {
                 match effect {
                     Effect::Sign(statement) => statements.push(statement),
                     Effect::Keep(fresh) => certificates.extend(fresh),
-                    other => self.carry_out(other).await,
+                    other => self.carry_out(other),
                 }
             }
             events = self.sign_all(statements, certificates).await;
@@ -111,17 +138,23 @@ impl Actor {
         if statements.is_empty() && certificates.is_empty() {
             return Vec::new();
         }
-        let (batch, id) = (Arc::new((statements.clone(), certificates)), self.round.id());
+        let batch = Arc::new((statements.clone(), certificates));
         let verdicts = loop {
-            let batch = Arc::clone(&batch);
-            match self.service.database.run(move |db| db.journal_with(&batch.0, id, &batch.1)).await {
-                Ok(verdicts) => break verdicts,
+            let (batch, seat) = (Arc::clone(&batch), Arc::clone(&self.round));
+            // A seat may be dismissed while it waits for the disk: the flag is read within the transaction.
+            let write = move |db: &Database| db.journal_unless(&seat.opening, &batch.0, &batch.1, || seat.is_dismissed());
+            match self.service.database.run(write).await {
+                Ok(Some(verdicts)) => break verdicts,
+                Ok(None) => return Vec::new(),
                 Err(error) => {
                     tracing::error!(%error, "the journal cannot be written: signing nothing until it can");
                     tokio::time::sleep(DISK_PAUSE).await;
                 }
             }
         };
+        if self.round.is_dismissed() {
+            return Vec::new();
+        }
         let mut signed = Vec::with_capacity(statements.len());
         for (statement, verdict) in statements.into_iter().zip(verdicts) {
             match verdict {
@@ -143,7 +176,7 @@ impl Actor {
         signed
     }
 
-    async fn carry_out(&self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
         match effect {
             Effect::Sign(_) | Effect::Keep(_) => unreachable!("handle() collects them"),
@@ -168,18 +201,18 @@ impl Actor {
     }
 
     /// Keeps the evidence, and shows what is new to the court.
-    fn report(&self, offender: Offender) {
+    fn report(&mut self, offender: Offender) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
         let (evidence, node) = (view::evidence(&self.round, &offender), offender.node());
-        self.service.spawn(async move {
+        self.reports.spawn(async move {
             let (study, number) = round.id();
             let keep = || {
                 let evidence = evidence.clone();
                 service.database.run(move |db| db.add_evidence(study, number, &evidence))
             };
-            if again::until_done(&round, "keeping evidence of an offence", keep).await == Some(true) {
+            if again::until_kept(&round, "keeping evidence of an offence", keep).await == Some(true) {
                 tracing::warn!(study, round = number, node, "evidence of an offence is kept: see the round's statements");
-                accuse::file(service, round, offender).await;
+                service.spawn(accuse::file(Arc::clone(&service), round, offender));
             }
         });
     }
@@ -199,7 +232,7 @@ impl Actor {
             self.news = true;
             tokio::time::sleep(DISK_PAUSE).await;
         }
-        let done = since.elapsed() >= LINGER && !self.news;
+        let done = since.elapsed() >= LINGER && !self.news && !self.reports.are_pending();
         if done {
             self.service.rounds.remove(&self.round);
         }
@@ -218,5 +251,25 @@ impl Actor {
         self.written = Some(statements);
         self.service.forget.notify_one();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn evidence_that_is_being_written_is_waited_for_and_is_news_when_it_is_there() {
+        let (mut reports, (disk, written)) = (Reports::default(), oneshot::channel::<()>());
+        assert!(!reports.are_pending() && !reports.any_done());
+        reports.spawn(async move { written.await.unwrap() });
+        tokio::task::yield_now().await;
+        assert!(!reports.any_done() && reports.are_pending());
+        disk.send(()).unwrap();
+        while reports.are_pending() {
+            tokio::task::yield_now().await;
+            assert_eq!(reports.any_done(), !reports.are_pending());
+        }
     }
 }

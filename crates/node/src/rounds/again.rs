@@ -14,12 +14,22 @@ pub(super) async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
     what: &'static str,
     attempt: impl FnMut() -> F,
 ) -> Option<T> {
-    let (study, number) = round.id();
     let wanted = || !round.is_over() && !round.is_dismissed();
-    let report = |attempts: u32, error: &StoreError| {
-        tracing::error!(study, round = number, %error, attempts, "{what} failed: trying again; check the disk");
-    };
-    while_wanted(wanted, report, attempt).await
+    while_wanted(wanted, reporting(round, what), attempt).await
+}
+
+/// The same for what is wanted also after the round's end.
+pub(super) async fn until_kept<T, F: Future<Output = Result<T, StoreError>>>(
+    round: &OpenRound,
+    what: &'static str,
+    attempt: impl FnMut() -> F,
+) -> Option<T> {
+    while_wanted(|| !round.is_dismissed(), reporting(round, what), attempt).await
+}
+
+fn reporting(round: &OpenRound, what: &'static str) -> impl Fn(u32, &StoreError) {
+    let (study, round) = round.id();
+    move |attempts, error| tracing::error!(study, round, %error, attempts, "{what} failed: trying again; check the disk")
 }
 
 async fn while_wanted<T, F: Future<Output = Result<T, StoreError>>>(

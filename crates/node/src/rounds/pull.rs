@@ -5,7 +5,7 @@ use super::OpenRound;
 use crate::metrics::Metrics;
 use crate::peers::FetchError;
 use crate::service::{Service, locked};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 use alloy_primitives::Address;
 use consilium_core::certify::SetMember;
 use consilium_core::contribution::Contribution;
@@ -21,6 +21,8 @@ enum PullError {
     Fetch(#[from] FetchError),
     #[error("the peer sent something else than the contribution with this digest")]
     Foreign,
+    #[error("the round has ended meanwhile")]
+    Over,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -38,6 +40,23 @@ pub(super) fn start(service: &Arc<Service>, round: &Arc<OpenRound>, member: SetM
 }
 
 async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
+    if from_any(&service, &round, &member, from).await {
+        round.tell(Event::Stored(member));
+    }
+    locked(&round.pulling).remove(&member);
+}
+
+/// Throws away what the disk holds of a contribution and pulls it again, since it is not what was written.
+pub(super) async fn afresh(service: &Service, round: &OpenRound, member: &SetMember) -> Result<(), StoreError> {
+    let (study, number) = round.id();
+    tracing::error!(study, round = number, site = %member.site, "a contribution is damaged on the disk: asking the peers for it");
+    service.blobs.forget(&member.digest).await?;
+    let found = from_any(service, round, member, Vec::new()).await;
+    if found { Ok(()) } else { Err(StoreError::Lost(member.digest)) }
+}
+
+/// Pulls from these nodes, or from all others if none is named, until one has it. Whether one had.
+async fn from_any(service: &Service, round: &OpenRound, member: &SetMember, from: Vec<usize>) -> bool {
     let _permit = service.pulls.acquire().await;
     let (study, number) = round.id();
     // A peer that drips must not hold a place for ever: a slow line gets through at this rate.
@@ -45,16 +64,13 @@ async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, fr
     let anyone = if from.is_empty() { (1..=round.terms.committee.members().len()).collect() } else { from };
     for node in anyone.into_iter().filter(|node| *node != round.me) {
         let Some(peer) = round.address_of(node) else { continue };
-        match timeout(patience, pull(&service, &round, &member, &peer)).await {
-            Ok(Ok(())) => {
-                round.tell(Event::Stored(member));
-                break;
-            }
+        match timeout(patience, pull(service, round, member, &peer)).await {
+            Ok(Ok(())) => return true,
             Err(_) => tracing::warn!(study, round = number, node, site = %member.site, "pulling took too long"),
             Ok(Err(error)) => tracing::debug!(study, round = number, node, site = %member.site, %error, "pulling failed"),
         }
     }
-    locked(&round.pulling).remove(&member);
+    false
 }
 
 async fn pull(service: &Service, round: &OpenRound, member: &SetMember, peer: &Address) -> Result<(), PullError> {
@@ -82,6 +98,6 @@ async fn pull(service: &Service, round: &OpenRound, member: &SetMember, peer: &A
         return Err(PullError::Foreign);
     }
     service.blobs.put_header(digest, header.into()).await?;
-    let member = *member;
-    Ok(service.database.run(move |db| db.add_contribution(study, number, &member)).await?)
+    let kept = store::keep(&service.database, &service.blobs, round.opening, *member).await?;
+    if kept { Ok(()) } else { Err(PullError::Over) }
 }

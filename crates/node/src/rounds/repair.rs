@@ -5,6 +5,7 @@ use super::verify::{self, Boxes};
 use super::{OpenRound, seat};
 use crate::metrics::Metrics;
 use crate::service::Service;
+use crate::store::StoreError;
 use alloy_primitives::Bytes;
 use consilium_core::certify::SetMember;
 use consilium_core::round::Message;
@@ -52,24 +53,43 @@ fn seal_all(round: &OpenRound, boxes: &Boxes, to: usize, member: &SetMember, num
 /// Carries out `Effect::OpenSeeds`: keeps those answers that open and match their commitments, sealed as they came, and
 /// verifies again.
 pub(super) async fn open(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember, sealed: BTreeMap<usize, Bytes>) {
-    // One after the other: mostly the first answer is enough.
-    let _turn = round.repairing.lock().await;
-    if !round.is_missing_seeds(&member) {
+    if !keep_answers(&service, &round, member, sealed).await {
         return;
     }
-    let (study, number) = round.id();
-    let good = match Boxes::read(&service, &round, &member).await {
-        Ok(boxes) => boxes.good_answers(&round, &member, sealed),
-        Err(error) => return tracing::error!(%error, site = %member.site, "seeds of peers cannot be checked"),
-    };
-    if good.is_empty() {
-        return tracing::warn!(study, round = number, site = %member.site, "a peer sent seeds that do not match their commitments");
-    }
-    if let Err(error) = service.database.run(move |db| db.add_repairs(study, number, &member.digest, &good)).await {
-        return tracing::error!(%error, site = %member.site, "seeds of peers cannot be kept");
-    }
     verify::run(Arc::clone(&service), Arc::clone(&round), member).await;
+    round.repairing.lock().await.remove(&member);
     if !round.is_missing_seeds(&member) {
         Metrics::add(&service.metrics.boxes_repaired, 1);
+    }
+}
+
+/// Whether to verify again: something worth keeping is kept, and the contribution is not being verified with an earlier
+/// answer. A verification may wait for the disk or for peers; it holds nobody else up.
+async fn keep_answers(service: &Service, round: &OpenRound, member: SetMember, sealed: BTreeMap<usize, Bytes>) -> bool {
+    // One after the other: mostly the first answer is enough.
+    let mut verifying = round.repairing.lock().await;
+    if !round.is_missing_seeds(&member) {
+        return false;
+    }
+    let ((study, number), opening) = (round.id(), round.opening);
+    let good = match Boxes::read(service, round, &member).await {
+        Ok(boxes) => boxes.good_answers(round, &member, sealed),
+        // Verifying pulls it again.
+        Err(StoreError::Lost(_)) => return verifying.insert(member),
+        Err(error) => {
+            tracing::error!(%error, site = %member.site, "seeds of peers cannot be checked");
+            return false;
+        }
+    };
+    if good.is_empty() {
+        tracing::warn!(study, round = number, site = %member.site, "a peer sent seeds that do not match their commitments");
+        return false;
+    }
+    match service.database.run(move |db| db.add_repairs(&opening, &member.digest, &good)).await {
+        Ok(kept) => kept && verifying.insert(member),
+        Err(error) => {
+            tracing::error!(%error, site = %member.site, "seeds of peers cannot be kept");
+            false
+        }
     }
 }

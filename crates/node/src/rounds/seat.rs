@@ -4,11 +4,11 @@ use super::actor::{self, Actor};
 use super::mailbox::Mailbox;
 use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, Opening, StoreError};
 use crate::watch::End;
 use consilium_core::release::RunningSum;
-use consilium_core::round::{ChainEvent, Event, Message, Round, Statement};
-use consilium_ledger::{Certified, Error as LedgerError};
+use consilium_core::round::{ChainEvent, Event, Message, Round, Stage, Statement};
+use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -34,6 +34,14 @@ pub(crate) enum Refusal {
         /// The configured limit.
         limit: usize,
     },
+    /// The endpoint answers from an older block than it has shown before, or from another history.
+    #[error("the chain was read at block {read}, and not on top of block {known} that was seen before: the endpoint wavers")]
+    Behind {
+        /// Height at which the round was read.
+        read: u64,
+        /// Height up to which events were taken in.
+        known: u64,
+    },
     /// The chain cannot be read, or what it says is unsound.
     #[error(transparent)]
     Chain(#[from] LedgerError),
@@ -47,15 +55,21 @@ impl Refusal {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
-            Self::Store(_) => true,
+            Self::Behind { .. } | Self::Store(_) => true,
             Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
         }
     }
 }
 
 /// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once.
-/// `opened` is the height of the block that opened the round.
-pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64, opened: u64) -> Result<(), Refusal> {
+/// `opened` is the height of the block that opened the round, `known` the block up to which events have been taken in.
+pub(crate) async fn take(
+    service: &Arc<Service>,
+    study: u64,
+    round: u64,
+    opened: u64,
+    known: Option<BlockRef>,
+) -> Result<(), Refusal> {
     if service.rounds.get(study, round).is_some() {
         return Ok(());
     }
@@ -63,7 +77,7 @@ pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64, opened:
     if over {
         return Ok(());
     }
-    match admit(service, study, round).await {
+    match admit(service, study, round, known).await {
         Ok(on_chain) => open(service, on_chain).await,
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Err(refusal) => {
@@ -81,8 +95,9 @@ pub(crate) async fn take(service: &Arc<Service>, study: u64, round: u64, opened:
 
 /// Everything that must hold before a node serves a round. [`consilium_ledger::History::round`] runs
 /// [`consilium_core::terms::Terms::check`].
-async fn admit(service: &Service, study: u64, round: u64) -> Result<consilium_ledger::Round, Refusal> {
+async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef>) -> Result<consilium_ledger::Round, Refusal> {
     let history = service.ledger().history(study).await?;
+    not_behind(service.ledger(), history.head().number, known).await?;
     let found = history.round(round).await?;
     let (dimension, limit) = (found.terms.program.dimension(), service.config.limits.dimension);
     if dimension > limit {
@@ -101,13 +116,55 @@ async fn admit(service: &Service, study: u64, round: u64) -> Result<consilium_le
     }
 }
 
+/// What was announced up to a block is told once: a round that is read at an earlier one, or in a history without it, may
+/// lack it for good.
+async fn not_behind(ledger: &Ledger, read: u64, known: Option<BlockRef>) -> Result<(), Refusal> {
+    let Some(known) = known else { return Ok(()) };
+    if read < known.number || ledger.block_hash(known.number).await? != Some(known.hash) {
+        return Err(Refusal::Behind { read, known: known.number });
+    }
+    Ok(())
+}
+
+/// Reads a round again that is open here, and corrects what this node holds of its certificate and its end.
+pub(crate) async fn read_again(service: &Service, open: &OpenRound, known: Option<BlockRef>) -> Result<(), Refusal> {
+    let (study, round) = open.id();
+    let on_chain = service.ledger().round(study, round).await?;
+    not_behind(service.ledger(), on_chain.read_at.number, known).await?;
+    // Of another opening the watcher hears, and takes this seat back.
+    if on_chain.opened == open.opened {
+        correct_certificate(open, on_chain.certificate.as_ref());
+        open.correct_end(End::of(&on_chain));
+    }
+    Ok(())
+}
+
+/// What was final stays final here.
+fn correct_certificate(open: &OpenRound, shown: Option<&Certified>) {
+    if !matches!(open.stage(), Stage::Collecting | Stage::Certified) || locked(&open.certificate).as_ref() == shown {
+        return;
+    }
+    match shown {
+        Some(certificate) => tell_certified(open, certificate),
+        None => {
+            *locked(&open.certificate) = None;
+            open.tell(Event::Chain(ChainEvent::CertificateGone));
+        }
+    }
+}
+
 /// Starts the actor with what the disk and the chain say.
 async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Result<(), Refusal> {
     let terms = on_chain.terms.clone();
     let (study, number, subject) = (terms.study, terms.round, terms.subject);
     let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
-    let read = move |db: &Database| Ok((db.journalled(study, number, &subject)?, db.certificates(study, number)?));
-    let (statements, certificates) = service.database.run(read).await?;
+    let opening = Opening::of(&terms);
+    let read = move |db: &Database| Ok((db.journalled(&opening, &subject)?, db.certificates(&opening)?, db.foreign(&opening)?));
+    let (statements, certificates, foreign) = service.database.run(read).await?;
+    if !foreign.is_empty() {
+        let contributions = foreign.len();
+        tracing::warn!(study, round = number, contributions, "the round was opened again: what was said before is set aside");
+    }
     let journal = statements.into_iter().map(|statement| {
         let signature = actor::sign(service, &statement);
         (statement, signature)
@@ -120,6 +177,8 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         context: terms.context(),
         shape: terms.shape(),
         opened: on_chain.opened,
+        opening,
+        foreign,
         machine: Mutex::new(machine),
         certificate: Mutex::default(),
         end: Mutex::default(),
@@ -147,7 +206,8 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
 /// Queues what is on the disk and on the chain, and asks the peers for the rest.
 async fn resume(service: &Arc<Service>, round: &Arc<OpenRound>, on_chain: &consilium_ledger::Round) -> Result<(), StoreError> {
     let (study, number) = round.id();
-    for member in service.database.run(move |db| db.contributions(study, number)).await? {
+    let opening = round.opening;
+    for member in service.database.run(move |db| db.contributions_of(&opening)).await? {
         if service.blobs.holds(&member.digest).await? {
             round.tell(Event::Stored(member));
         } else {

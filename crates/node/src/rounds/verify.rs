@@ -1,9 +1,10 @@
 //! Verification of a stored contribution, on a blocking thread, as many at once as there are cores.
 
-use super::{OpenRound, again};
+use super::{OpenRound, again, pull};
 use crate::metrics::Metrics;
 use crate::service::{Service, locked};
 use crate::store::StoreError;
+use alloy_primitives::B256;
 use bytes::Bytes;
 use consilium_core::certify::SetMember;
 use consilium_core::contribution::Contribution;
@@ -11,9 +12,10 @@ use consilium_core::error::Rejection;
 use consilium_core::mask::Seed;
 use consilium_core::round::{Event, Verdict};
 use consilium_core::seal::{BoxContext, KemSecret};
-use consilium_core::transcript::seed_commitment;
+use consilium_core::transcript::{Transcript, seed_commitment};
 use consilium_core::verify::{Accepted, Verifier};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -38,10 +40,13 @@ pub(super) struct Boxes {
 }
 
 impl Boxes {
-    /// Reads what is needed to open boxes; the masked vector is not.
+    /// Reads what is needed to open boxes; the masked vector is not. The header was authentic when it was written.
     pub(super) async fn read(service: &Service, round: &OpenRound, member: &SetMember) -> Result<Self, StoreError> {
-        let header = service.blobs.header(&member.digest).await?.ok_or_else(|| damaged(member))?;
-        let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| damaged(member))?;
+        let header = service.blobs.header(&member.digest).await?.ok_or_else(|| lost(member))?;
+        let contribution = Contribution::from_bytes(&header, &round.shape).map_err(|_| lost(member))?;
+        if contribution.authenticate(&round.terms.domain, &round.context).as_ref() != Ok(&member.digest) {
+            return Err(lost(member));
+        }
         let ((study, number), digest) = (round.id(), member.digest);
         let repairs = service.database.run(move |db| db.repairs(study, number, &digest)).await?;
         Ok(Self { contribution, repairs, kem: Arc::clone(service.keys.kem()) })
@@ -107,8 +112,7 @@ async fn feed(service: &Service, round: &OpenRound, member: &SetMember, pieces: 
     let mut at = 0;
     while at < length {
         let end = length.min(at + PIECE);
-        let piece = service.blobs.values_piece(&member.digest, at..end).await?.ok_or_else(|| damaged(member))?;
-        if pieces.send(piece).await.is_err() {
+        if pieces.send(piece(service, member, at..end).await?).await.is_err() {
             // The verdict needs no more of it.
             return Ok(());
         }
@@ -117,18 +121,48 @@ async fn feed(service: &Service, round: &OpenRound, member: &SetMember, pieces: 
     Ok(())
 }
 
-fn damaged(member: &SetMember) -> StoreError {
-    StoreError::Damaged(format!("contribution {}", member.digest))
+async fn piece(service: &Service, member: &SetMember, range: Range<u64>) -> Result<Bytes, StoreError> {
+    service.blobs.values_piece(&member.digest, range).await?.ok_or_else(|| lost(member))
+}
+
+/// Whether the masked vector on the disk is the one that was written: it had this hash then.
+async fn is_intact(service: &Service, round: &OpenRound, member: &SetMember, expected: &B256) -> Result<bool, StoreError> {
+    let length = round.shape.values_len() as u64;
+    let mut hash = Transcript::new("values");
+    hash.part_header(length);
+    let mut at = 0;
+    while at < length {
+        let end = length.min(at + PIECE);
+        hash.part_bytes(&piece(service, member, at..end).await?);
+        at = end;
+    }
+    Ok(hash.finish() == *expected)
+}
+
+fn lost(member: &SetMember) -> StoreError {
+    StoreError::Lost(member.digest)
 }
 
 fn verifier(round: &OpenRound) -> Verifier<'_> {
     Verifier { committee: round.terms.committee.sizes(), program: &*round.terms.program, node: round.me }
 }
 
-/// Reads and verifies a contribution. A masked vector that could not be read to its end has no verdict.
+/// Reads and verifies a contribution. What the disk has damaged is no fault of the site: it is pulled again first.
 pub(super) async fn judge(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<Judged, StoreError> {
+    match judge_stored(service, round, member).await {
+        Err(StoreError::Lost(_)) => {
+            pull::afresh(service, round, &member).await?;
+            judge_stored(service, round, member).await
+        }
+        judged => judged,
+    }
+}
+
+/// A masked vector that could not be read to its end has no verdict, nor one that is not what was written.
+async fn judge_stored(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<Judged, StoreError> {
     let _permit = service.cores.acquire().await;
     let boxes = Boxes::read(service, round, &member).await?;
+    let address = boxes.contribution.body.values_hash;
     let shared = Arc::clone(round);
     let start = Instant::now();
     let (pieces, arriving) = mpsc::channel(PIECES);
@@ -137,7 +171,10 @@ pub(super) async fn judge(service: &Service, round: &Arc<OpenRound>, member: Set
     let judged = judging.await;
     service.metrics.verified(start.elapsed());
     read?;
-    judged.map_err(|_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest)))
+    let judged =
+        judged.map_err(|_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest)))?;
+    let intact = !matches!(judged, Judged::Rejected(Rejection::Format)) || is_intact(service, round, &member, &address).await?;
+    if intact { Ok(judged) } else { Err(lost(&member)) }
 }
 
 /// Carries out `Effect::Verify`: the share goes into the running sum, the verdict to the machine.

@@ -3,6 +3,7 @@
 use super::OpenRound;
 use crate::service::{Service, locked, now_seconds};
 use crate::store::{ClosedRound, StoreError};
+use crate::watch::End;
 use alloy_primitives::Address;
 use consilium_core::audit::Evidence;
 use consilium_core::eip712::Signed;
@@ -30,6 +31,7 @@ impl OpenRound {
             .collect();
         json!({
             "stage": stage_name(machine.stage()),
+            "paused": machine.is_paused(),
             "accepted": machine.accepted().len(),
             "certified_sites": certificate.as_ref().map_or(0, |c| c.vote.size),
             "rejected": rejected,
@@ -71,7 +73,7 @@ pub(super) async fn closed(service: &Service, round: &OpenRound) -> Result<Close
     let (study, number) = round.id();
     let evidence = service.database.run(move |db| db.evidence(study, number)).await?;
     let (status, set, statements) = (round.status(), round.set(), round.statements(&evidence));
-    let void = round.stage() == Stage::Closed && locked(&round.certificate).is_none();
+    let void = round.stage() == Stage::Closed && locked(&round.end).as_ref().is_some_and(End::is_void);
     Ok(ClosedRound { at: now_seconds(), forgotten: false, void, status, set, statements })
 }
 

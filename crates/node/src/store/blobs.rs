@@ -89,11 +89,15 @@ impl Blobs {
     /// Some bytes of a masked vector; an error if it ends before them.
     pub(crate) async fn values_piece(&self, digest: &B256, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
         let wanted = range.end - range.start;
-        match self.store.get_range(&values_path(digest), range).await {
+        let (path, end) = (values_path(digest), range.end);
+        match self.store.get_range(&path, range).await {
             Ok(bytes) if bytes.len() as u64 == wanted => Ok(Some(bytes)),
-            Ok(_) => Err(StoreError::Damaged(format!("masked vector {digest}"))),
+            Ok(_) => Err(StoreError::Lost(*digest)),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(StoreError::Blob(error)),
+            Err(error) => {
+                let cut_off = self.store.head(&path).await.is_ok_and(|found| found.size < end);
+                Err(if cut_off { StoreError::Lost(*digest) } else { StoreError::Blob(error) })
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Small durable state in one redb file. Keys are texts whose order groups them by study and round.
 
 use super::StoreError;
+use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
 use consilium_ledger::Cursor;
@@ -142,17 +143,6 @@ impl Database {
         Ok(found)
     }
 
-    fn remove_under(&self, table: Table, prefix: &str) -> Result<(), StoreError> {
-        let keys = self.under(table, prefix)?;
-        self.write(Durability::Immediate, |transaction| {
-            let mut table = transaction.open_table(table)?;
-            for (rest, _) in &keys {
-                table.remove(format!("{prefix}{rest}").as_str())?;
-            }
-            Ok(())
-        })
-    }
-
     /// How far the chain was read.
     pub(crate) fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
         self.get(META, "cursor")
@@ -162,32 +152,61 @@ impl Database {
         self.put(META, "cursor", &json(cursor), Durability::None)
     }
 
-    /// Notes a stored contribution. It reaches the disk with the receipt that promises to hold it, at the latest.
-    pub(crate) fn add_contribution(&self, study: u64, round: u64, member: &SetMember) -> Result<(), StoreError> {
-        let key = format!("{}{}/{}", round_key(study, round), hex::encode(member.site), hex::encode(member.digest));
-        self.put(CONTRIBUTIONS, &key, &json(member), Durability::None)
+    /// Notes a stored contribution, unless its round has ended here: then nobody would delete it again. It reaches the disk
+    /// with the receipt that promises to hold it, at the latest. Whether it is noted.
+    pub(crate) fn add_contribution(&self, opening: &Opening, member: &SetMember) -> Result<bool, StoreError> {
+        let round = opening.key();
+        let key = format!("{round}{}/{}", hex::encode(member.site), hex::encode(member.digest));
+        self.write(Durability::None, |transaction| {
+            let mut table = transaction.open_table(CONTRIBUTIONS)?;
+            if !is_wanted(transaction, &round)? {
+                let deleted = record::<ClosedRound>(transaction, CLOSED, &round)?.is_none_or(|end| end.void || end.forgotten);
+                return Ok(!deleted && table.get(key.as_str())?.is_some());
+            }
+            table.insert(key.as_str(), tagged(member, opening).as_slice())?;
+            Ok(true)
+        })
     }
 
+    /// The contributions of all openings of a round.
     pub(crate) fn contributions(&self, study: u64, round: u64) -> Result<Vec<SetMember>, StoreError> {
         let found = self.under(CONTRIBUTIONS, &round_key(study, round))?;
         found.into_iter().map(|(key, value)| parse(&key, &value)).collect()
     }
 
-    /// Keeps sealed seeds that peers sent, as they came.
+    /// The contributions of one opening.
+    pub(crate) fn contributions_of(&self, opening: &Opening) -> Result<Vec<SetMember>, StoreError> {
+        let found = self.kept(CONTRIBUTIONS, &opening.key())?.into_iter();
+        Ok(found.filter(|kept| kept.is_of(opening)).map(|kept: Kept<SetMember>| kept.what).collect())
+    }
+
+    /// The contributions of other openings under the same number.
+    pub(super) fn foreign_contributions(&self, opening: &Opening) -> Result<Vec<SetMember>, StoreError> {
+        let found = self.kept(CONTRIBUTIONS, &opening.key())?.into_iter();
+        Ok(found.filter(|kept| !kept.is_of(opening)).map(|kept: Kept<SetMember>| kept.what).collect())
+    }
+
+    pub(super) fn kept<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<Vec<Kept<T>>, StoreError> {
+        self.under(table, prefix)?.into_iter().map(|(key, value)| Kept::parse(&key, &value)).collect()
+    }
+
+    /// Keeps sealed seeds that peers sent, as they came, unless the round has ended here. Whether they are kept.
     pub(crate) fn add_repairs(
         &self,
-        study: u64,
-        round: u64,
+        opening: &Opening,
         digest: &B256,
         sealed: &BTreeMap<usize, alloy_primitives::Bytes>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.write(Durability::None, |transaction| {
+            if !is_wanted(transaction, &opening.key())? {
+                return Ok(false);
+            }
             let mut table = transaction.open_table(REPAIRS)?;
             for (number, bytes) in sealed {
-                let key = format!("{}{}/{number:04}", round_key(study, round), hex::encode(digest));
+                let key = format!("{}{}/{number:04}", opening.key(), hex::encode(digest));
                 table.insert(key.as_str(), &bytes[..])?;
             }
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -216,12 +235,8 @@ impl Database {
         self.get(CLOSED, &round_key(study, round))
     }
 
-    /// Writes down how a round ended.
-    pub(crate) fn set_closed(&self, study: u64, round: u64, closed: &ClosedRound) -> Result<(), StoreError> {
-        self.set_closed_unless(study, round, closed, || false)
-    }
-
-    /// The same, unless the seat that says so has been dismissed by the time that it is written.
+    /// Writes down how a round ended, unless the seat that says so has been dismissed by the time that it is written.
+    /// What was written before keeps its time, and stays deleted if it is.
     pub(crate) fn set_closed_unless(
         &self,
         study: u64,
@@ -234,8 +249,12 @@ impl Database {
             if dismissed() {
                 return Ok(());
             }
+            let mut closed = closed.clone();
+            if let Some(before) = record::<ClosedRound>(transaction, CLOSED, &key)? {
+                (closed.at, closed.forgotten) = (before.at, before.forgotten);
+            }
             transaction.open_table(SEATS)?.remove(key.as_str())?;
-            Ok(transaction.open_table(CLOSED)?.insert(key.as_str(), json(closed).as_slice()).map(drop)?)
+            Ok(transaction.open_table(CLOSED)?.insert(key.as_str(), json(&closed).as_slice()).map(drop)?)
         })
     }
 
@@ -288,13 +307,47 @@ impl Database {
         found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, height(&key, &value)?))).collect()
     }
 
-    /// Forgets that contributions and sealed seeds of a round were here. Journal and evidence stay.
+    /// The contributions of a round that may be deleted, which it must not while it has a seat.
+    pub(crate) fn deletable(&self, study: u64, round: u64) -> Result<Vec<SetMember>, StoreError> {
+        let key = round_key(study, round);
+        let over = self.get::<ClosedRound>(CLOSED, &key)?.is_some() || self.get::<u64>(VANISHED, &key)?.is_some();
+        if over { self.contributions(study, round) } else { Ok(Vec::new()) }
+    }
+
+    /// Forgets that contributions and sealed seeds of a round were here, and notes it with the round's end; without effect
+    /// when the round has got its seat back meanwhile. Journal and evidence stay.
     pub(crate) fn forget(&self, study: u64, round: u64) -> Result<(), StoreError> {
         let key = round_key(study, round);
-        self.remove_under(REPAIRS, &key)?;
-        self.remove_under(VANISHED, &key)?;
-        self.remove_under(CONTRIBUTIONS, &key)
+        self.write(Durability::Immediate, |transaction| {
+            let vanished = transaction.open_table(VANISHED)?.remove(key.as_str())?.is_some();
+            let closed = record::<ClosedRound>(transaction, CLOSED, &key)?;
+            if !vanished && closed.is_none() {
+                return Ok(());
+            }
+            if let Some(closed) = closed {
+                let closed = ClosedRound { forgotten: true, ..closed };
+                transaction.open_table(CLOSED)?.insert(key.as_str(), json(&closed).as_slice())?;
+            }
+            // The keys of the round: '0' follows '/'.
+            let end = format!("{}0", key.trim_end_matches('/'));
+            for table in [CONTRIBUTIONS, REPAIRS] {
+                transaction.open_table(table)?.retain_in(key.as_str()..end.as_str(), |_, _| false)?;
+            }
+            Ok(())
+        })
     }
+}
+
+/// Whether contributions to a round are still taken: it has a seat, or has lost it with an opening that may come back.
+fn is_wanted(transaction: &WriteTransaction, round: &str) -> Result<bool, StoreError> {
+    let seated = transaction.open_table(SEATS)?.get(round)?.is_some();
+    Ok(seated || transaction.open_table(VANISHED)?.get(round)?.is_some())
+}
+
+fn record<T: DeserializeOwned>(transaction: &WriteTransaction, table: Table, key: &str) -> Result<Option<T>, StoreError> {
+    let table = transaction.open_table(table)?;
+    let found = table.get(key)?;
+    found.map(|value| parse(key, value.value())).transpose()
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
@@ -318,6 +371,15 @@ mod tests {
     use super::*;
     use alloy_primitives::Address;
 
+    fn opening(round: u64) -> Opening {
+        Opening { study: 1, round, context: B256::repeat_byte(0xcc) }
+    }
+
+    fn end(void: bool) -> ClosedRound {
+        let nothing = serde_json::Value::Null;
+        ClosedRound { at: 5, forgotten: false, void, status: nothing.clone(), set: None, statements: nothing }
+    }
+
     #[test]
     fn a_folder_belongs_to_one_node_and_to_one_process() {
         let folder = tempfile::tempdir().unwrap();
@@ -333,12 +395,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
         let member = SetMember { site: Address::repeat_byte(1), digest: B256::repeat_byte(1) };
-        let nothing = serde_json::Value::Null;
-        let end = ClosedRound { at: 5, forgotten: false, void: true, status: nothing.clone(), set: None, statements: nothing };
-        database.add_contribution(1, 2, &member).unwrap();
+        let end = end(true);
         database.add_seat(1, 2, 7).unwrap();
+        assert!(database.add_contribution(&opening(2), &member).unwrap());
         // The end was written before the opening vanished, and again by the seat that does not know it yet.
-        database.set_closed(1, 2, &end).unwrap();
+        database.set_closed_unless(1, 2, &end, || false).unwrap();
         database.unseat(1, 2, 9).unwrap();
         database.set_closed_unless(1, 2, &end, || true).unwrap();
         assert!(database.closed(1, 2).unwrap().is_none() && database.seats().unwrap().is_empty());
@@ -356,20 +417,70 @@ mod tests {
     }
 
     #[test]
+    fn what_arrives_after_a_round_has_ended_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        let member = |byte| SetMember { site: Address::repeat_byte(byte), digest: B256::repeat_byte(byte) };
+        let sealed = [(0, vec![1u8; 4].into())].into();
+        for (round, void) in [(1, true), (2, false)] {
+            database.add_seat(1, round, 7).unwrap();
+            assert!(database.add_contribution(&opening(round), &member(1)).unwrap());
+            database.set_closed_unless(1, round, &end(void), || false).unwrap();
+            assert!(!database.add_contribution(&opening(round), &member(2)).unwrap());
+            assert!(!database.add_repairs(&opening(round), &member(1).digest, &sealed).unwrap());
+            // Of a void round everything is deleted, also what was here before; of others only what is new.
+            assert_eq!(database.add_contribution(&opening(round), &member(1)).unwrap(), !void);
+            assert_eq!(database.deletable(1, round).unwrap(), [member(1)]);
+            database.forget(1, round).unwrap();
+            assert!(!database.add_contribution(&opening(round), &member(1)).unwrap());
+            assert!(database.contributions(1, round).unwrap().is_empty());
+        }
+        assert!(!database.add_contribution(&opening(3), &member(1)).unwrap(), "a round without a seat");
+    }
+
+    #[test]
+    fn deleting_contributions_changes_nothing_else_of_the_record_and_news_do_not_bring_them_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        database.add_seat(1, 2, 7).unwrap();
+        database.set_closed_unless(1, 2, &end(false), || false).unwrap();
+        // The list of what is due was read before; more was written since.
+        let newer = ClosedRound { at: 9, statements: serde_json::json!("more"), ..end(false) };
+        database.set_closed_unless(1, 2, &newer, || false).unwrap();
+        database.forget(1, 2).unwrap();
+        let deleted = ClosedRound { at: 5, forgotten: true, ..newer.clone() };
+        assert_eq!(database.closed(1, 2).unwrap().unwrap(), deleted);
+        database.set_closed_unless(1, 2, &newer, || false).unwrap();
+        assert_eq!(database.closed(1, 2).unwrap().unwrap(), deleted);
+        // An opening that came back after it was found due: nothing is deleted.
+        let member = SetMember { site: Address::repeat_byte(1), digest: B256::repeat_byte(1) };
+        database.add_seat(1, 3, 7).unwrap();
+        assert!(database.add_contribution(&opening(3), &member).unwrap());
+        database.unseat(1, 3, 9).unwrap();
+        database.add_seat(1, 3, 8).unwrap();
+        assert!(database.deletable(1, 3).unwrap().is_empty());
+        database.forget(1, 3).unwrap();
+        assert_eq!(database.contributions(1, 3).unwrap(), [member]);
+    }
+
+    #[test]
     fn records_are_found_by_round_and_forgotten_by_round() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
         let member = |byte| SetMember { site: Address::repeat_byte(byte), digest: B256::repeat_byte(byte) };
-        database.add_contribution(1, 1, &member(1)).unwrap();
-        database.add_contribution(1, 2, &member(2)).unwrap();
-        database.add_contribution(1, 0x10, &member(3)).unwrap();
+        for (round, byte) in [(1, 1), (2, 2), (0x10, 3)] {
+            database.add_seat(1, round, 7).unwrap();
+            assert!(database.add_contribution(&opening(round), &member(byte)).unwrap());
+        }
         let sealed = [(0, vec![1u8; 4].into()), (12, vec![2u8; 4].into())].into();
-        database.add_repairs(1, 2, &member(2).digest, &sealed).unwrap();
+        assert!(database.add_repairs(&opening(2), &member(2).digest, &sealed).unwrap());
         assert_eq!(database.contributions(1, 2).unwrap(), [member(2)]);
-        database.add_seat(1, 16, 7).unwrap();
         database.put(SEATS, &round_key(1, 17), b"{}", Durability::Immediate).unwrap();
-        assert_eq!(database.seats().unwrap(), [((1, 16), 7), ((1, 17), 0)].into());
+        assert_eq!(database.seats().unwrap(), [((1, 1), 7), ((1, 2), 7), ((1, 16), 7), ((1, 17), 0)].into());
         assert_eq!(database.repairs(1, 2, &member(2).digest).unwrap(), [(0, vec![1; 4]), (12, vec![2; 4])].into());
+        database.forget(1, 2).unwrap();
+        assert_eq!(database.contributions(1, 2).unwrap(), [member(2)], "a round with a seat forgets nothing");
+        database.unseat(1, 2, 9).unwrap();
         database.forget(1, 2).unwrap();
         assert!(
             database.contributions(1, 2).unwrap().is_empty() && database.repairs(1, 2, &member(2).digest).unwrap().is_empty()

@@ -8,13 +8,15 @@
 //! not depend on whether it was started again.
 
 use super::StoreError;
-use super::database::{Database, JOURNAL, json, parse, round_key};
+use super::database::{Database, JOURNAL, round_key};
+use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{DatedCertificate, SetMember};
 use consilium_core::eip712::{Final, Receipt, Settlement, ShareRoot, Vote};
 use consilium_core::round::Statement;
 use redb::{Durability, ReadableTable as _, Table};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The slot holds another statement: signing this one would be an offence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,74 +96,95 @@ impl Entry {
     }
 }
 
-/// Enters a statement, unless its slot holds another.
-fn enter(table: &mut Table<'_, &'static str, &'static [u8]>, statement: &Statement) -> Result<Result<(), Conflict>, StoreError> {
+/// Enters a statement, unless its slot holds another: of whichever opening, since what was signed does not name it.
+fn enter(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    opening: &Opening,
+    statement: &Statement,
+) -> Result<Result<(), Conflict>, StoreError> {
     let entry = Entry::from(statement);
     let slot = entry.slot();
-    let held = table.get(slot.as_str())?.map(|value| parse::<Entry>(&slot, value.value())).transpose()?;
+    let held = table.get(slot.as_str())?.map(|value| Kept::<Entry>::parse(&slot, value.value())).transpose()?;
     Ok(match held {
-        Some(held) if held != entry => Err(Conflict { slot }),
-        Some(_) => Ok(()),
-        None => table.insert(slot.as_str(), json(&entry).as_slice()).map(|_| Ok(()))?,
+        Some(held) if held.what != entry => Err(Conflict { slot }),
+        Some(held) if held.is_of(opening) => Ok(()),
+        _ => table.insert(slot.as_str(), tagged(&entry, opening).as_slice()).map(|_| Ok(()))?,
     })
 }
 
-fn certificates_key(study: u64, round: u64) -> String {
-    format!("certificate/{}", round_key(study, round))
+fn certificates_key(round: &str) -> String {
+    format!("certificate/{round}")
 }
 
 impl Database {
-    #[cfg(test)]
-    fn journal(&self, statements: &[Statement]) -> Result<Vec<Result<(), Conflict>>, StoreError> {
-        self.journal_with(statements, (0, 0), &[])
-    }
-
     /// Writes statements in one durable transaction. Those whose slot is free or holds the very same statement may be
     /// signed once this returns; the others never. With them certificates of a round, which keep the time that they were
-    /// first written with.
-    pub(crate) fn journal_with(
+    /// first written with. For a seat that has been dismissed by then nothing is written, and the answer is `None`.
+    pub(crate) fn journal_unless(
         &self,
+        opening: &Opening,
         statements: &[Statement],
-        round: (u64, u64),
         certificates: &[DatedCertificate],
-    ) -> Result<Vec<Result<(), Conflict>>, StoreError> {
+        dismissed: impl FnOnce() -> bool,
+    ) -> Result<Option<Vec<Result<(), Conflict>>>, StoreError> {
         self.write(Durability::Immediate, |transaction| {
+            if dismissed() {
+                return Ok(None);
+            }
             let mut table = transaction.open_table(JOURNAL)?;
             for kept in certificates {
                 let SetMember { site, digest } = kept.certificate.member;
-                let key = format!("{}{}/{}", certificates_key(round.0, round.1), hex::encode(site), hex::encode(digest));
+                let key = format!("{}{}/{}", certificates_key(&opening.key()), hex::encode(site), hex::encode(digest));
                 if table.get(key.as_str())?.is_none() {
-                    table.insert(key.as_str(), json(kept).as_slice())?;
+                    table.insert(key.as_str(), tagged(kept, opening).as_slice())?;
                 }
             }
-            statements.iter().map(|statement| enter(&mut table, statement)).collect()
+            statements.iter().map(|statement| enter(&mut table, opening, statement)).collect::<Result<_, _>>().map(Some)
         })
     }
 
-    /// The certificates that were kept for a round.
-    pub(crate) fn certificates(&self, study: u64, round: u64) -> Result<Vec<DatedCertificate>, StoreError> {
-        let found = self.under(JOURNAL, &certificates_key(study, round))?;
-        found.into_iter().map(|(key, value)| parse(&key, &value)).collect()
+    /// The certificates that were kept for an opening.
+    pub(crate) fn certificates(&self, opening: &Opening) -> Result<Vec<DatedCertificate>, StoreError> {
+        let found = self.kept(JOURNAL, &certificates_key(&opening.key()))?.into_iter();
+        Ok(found.filter(|kept| kept.is_of(opening)).map(|kept: Kept<DatedCertificate>| kept.what).collect())
     }
 
-    /// The statements about one round, and the Final about its subject if it was given for this round.
-    pub(crate) fn journalled(&self, study: u64, round: u64, subject: &B256) -> Result<Vec<Statement>, StoreError> {
-        let of_round = self.under(JOURNAL, &format!("round/{}", round_key(study, round)))?;
-        let finals = self.under(JOURNAL, &format!("final/{study:016x}/{}", hex::encode(subject)))?;
-        let mut statements = Vec::new();
-        for (key, value) in of_round.into_iter().chain(finals) {
-            let entry: Entry = parse(&key, &value)?;
-            if !matches!(&entry, Entry::Final { round: of, .. } if *of != round) {
-                statements.push(entry.into());
-            }
-        }
-        Ok(statements)
+    /// The statements about one opening, and the Final about its subject if it was given for it. Those about another
+    /// opening of the same number are not repeated, and keep their slots all the same.
+    pub(crate) fn journalled(&self, opening: &Opening, subject: &B256) -> Result<Vec<Statement>, StoreError> {
+        let mut found = self.kept::<Entry>(JOURNAL, &format!("round/{}", opening.key()))?;
+        found.extend(self.kept(JOURNAL, &format!("final/{:016x}/{}", opening.study, hex::encode(subject)))?);
+        let of_other = |entry: &Entry| matches!(entry, Entry::Final { round, .. } if *round != opening.round);
+        let here = found.into_iter().filter(|kept| kept.is_of(opening) && !of_other(&kept.what));
+        Ok(here.map(|kept| kept.what.into()).collect())
+    }
+
+    /// Contributions that are known to be bound to other openings under the same number: no node can hold them in this
+    /// one, whatever receipts there are for them.
+    pub(crate) fn foreign(&self, opening: &Opening) -> Result<BTreeSet<SetMember>, StoreError> {
+        let mut foreign = BTreeSet::from_iter(self.foreign_contributions(opening)?);
+        let certificates: Vec<Kept<DatedCertificate>> = self.kept(JOURNAL, &certificates_key(&opening.key()))?;
+        foreign.extend(certificates.iter().filter(|kept| !kept.is_of(opening)).map(|kept| kept.what.certificate.member));
+        let statements: Vec<Kept<Entry>> = self.kept(JOURNAL, &format!("round/{}receipt/", opening.key()))?;
+        foreign.extend(statements.iter().filter(|kept| !kept.is_of(opening)).filter_map(|kept| match kept.what {
+            Entry::Receipt { site, digest, .. } => Some(SetMember { site, digest }),
+            _ => None,
+        }));
+        Ok(foreign)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn opening(round: u64) -> Opening {
+        Opening { study: 1, round, context: B256::repeat_byte(0xcc) }
+    }
+
+    fn journal(database: &Database, statements: &[Statement]) -> Vec<Result<(), Conflict>> {
+        database.journal_unless(&opening(1), statements, &[], || false).unwrap().unwrap()
+    }
 
     fn final_of(round: u64, set: u8) -> Statement {
         Statement::Final(Final { study: 1, subject: B256::repeat_byte(7), round, setRoot: B256::repeat_byte(set) })
@@ -172,14 +195,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.redb");
         let database = Database::open(&path, "x").unwrap();
-        assert_eq!(database.journal(&[final_of(1, 1), final_of(1, 1)]).unwrap(), [Ok(()), Ok(())]);
+        assert_eq!(journal(&database, &[final_of(1, 1), final_of(1, 1)]), [Ok(()), Ok(())]);
         drop(database);
         let database = Database::open(&path, "x").unwrap();
         for other in [final_of(1, 2), final_of(2, 1)] {
-            assert!(database.journal(&[other]).unwrap()[0].is_err());
+            assert!(journal(&database, &[other])[0].is_err());
         }
-        assert_eq!(database.journalled(1, 1, &B256::repeat_byte(7)).unwrap(), [final_of(1, 1)]);
-        assert!(database.journalled(1, 2, &B256::repeat_byte(7)).unwrap().is_empty());
+        assert_eq!(database.journalled(&opening(1), &B256::repeat_byte(7)).unwrap(), [final_of(1, 1)]);
+        assert!(database.journalled(&opening(2), &B256::repeat_byte(7)).unwrap().is_empty());
     }
 
     #[test]
@@ -191,13 +214,53 @@ mod tests {
         let since = |since| DatedCertificate { certificate: certificate.clone(), since };
         let database = Database::open(&path, "x").unwrap();
         for time in [5, 9] {
-            database.journal_with(&[], (1, 2), &[since(time)]).unwrap();
+            database.journal_unless(&opening(2), &[], &[since(time)], || false).unwrap();
         }
         drop(database);
         let database = Database::open(&path, "x").unwrap();
-        assert_eq!(database.certificates(1, 2).unwrap(), [since(5)]);
-        assert!(database.certificates(1, 3).unwrap().is_empty());
-        assert!(database.journalled(1, 2, &B256::ZERO).unwrap().is_empty());
+        assert_eq!(database.certificates(&opening(2)).unwrap(), [since(5)]);
+        assert!(database.certificates(&opening(3)).unwrap().is_empty());
+        assert!(database.journalled(&opening(2), &B256::ZERO).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_said_about_an_opening_that_vanished_binds_and_is_not_said_about_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        let (first, again) = (opening(2), Opening { context: B256::repeat_byte(0xdd), ..opening(2) });
+        let member = |byte| SetMember { site: Address::repeat_byte(byte), digest: B256::repeat_byte(byte) };
+        let signature = consilium_core::eip712::SecretKey::from_bytes(&[1; 32]).unwrap().sign(&B256::ZERO);
+        let receipts = [(2, signature)].into();
+        let certificate = consilium_core::certify::ReceiptCertificate { member: member(3), receipts };
+        let kept = DatedCertificate { certificate, since: 5 };
+        let receipt = |digest| {
+            Statement::Receipt(Receipt { study: 1, round: 2, site: Address::repeat_byte(4), digest: B256::repeat_byte(digest) })
+        };
+        database.add_seat(1, 2, 7).unwrap();
+        database.add_contribution(&first, &member(5)).unwrap();
+        database.journal_unless(&first, &[receipt(4)], std::slice::from_ref(&kept), || false).unwrap().unwrap();
+
+        let nothing = BTreeSet::new();
+        assert_eq!((database.certificates(&first).unwrap(), database.foreign(&first).unwrap()), (vec![kept], nothing));
+        assert_eq!(database.journalled(&first, &B256::ZERO).unwrap(), [receipt(4)]);
+        assert_eq!(database.contributions_of(&first).unwrap(), [member(5)]);
+
+        assert!(database.certificates(&again).unwrap().is_empty() && database.contributions_of(&again).unwrap().is_empty());
+        assert!(database.journalled(&again, &B256::ZERO).unwrap().is_empty());
+        assert_eq!(database.foreign(&again).unwrap(), [member(3), member(4), member(5)].into());
+        // Nobody can tell the two openings apart by a receipt: there is no second one.
+        let second = database.journal_unless(&again, &[receipt(9)], &[], || false).unwrap().unwrap();
+        assert!(second[0].is_err());
+        // What is deleted with the round is of all openings.
+        assert_eq!(database.contributions(1, 2).unwrap(), [member(5)]);
+    }
+
+    #[test]
+    fn a_dismissed_seat_writes_nothing_that_could_be_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        assert_eq!(database.journal_unless(&opening(1), &[final_of(1, 1)], &[], || true).unwrap(), None);
+        assert!(database.journalled(&opening(1), &B256::repeat_byte(7)).unwrap().is_empty());
     }
 
     #[test]
@@ -220,10 +283,10 @@ mod tests {
             })
         };
         let first = [receipt(a), share(a), settlement(a), vote(a), vote(b)];
-        assert!(database.journal(&first).unwrap().iter().all(Result::is_ok));
-        let second = database.journal(&[receipt(b), share(b), settlement(b)]).unwrap();
+        assert!(journal(&database, &first).iter().all(Result::is_ok));
+        let second = journal(&database, &[receipt(b), share(b), settlement(b)]);
         assert!(second.iter().all(Result::is_err), "{second:?}");
-        let mut back = database.journalled(1, 1, &a).unwrap();
+        let mut back = database.journalled(&opening(1), &a).unwrap();
         assert_eq!(back.len(), 5);
         back.retain(|statement| !first.contains(statement));
         assert!(back.is_empty(), "{back:?}");

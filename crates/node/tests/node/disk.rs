@@ -3,6 +3,7 @@
 use crate::harness::World;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
@@ -10,7 +11,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn contributions(world: &World, node: usize) -> Vec<PathBuf> {
+pub(crate) fn contributions(world: &World, node: usize) -> Vec<PathBuf> {
     files(&world.configs[node].data.join("blobs").join("contributions"))
 }
 
@@ -78,4 +79,64 @@ async fn masked_vectors_and_boxes_of_a_void_round_are_deleted_when_it_is_final()
             .await;
         assert_eq!(world.get_json(node, 1, "").await["stage"], "closed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contribution_that_the_disk_damaged_is_pulled_again() {
+    let mut world = World::start(4, 3).await;
+    let round = world.open_round(1, 600).await;
+    for site in 0..2 {
+        assert_eq!(world.upload(1, 1, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    for node in 0..4 {
+        world.eventually("two contributions", async || world.get_json(node, 1, "").await["accepted"] == 2).await;
+    }
+    world.kill_node(0);
+    // A changed bit, a missing end, a header that was made of something else.
+    let mut damaged = contributions(&world, 0);
+    damaged.sort();
+    assert_eq!(damaged.len(), 4);
+    for (place, path) in damaged.iter().enumerate() {
+        let mut bytes = std::fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        match place {
+            1 => bytes[middle] ^= 1,
+            2 => bytes.fill(7),
+            3 => bytes.truncate(middle),
+            _ => continue,
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    world.start_node(0).await;
+    assert_eq!(world.upload(1, 1, world.contribution(&round.terms, 2).body()).await.0, 200);
+    // With four nodes nothing is certified without this one's vote.
+    let settled = world.settled(1).await;
+    assert_eq!(settled.certificate.as_ref().unwrap().vote.size, 3);
+    world.check_aggregate(&settled, &[0, 1, 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_ends_after_its_round_is_void_leaves_nothing() {
+    let world = World::start(4, 2).await;
+    let round = world.open_round(1, 6).await;
+    let body = world.contribution(&round.terms, 0).body();
+    let (first, rest) = body.split_at(body.len() - 100);
+    let mut late = tokio::net::TcpStream::connect(world.url(0).trim_start_matches("http://")).await.unwrap();
+    let head =
+        format!("POST /v1/studies/1/rounds/1/contributions HTTP/1.1\r\nhost: node\r\ncontent-length: {}\r\n\r\n", body.len());
+    late.write_all(head.as_bytes()).await.unwrap();
+    late.write_all(first).await.unwrap();
+    assert_eq!(world.upload(0, 1, world.contribution(&round.terms, 1).body()).await.0, 200);
+    world.eventually("the other contribution", async || contributions(&world, 0).len() >= 2).await;
+    world
+        .eventually("nothing but what is on its way", async || {
+            let _mined = world.sequencer.mine_empty();
+            contributions(&world, 0).iter().all(|path| !path.ends_with("header"))
+        })
+        .await;
+    late.write_all(rest).await.unwrap();
+    let mut answer = [0; 12];
+    late.read_exact(&mut answer).await.unwrap();
+    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 409");
+    assert!(contributions(&world, 0).is_empty(), "{:?}", contributions(&world, 0));
 }
