@@ -1,7 +1,8 @@
-# make test: everything that is tested, installing what it needs. make demo: the demo. See CONTRIBUTING.md.
+# make test: everything that is tested, installing what it needs. make demo: the demo.
+# make bench-peers: Consilium beside its peers, see bench/README.md. See CONTRIBUTING.md.
 CARGO_FLAGS := --release --locked
 
-.PHONY: test test-rust test-contracts build-tests demo lint tools contract-tools
+.PHONY: test test-rust test-contracts build-tests demo bench-peers lint tools contract-tools
 
 # The contracts' compiler keeps one core busy for minutes, so the Rust tests are built beside it.
 test: tools contract-tools
@@ -20,6 +21,9 @@ test-contracts: contract-tools
 
 demo:
 	cargo run $(CARGO_FLAGS) -- demo
+
+bench-peers:
+	sh bench/run.sh
 
 lint: tools
 	cargo fmt --all --check
