@@ -47,7 +47,7 @@ prio() {
 
 peer() {
     echo "Python $1, d = $2" >&2
-    python "$here/python/peers.py" "$1" "$2" "$3" >"$out/peer-$2-$1.json" 2>"$out/peer-$2-$1.log" ||
+    python "$here/python/peers.py" "$1" "$2" "$3" "$out/peer-$2-$1.json" >"$out/peer-$2-$1.log" 2>&1 ||
         { cat "$out/peer-$2-$1.log" >&2 && exit 1; }
 }
 

@@ -40,6 +40,7 @@ if __name__ == "__main__":
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
         "memory_gib": memory_gib(),
         "load": [round(load, 2) for load in os.getloadavg()],
         "niceness": os.nice(0),

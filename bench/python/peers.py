@@ -1,4 +1,4 @@
-"""Peers of `consilium bench` that are Python packages: prints rows as JSON. See ../README.md."""
+"""Peers of `consilium bench` that are Python packages: writes rows as JSON. See ../README.md."""
 
 import argparse
 import importlib
@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+from pathlib import Path
 
 os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
 PEERS = {"plain": "plain", "ckks": "ckks", "flower": "flower"}
@@ -17,12 +18,13 @@ def main() -> None:
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("dimension", type=int)
     parser.add_argument("repeat", type=int)
+    parser.add_argument("file", type=Path, help="where the rows go, since libraries print on their own")
     given = parser.parse_args()
     measured = importlib.import_module(PEERS[given.peer]).rows(given.dimension, given.repeat)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     for one in measured:
         one["memory_bytes"] = memory
-    print(json.dumps(measured, indent=2))
+    given.file.write_text(json.dumps(measured, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def heading(facts: dict, machine: dict) -> list[str]:
         "",
         "| | |",
         "|---|---|",
-        f"| machine | {machine['machine']}, {facts['memory_gib']} GiB, {facts['system']} |",
+        f"| machine | {machine['machine'].rsplit(',', 1)[0]}, {facts['cores']} cores, one used; {facts['memory_gib']} GiB, {facts['system']} |",
         f"| features that Consilium uses | {' '.join(machine['features'])} |",
         f"| date, commit | {facts['date']}, {facts['commit']} |",
         f"| compiler | {facts['rustc']}; Consilium: the repository's release profile, no further flags; Prio3: "
