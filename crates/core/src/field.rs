@@ -4,6 +4,7 @@
 //! arithmetic has no secret-dependent branches or indices; `inverse` exponentiates with a fixed exponent.
 
 use crate::error::Malformed;
+use crate::simd::{self, products::TOGETHER};
 
 /// The field modulus p = 2^64 - 2^32 + 1.
 pub const MODULUS: u64 = 0xffff_ffff_0000_0001;
@@ -14,6 +15,7 @@ const NON_RESIDUE: Fp = Fp(7);
 
 /// An element of F, always canonical.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
 pub struct Fp(u64);
 
 impl zeroize::DefaultIsZeroes for Fp {}
@@ -275,57 +277,34 @@ pub(crate) fn extend_from_bytes(out: &mut Vec<Fp>, bytes: &[[u8; 8]]) -> bool {
     canonical
 }
 
-/// What a vector of field elements is made of: elements, or words that [`keep_canonical`] has let through.
-pub(crate) trait CanonicalWord: Copy {
-    fn element(self) -> Fp;
-}
-
-impl CanonicalWord for Fp {
-    #[inline]
-    fn element(self) -> Fp {
-        self
+/// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`. The vectors are as long as `sums`, or longer.
+pub fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[Fp]]) {
+    for (factors, vectors) in factors.chunks(TOGETHER).zip(vectors.chunks(TOGETHER)) {
+        let mut together: [&[u64]; TOGETHER] = [&[]; TOGETHER];
+        together.iter_mut().zip(vectors).for_each(|(words, vector)| *words = simd::words(vector));
+        add_products_of_words(sums, factors, &together[..vectors.len()]);
     }
 }
 
-impl CanonicalWord for u64 {
-    #[inline]
-    fn element(self) -> Fp {
-        Fp(self)
-    }
-}
-
-/// Products that [`add_products`] sums before it reduces.
-const PRODUCTS: usize = 4;
-
-/// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`.
-pub(crate) fn add_products<T: CanonicalWord>(sums: &mut [Fp], factors: &[Fp], vectors: &[&[T]]) {
-    for (factors, vectors) in factors.chunks(PRODUCTS).zip(vectors.chunks(PRODUCTS)) {
-        match (factors, vectors) {
-            (&[a, b, c, d], &[v, w, x, y]) => add_some_products(sums, [a, b, c, d], [v, w, x, y]),
-            (&[a, b, c], &[v, w, x]) => add_some_products(sums, [a, b, c], [v, w, x]),
-            (&[a, b], &[v, w]) => add_some_products(sums, [a, b], [v, w]),
-            _ => (0..factors.len()).for_each(|i| add_some_products(sums, [factors[i]], [vectors[i]])),
+/// [`add_products`] with vectors of canonical words.
+pub(crate) fn add_products_of_words(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) {
+    for (factors, vectors) in factors.chunks(TOGETHER).zip(vectors.chunks(TOGETHER)) {
+        let done = simd::products::add_products(sums, factors, vectors);
+        for (k, slot) in sums.iter_mut().enumerate().skip(done) {
+            let mut sum = ProductSum { low: u128::from(slot.0), carries: 0 };
+            factors.iter().zip(vectors).for_each(|(factor, vector)| sum.add(*factor, Fp(vector[k])));
+            *slot = sum.value();
         }
     }
 }
 
-#[inline]
-fn add_some_products<T: CanonicalWord, const N: usize>(sums: &mut [Fp], factors: [Fp; N], vectors: [&[T]; N]) {
-    let length = sums.len();
-    let vectors = vectors.map(|vector| &vector[..length]);
-    for (k, slot) in sums.iter_mut().enumerate() {
-        let mut sum = ProductSum { low: u128::from(slot.0), carries: 0 };
-        for (factor, vector) in factors.iter().zip(vectors) {
-            sum.add(*factor, vector[k].element());
+/// Adds vectors of canonical words to `sums`.
+pub(crate) fn add_words(sums: &mut [Fp], vectors: &[&[u64]]) {
+    for vectors in vectors.chunks(TOGETHER) {
+        let done = simd::products::add(sums, vectors);
+        for vector in vectors {
+            sums[done..].iter_mut().zip(&vector[done..]).for_each(|(sum, &word)| *sum += Fp(word));
         }
-        *slot = sum.value();
-    }
-}
-
-/// Adds `words`, which are canonical, to `sums`.
-pub(crate) fn add_words(sums: &mut [Fp], words: &[u64]) {
-    for (sum, &word) in sums.iter_mut().zip(words) {
-        *sum += Fp(word);
     }
 }
 
@@ -383,17 +362,25 @@ mod tests {
 
         #[test]
         fn sums_of_products_are_those_of_the_elements(
-            columns in proptest::collection::vec((element(), proptest::collection::vec(element(), 5)), 0..11),
+            start in proptest::collection::vec(element(), 0..14),
+            columns in proptest::collection::vec((element(), proptest::collection::vec(element(), 14)), 0..12),
         ) {
-            let mut sums: Vec<Fp> = (0..5).map(Fp).collect();
-            let mut want = sums.clone();
+            let (mut products, mut plain) = (start.clone(), start.clone());
+            let (mut want_products, mut want_plain) = (start.clone(), start);
             for (factor, vector) in &columns {
-                want.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += *factor * value);
+                want_products.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += *factor * value);
+                want_plain.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += value);
             }
             let factors: Vec<Fp> = columns.iter().map(|(factor, _)| *factor).collect();
             let vectors: Vec<&[Fp]> = columns.iter().map(|(_, vector)| vector.as_slice()).collect();
-            add_products(&mut sums, &factors, &vectors);
-            prop_assert_eq!(sums, want);
+            let words: Vec<&[u64]> = vectors.iter().map(|vector| simd::words(vector)).collect();
+            let mut of_words = products.clone();
+            add_products(&mut products, &factors, &vectors);
+            add_products_of_words(&mut of_words, &factors, &words);
+            add_words(&mut plain, &words);
+            prop_assert_eq!(&products, &want_products);
+            prop_assert_eq!(&of_words, &want_products);
+            prop_assert_eq!(&plain, &want_plain);
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
+use crate::simd::products::TOGETHER;
 use crate::stream::Stream;
 use crate::transcript::{hash, seed_commitment};
 use alloy_primitives::B256;
@@ -88,9 +89,9 @@ impl Seeds {
         for start in (0..plain.len()).step_by(BLOCK) {
             let range = start..plain.len().min(start + BLOCK);
             streams.next_block(range.len(), |seeds, masks| {
-                masks.iter().for_each(|mask| field::add_words(&mut masked[range.clone()], mask));
+                field::add_words(&mut masked[range.clone()], masks);
                 for (share, factors) in shares.iter_mut().zip(factors) {
-                    field::add_products(&mut share[range.clone()], &factors[seeds.clone()], masks);
+                    field::add_products_of_words(&mut share[range.clone()], &factors[seeds.clone()], masks);
                 }
             });
         }
@@ -123,10 +124,8 @@ fn zero_of(committee: &Committee, number: usize, z: usize, ctx: &B256, seed: &Se
     (1..=committee.t()).fold(Ext::ZERO, |sum, e| sum + mu(e).scale(f * point.power(e as u64)))
 }
 
-/// Streams that are expanded at once, so that their masks of one block stay in the cache.
-const TOGETHER: usize = 4;
-
-/// The streams of one label under several seeds, read block by block.
+/// The streams of one label under several seeds, read block by block, [`TOGETHER`] at once, so that their masks of one
+/// block stay in the cache.
 struct Streams {
     streams: Vec<Stream>,
     masks: Zeroizing<Vec<u64>>,
@@ -195,5 +194,5 @@ impl Shares {
 
 fn unmask(streams: &mut Streams, factors: &[Fp], block: &mut [Fp]) {
     let length = block.len();
-    streams.next_block(length, |seeds, masks| field::add_products(block, &factors[seeds], masks));
+    streams.next_block(length, |seeds, masks| field::add_products_of_words(block, &factors[seeds], masks));
 }

@@ -3,7 +3,7 @@
 //! the length alone.
 
 use crate::field::Fp;
-use crate::simd::sha256::{padded, two};
+use crate::simd::sha256::Pairs;
 use alloy_primitives::B256;
 use sha2::{Digest, Sha256};
 
@@ -53,15 +53,16 @@ fn parent(left: &B256, right: &B256) -> B256 {
 }
 
 fn level_up(level: &[B256]) -> Vec<B256> {
-    let (fours, rest) = level.as_chunks::<4>();
-    let up = |pair: &[B256]| if let [left, right] = pair { parent(left, right) } else { pair[0] };
     let mut parents = Vec::with_capacity(level.len().div_ceil(2));
-    for [a, b, c, d] in fours {
-        let message = |left: &B256, right: &B256| padded::<2>(1, &[left.as_slice(), right.as_slice()]);
-        let hashes = two(&[message(a, b), message(c, d)]).map(|both| both.map(B256::new));
-        parents.extend(hashes.unwrap_or_else(|| [parent(a, b), parent(c, d)]));
+    let mut rest = level;
+    if let Some(pairs) = Pairs::detect() {
+        let (fours, odd) = level.as_chunks::<4>();
+        for [a, b, c, d] in fours {
+            parents.extend(pairs.parents(1, [&[a.0, b.0], &[c.0, d.0]]).map(B256::new));
+        }
+        rest = odd;
     }
-    parents.extend(rest.chunks(2).map(up));
+    parents.extend(rest.chunks(2).map(|pair| if let [left, right] = pair { parent(left, right) } else { pair[0] }));
     parents
 }
 
@@ -84,13 +85,16 @@ fn top(kind: TreeKind, length: u64, tree: Option<&B256>) -> B256 {
 #[must_use]
 pub fn vector_leaves(values: &[Fp]) -> Vec<B256> {
     let mut leaves = Vec::with_capacity(values.len().div_ceil(LEAF_ELEMENTS));
-    for both in values.chunks(2 * LEAF_ELEMENTS) {
-        let (first, second) = both.split_at(both.len().min(LEAF_ELEMENTS));
-        let bytes = [leaf_bytes(first), leaf_bytes(second)];
-        let hashes = two::<5>(&[padded(0, &[&bytes[0]]), padded(0, &[&bytes[1]])]).map(|both| both.map(B256::new));
-        let hashes = hashes.unwrap_or_else(|| bytes.map(|bytes| leaf(&bytes)));
-        leaves.extend(hashes.iter().take(if second.is_empty() { 1 } else { 2 }));
+    let mut rest = values;
+    if let Some(pairs) = Pairs::detect() {
+        let (whole, _) = values.as_chunks::<LEAF_ELEMENTS>();
+        let (twos, _) = whole.as_chunks::<2>();
+        for [first, second] in twos {
+            leaves.extend(pairs.leaves(0, [first, second]).map(B256::new));
+        }
+        rest = &values[2 * LEAF_ELEMENTS * twos.len()..];
     }
+    leaves.extend(rest.chunks(LEAF_ELEMENTS).map(|chunk| leaf(&leaf_bytes(chunk))));
     leaves
 }
 

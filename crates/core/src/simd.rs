@@ -1,7 +1,7 @@
 //! The only place with `unsafe`: vector instructions behind safe functions.
 //!
-//! Three inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
-//! ternary rows ([`rows`]) and SHA-256 of the vector trees ([`sha256`]). Each loop here exists twice, as
+//! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
+//! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each loop here exists twice, as
 //! portable code, which is the reference, and for one instruction set; property tests hold them equal.
 //!
 //! Which one runs is decided at run time by what the processor has. A token such as `Avx2` can only be had from the
@@ -13,9 +13,12 @@
 
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 mod avx2;
+pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;
 pub(crate) mod xof;
+
+use crate::field::Fp;
 
 /// The instruction sets in use, for reports of measurements.
 #[must_use]
@@ -37,7 +40,7 @@ pub(crate) struct Avx2(());
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512(());
 
-/// The processor has the SHA extensions.
+/// The processor has the SHA extensions and AVX.
 #[derive(Debug, Clone, Copy)]
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 pub(crate) struct ShaNi(());
@@ -46,8 +49,7 @@ pub(crate) struct ShaNi(());
 impl ShaNi {
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        let has = is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3");
-        has.then_some(Self(()))
+        (is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx")).then_some(Self(()))
     }
 }
 
@@ -79,4 +81,19 @@ impl Avx512 {
     pub(crate) fn detect() -> Option<Self> {
         None
     }
+}
+
+/// The canonical representatives of elements, in place.
+#[inline]
+pub(crate) fn words(values: &[Fp]) -> &[u64] {
+    // SAFETY: an `Fp` is a `u64` by its layout (`repr(transparent)`), and the borrow is the same.
+    unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+/// As [`words`], to write canonical ones.
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+#[inline]
+fn words_mut(values: &mut [Fp]) -> &mut [u64] {
+    // SAFETY: as above; the modules here store canonical words alone.
+    unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }

@@ -1,9 +1,14 @@
 //! SHA-256 with the SHA extensions of x86-64, two messages interleaved (FIPS 180-4, section 6.2).
+//!
+//! The tag byte puts every word of a message across two words of the content. A byte shuffle of 16 bytes of content
+//! makes the four message words out of it at once, but for their first byte, which is the last one of the 16 before.
 
-use crate::simd::ShaNi;
+use crate::field::Fp;
+use crate::simd::{ShaNi, words};
 use core::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi64x, _mm_sha256msg1_epu32,
-    _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_storeu_si128,
+    __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_blendv_epi8, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x,
+    _mm_setr_epi8, _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8,
+    _mm_shuffle_epi32, _mm_storeu_si128,
 };
 
 const IV: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
@@ -20,82 +25,147 @@ const K: [[u32; 4]; 16] = [
     [0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208], [0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2],
 ];
 
-/// The hashes of two padded messages.
-pub(super) fn two<const BLOCKS: usize>(_: ShaNi, messages: &[[[u8; 64]; BLOCKS]; 2]) -> [[u8; 32]; 2] {
-    let mut states = [IV; 2];
-    for (first, second) in messages[0].iter().zip(&messages[1]) {
-        // SAFETY: a `ShaNi` exists only where the processor has the SHA extensions and SSE4.1.
-        unsafe { compress(&mut states, [first, second]) }
+/// Hashes two messages of the same kind at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs(ShaNi);
+
+impl Pairs {
+    /// `None` on a processor without the instructions.
+    #[inline]
+    pub(crate) fn detect() -> Option<Self> {
+        ShaNi::detect().map(Self)
     }
-    states.map(|state| {
-        let mut hash = [0; 32];
-        hash.as_chunks_mut::<4>().0.iter_mut().zip(state).for_each(|(bytes, word)| *bytes = word.to_be_bytes());
-        hash
-    })
+
+    /// The hashes of `tag` and the big-endian words of each leaf. A leaf fills whole blocks.
+    #[inline]
+    pub(crate) fn leaves<const WORDS: usize>(self, tag: u8, leaves: [&[Fp; WORDS]; 2]) -> [[u8; 32]; 2] {
+        const { assert!(WORDS.is_multiple_of(8)) };
+        // SAFETY: a `ShaNi` exists only where the processor has the SHA extensions and AVX.
+        unsafe { hash(tag, leaves.map(|leaf| words(leaf).as_chunks::<2>().0), of_words()) }
+    }
+
+    /// The hashes of `tag` and each pair of hashes.
+    #[inline]
+    pub(crate) fn parents(self, tag: u8, children: [&[[u8; 32]; 2]; 2]) -> [[u8; 32]; 2] {
+        // SAFETY: as above.
+        unsafe { hash(tag, children.map(|pair| pair.as_flattened().as_chunks::<16>().0), of_bytes()) }
+    }
+}
+
+/// Message words from two little-endian words of 64 bits; byte 3 is the byte that the next 16 bytes start with.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn of_words() -> __m128i {
+    _mm_setr_epi8(5, 6, 7, 8, 1, 2, 3, 4, 13, 14, 15, 0, 9, 10, 11, 12)
+}
+
+/// Message words from bytes; byte 3 is the byte that the next 16 bytes start with.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn of_bytes() -> __m128i {
+    _mm_setr_epi8(2, 1, 0, 15, 6, 5, 4, 3, 10, 9, 8, 7, 14, 13, 12, 11)
+}
+
+/// The hashes of `tag` and two contents of whole blocks, given in pieces of 16 bytes.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn hash<T, const N: usize>(tag: u8, contents: [&[[T; N]]; 2], order: __m128i) -> [[u8; 32]; 2] {
+    let first_byte = _mm_set_epi32(0, 0, 0, 0xff00_0000_u32 as i32);
+    let mut carried = [_mm_set_epi32(0, 0, 0, i32::from(tag) << 24); 2];
+    let mut states = [[abef(), cdgh()]; 2];
+    for (a, b) in contents[0].chunks_exact(4).zip(contents[1].chunks_exact(4)) {
+        let mut words = [[_mm_setzero_si128(); 4]; 2];
+        for i in 0..4 {
+            for (lane, piece) in [&a[i], &b[i]].into_iter().enumerate() {
+                let shuffled = _mm_shuffle_epi8(load(piece), order);
+                words[lane][i] = _mm_blendv_epi8(shuffled, carried[lane], first_byte);
+                carried[lane] = shuffled;
+            }
+        }
+        compress(&mut states, &mut words);
+    }
+    let bits = 8 * (1 + 16 * contents[0].len() as i32);
+    let (one, zero, length) = (_mm_set_epi32(0, 0, 0, 0x0080_0000), _mm_setzero_si128(), _mm_set_epi32(bits, 0, 0, 0));
+    let mut words = carried.map(|carried| [_mm_blendv_epi8(one, carried, first_byte), zero, zero, length]);
+    compress(&mut states, &mut words);
+    states.map(|state| leaving(state))
 }
 
 #[inline]
-#[target_feature(enable = "sse4.1")]
+#[target_feature(enable = "sha,avx")]
 fn load<T, const N: usize>(words: &[T; N]) -> __m128i {
     const { assert!(size_of::<[T; N]>() == 16) };
     // SAFETY: 16 bytes of integers are readable, and the load needs no alignment.
     unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
 }
 
-#[target_feature(enable = "sha,sse4.1")]
-fn compress(states: &mut [[u32; 8]; 2], blocks: [&[u8; 64]; 2]) {
-    let big_endian = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-    let mut words = blocks.map(|block| {
-        let (quarters, _) = block.as_chunks::<16>();
-        [0, 1, 2, 3].map(|i: usize| _mm_shuffle_epi8(load(&quarters[i]), big_endian))
-    });
-    let start = [entering(&states[0]), entering(&states[1])];
-    let mut running = start;
-    for constants in K.as_chunks::<4>().0 {
-        four_rounds::<0>(&mut running, &mut words, load(&constants[0]));
-        four_rounds::<1>(&mut running, &mut words, load(&constants[1]));
-        four_rounds::<2>(&mut running, &mut words, load(&constants[2]));
-        four_rounds::<3>(&mut running, &mut words, load(&constants[3]));
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn compress(states: &mut [[__m128i; 2]; 2], words: &mut [[__m128i; 4]; 2]) {
+    let start = *states;
+    let (scheduled, last) = K.split_at(12);
+    for constants in scheduled.as_chunks::<4>().0 {
+        four_rounds::<0, true>(states, words, load(&constants[0]));
+        four_rounds::<1, true>(states, words, load(&constants[1]));
+        four_rounds::<2, true>(states, words, load(&constants[2]));
+        four_rounds::<3, true>(states, words, load(&constants[3]));
     }
-    for ((state, start), end) in states.iter_mut().zip(start).zip(running) {
-        leaving(state, [_mm_add_epi32(start[0], end[0]), _mm_add_epi32(start[1], end[1])]);
+    four_rounds::<0, false>(states, words, load(&last[0]));
+    four_rounds::<1, false>(states, words, load(&last[1]));
+    four_rounds::<2, false>(states, words, load(&last[2]));
+    four_rounds::<3, false>(states, words, load(&last[3]));
+    for (state, start) in states.iter_mut().zip(start) {
+        *state = [_mm_add_epi32(state[0], start[0]), _mm_add_epi32(state[1], start[1])];
     }
 }
 
-/// Four rounds of both messages with words number `I`, which become those of sixteen rounds later.
+/// Four rounds of both messages with words number `I`, which become those of sixteen rounds later if there are any.
 #[inline]
-#[target_feature(enable = "sha,sse4.1")]
-fn four_rounds<const I: usize>(states: &mut [[__m128i; 2]; 2], words: &mut [[__m128i; 4]; 2], constants: __m128i) {
+#[target_feature(enable = "sha,avx")]
+fn four_rounds<const I: usize, const NEXT: bool>(
+    states: &mut [[__m128i; 2]; 2],
+    words: &mut [[__m128i; 4]; 2],
+    constants: __m128i,
+) {
     for ([abef, cdgh], words) in states.iter_mut().zip(words) {
         let [w0, w1, w2, w3] = [words[I], words[(I + 1) % 4], words[(I + 2) % 4], words[(I + 3) % 4]];
         let sum = _mm_add_epi32(w0, constants);
         *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
         *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(sum));
-        let next = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8::<4>(w3, w2));
-        words[I] = _mm_sha256msg2_epu32(next, w3);
+        if NEXT {
+            let next = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8::<4>(w3, w2));
+            words[I] = _mm_sha256msg2_epu32(next, w3);
+        }
     }
 }
 
-/// The state in the order in which the instructions want it: ABEF, CDGH.
+/// Half of the first state, in the order in which the instructions want it: A, B, E, F from the highest word down.
 #[inline]
-#[target_feature(enable = "sse4.1")]
-fn entering(state: &[u32; 8]) -> [__m128i; 2] {
-    let [abcd, efgh] = [state[..4].as_chunks::<4>().0[0], state[4..].as_chunks::<4>().0[0]];
-    let cdab = _mm_shuffle_epi32::<0xb1>(load(&abcd));
-    let hgfe = _mm_shuffle_epi32::<0x1b>(load(&efgh));
-    [_mm_alignr_epi8::<8>(cdab, hgfe), _mm_blend_epi16::<0xf0>(hgfe, cdab)]
+#[target_feature(enable = "sha,avx")]
+fn abef() -> __m128i {
+    let [a, b, _, _, e, f, _, _] = IV.map(|word| word as i32);
+    _mm_set_epi32(a, b, e, f)
 }
 
-/// The inverse of [`entering`].
+/// The other half: C, D, G, H.
 #[inline]
-#[target_feature(enable = "sse4.1")]
-fn leaving(state: &mut [u32; 8], [abef, cdgh]: [__m128i; 2]) {
-    let feba = _mm_shuffle_epi32::<0x1b>(abef);
-    let dchg = _mm_shuffle_epi32::<0xb1>(cdgh);
-    let (low, high) = state.split_at_mut(4);
-    // SAFETY: each half is 16 bytes of words, and the store needs no alignment.
-    unsafe {
-        _mm_storeu_si128(low.as_mut_ptr().cast(), _mm_blend_epi16::<0xf0>(feba, dchg));
-        _mm_storeu_si128(high.as_mut_ptr().cast(), _mm_alignr_epi8::<8>(dchg, feba));
+#[target_feature(enable = "sha,avx")]
+fn cdgh() -> __m128i {
+    let [_, _, c, d, _, _, g, h] = IV.map(|word| word as i32);
+    _mm_set_epi32(c, d, g, h)
+}
+
+/// The hash: A to H, big-endian.
+#[inline]
+#[target_feature(enable = "sha,avx")]
+fn leaving([abef, cdgh]: [__m128i; 2]) -> [u8; 32] {
+    let (feba, dchg) = (_mm_shuffle_epi32::<0x1b>(abef), _mm_shuffle_epi32::<0xb1>(cdgh));
+    let halves = [_mm_blend_epi16::<0xf0>(feba, dchg), _mm_alignr_epi8::<8>(dchg, feba)];
+    let big_endian = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+    let mut hash = [0; 32];
+    for (bytes, half) in hash.as_chunks_mut::<16>().0.iter_mut().zip(halves) {
+        // SAFETY: 16 bytes are writable, and the store needs no alignment.
+        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm_shuffle_epi8(half, big_endian)) }
     }
+    hash
 }

@@ -1,0 +1,137 @@
+//! Sums of products with constants of the field, four coordinates at a time, reduced once.
+//!
+//! A constant c and c·2^32 are cut into limbs of 22 bits, so that the two halves of a coordinate, 32 bits each, times a
+//! limb are below 2^54, and up to 2^6 products add up without a carry. The three sums A0 + 2^22 A1 + 2^44 A2 are then
+//! brought to U0 + 2^32 U1 and to a canonical value, with 2^64 = 2^32 - 1 and 2^96 = -1.
+
+use crate::field::{Fp, MODULUS};
+use crate::simd::{Avx2, words_mut};
+use core::arch::x86_64::{
+    __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_set1_epi64x,
+    _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64, _mm256_xor_si256,
+};
+
+/// Coordinates of one vector register.
+const LANES: usize = 4;
+/// Products of whole elements that may be added before the sums are reduced.
+const MOST: usize = 16;
+const LIMB: u32 = 22;
+/// p as B0 + 2^32·B1 with a B0 that exceeds whatever is subtracted from U0.
+const BIAS: (i64, i64) = (1 + (1 << 42), (1 << 32) - 1 - (1 << 10));
+
+/// A constant's limbs, and those of the constant times 2^32: for the lower and for the upper half of a coordinate.
+struct Factor {
+    lower: [__m256i; 3],
+    upper: [__m256i; 3],
+}
+
+/// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
+/// [`MOST`] vectors, all of them as long as `sums` or longer.
+pub(in crate::simd) fn add_products<const N: usize>(_: Avx2, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
+    const { assert!(N <= MOST) };
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
+    // SAFETY: an `Avx2` exists only where the processor has AVX2.
+    unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
+    sums.len() / LANES * LANES
+}
+
+/// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
+pub(in crate::simd) fn add<const N: usize>(_: Avx2, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
+    const { assert!(N <= MOST) };
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
+    // SAFETY: as above.
+    unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }
+    sums.len() / LANES * LANES
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn all(word: i64) -> __m256i {
+    _mm256_set1_epi64x(word)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(words: &[u64; LANES]) -> __m256i {
+    // SAFETY: 32 bytes are readable, and the load needs no alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(words: &mut [u64; LANES], vector: __m256i) {
+    // SAFETY: 32 bytes are writable, and the store needs no alignment.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn limbs(factor: Fp) -> [__m256i; 3] {
+    let limb = |i: u32| all((factor.value() >> (LIMB * i) & ((1 << LIMB) - 1)) as i64);
+    [limb(0), limb(1), limb(2)]
+}
+
+#[target_feature(enable = "avx2")]
+fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors: [&[[u64; LANES]]; N]) {
+    let factors = factors.map(|factor| Factor { lower: limbs(factor), upper: limbs(factor * Fp::reduce(1 << 32)) });
+    let low = all(u32::MAX.into());
+    let vectors = vectors.map(|vector| &vector[..sums.len()]);
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let old = load(sum);
+        let mut a = [_mm256_and_si256(old, low), all(0), all(0)];
+        for (factor, vector) in factors.iter().zip(vectors) {
+            let x = load(&vector[k]);
+            let upper = _mm256_srli_epi64::<32>(x);
+            for i in 0..3 {
+                let both = _mm256_add_epi64(_mm256_mul_epu32(x, factor.lower[i]), _mm256_mul_epu32(upper, factor.upper[i]));
+                a[i] = _mm256_add_epi64(a[i], both);
+            }
+        }
+        // 2^44·A2 = 2^32·(2^12·(lower 20 bits)) + 2^64·(rest), and 2^22·A1 = 2^22·(lower 10 bits) + 2^32·(rest).
+        let rest = _mm256_srli_epi64::<20>(a[2]);
+        let middle = _mm256_slli_epi64::<22>(_mm256_and_si256(a[1], all((1 << 10) - 1)));
+        let u0 = _mm256_sub_epi64(_mm256_add_epi64(a[0], middle), rest);
+        let top = _mm256_slli_epi64::<12>(_mm256_and_si256(a[2], all((1 << 20) - 1)));
+        let u1 = _mm256_add_epi64(_mm256_add_epi64(_mm256_srli_epi64::<10>(a[1]), top), rest);
+        store(sum, reduce(u0, _mm256_add_epi64(u1, _mm256_srli_epi64::<32>(old))));
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N]) {
+    let low = all(u32::MAX.into());
+    let vectors = vectors.map(|vector| &vector[..sums.len()]);
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let old = load(sum);
+        let (mut u0, mut u1) = (_mm256_and_si256(old, low), _mm256_srli_epi64::<32>(old));
+        for vector in vectors {
+            let x = load(&vector[k]);
+            u0 = _mm256_add_epi64(u0, _mm256_and_si256(x, low));
+            u1 = _mm256_add_epi64(u1, _mm256_srli_epi64::<32>(x));
+        }
+        store(sum, reduce(u0, u1));
+    }
+}
+
+/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^52.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn reduce(u0: __m256i, u1: __m256i) -> __m256i {
+    let (sign, low) = (all(i64::MIN), all(u32::MAX.into()));
+    let (u0, u1) = (_mm256_add_epi64(u0, all(BIAS.0)), _mm256_add_epi64(u1, all(BIAS.1)));
+    // U1 = u + 2^32·v, so 2^32·U1 = 2^32·(u + v) - v; and u + v has at most one bit above the 32nd.
+    let v = _mm256_srli_epi64::<32>(u1);
+    let w = _mm256_add_epi64(_mm256_and_si256(u1, low), v);
+    let carry = _mm256_srli_epi64::<32>(w);
+    let carry = _mm256_sub_epi64(_mm256_slli_epi64::<32>(carry), carry);
+    let rest = _mm256_add_epi64(_mm256_sub_epi64(u0, v), carry);
+    let upper = _mm256_slli_epi64::<32>(w);
+    let sum = _mm256_add_epi64(upper, rest);
+    let flipped = _mm256_xor_si256(sum, sign);
+    let carried = _mm256_cmpgt_epi64(_mm256_xor_si256(upper, sign), flipped);
+    // At most one of these: after a carry the sum is small. Each is worth 2^32 - 1.
+    let over = _mm256_cmpgt_epi64(flipped, all((MODULUS - 1) as i64 ^ i64::MIN));
+    _mm256_add_epi64(sum, _mm256_srli_epi64::<32>(_mm256_xor_si256(carried, over)))
+}
+
+const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)) % MODULUS as u128 == 0);
