@@ -53,6 +53,7 @@ pub mod audit;
 pub mod certify;
 pub mod codec;
 pub mod contribution;
+pub mod cores;
 pub mod eip712;
 pub mod encode;
 pub mod error;

@@ -2,6 +2,7 @@
 //! node is promoted unhashed. The top of every tree binds its kind and its length, so the shape of a path follows from
 //! the length alone.
 
+use crate::cores::Cores;
 use crate::field::Fp;
 use crate::simd::sha256::Pairs;
 use alloy_primitives::B256;
@@ -111,7 +112,29 @@ pub fn leaf_bytes(chunk: &[Fp]) -> [u8; 8 * LEAF_ELEMENTS] {
 /// The root of a vector.
 #[must_use]
 pub fn vector_root(values: &[Fp]) -> B256 {
-    root(TreeKind::Vector, values.len() as u64, vector_leaves(values))
+    vector_root_on(Cores::ONE, values)
+}
+
+/// [`vector_root`] on several cores.
+#[must_use]
+pub fn vector_root_on(cores: Cores, values: &[Fp]) -> B256 {
+    let parts: Vec<&[Fp]> = cores.ranges(values.len(), SUBTREE_ELEMENTS).into_iter().map(|range| &values[range]).collect();
+    let subtrees = |part: &[Fp]| part.chunks(SUBTREE_ELEMENTS).map(subtree).collect::<Vec<_>>();
+    root(TreeKind::Vector, values.len() as u64, cores.each(parts, subtrees).concat())
+}
+
+/// Levels of the trees over parts of a vector, whose leaves stay in the cache.
+const SUBTREE_LEVELS: u32 = 8;
+/// Elements under the top of such a tree.
+pub(crate) const SUBTREE_ELEMENTS: usize = LEAF_ELEMENTS << SUBTREE_LEVELS;
+
+/// The node that many levels above the leaves of at most [`SUBTREE_ELEMENTS`] elements, but no element.
+pub(crate) fn subtree(values: &[Fp]) -> B256 {
+    let mut level = vector_leaves(values);
+    while level.len() > 1 {
+        level = level_up(&level);
+    }
+    level[0]
 }
 
 /// The siblings from leaf `index` to the tree's root, bottom first. A promoted node has no sibling on that level.
@@ -178,13 +201,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vector_roots_are_those_of_single_hashes(count in 1usize..700) {
+        fn vector_roots_are_those_of_single_hashes(count in prop_oneof![1usize..700, 1usize..70_000], threads in 1usize..5) {
             let values: Vec<Fp> = (0..count as u64).map(|i| Fp::reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
             let mut level: Vec<B256> = values.chunks(LEAF_ELEMENTS).map(|chunk| leaf(&leaf_bytes(chunk))).collect();
             while level.len() > 1 {
                 level = level.chunks(2).map(|pair| if let [left, right] = pair { parent(left, right) } else { pair[0] }).collect();
             }
-            prop_assert_eq!(vector_root(&values), top(TreeKind::Vector, count as u64, level.first()));
+            let want = top(TreeKind::Vector, count as u64, level.first());
+            prop_assert_eq!(vector_root(&values), want);
+            prop_assert_eq!(vector_root_on(Cores::new(threads.try_into().unwrap()), &values), want);
         }
     }
 

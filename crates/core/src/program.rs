@@ -16,6 +16,7 @@ use crate::error::{EncodeError, InvalidParameters, Malformed};
 use crate::field::{Ext, Fp};
 use crate::transcript::hash;
 use alloy_primitives::B256;
+use zeroize::Zeroizing;
 
 /// Bytes of the public matrix that belong to one coordinate: 16 bytes P and 16 bytes Q, R = P - Q.
 pub const ROW_BYTES: usize = 32;
@@ -59,7 +60,7 @@ pub trait Program: Send + Sync + core::fmt::Debug {
             let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
             projections.absorb(&[block], &words);
         }
-        self.witness_of(input, weight, &projections.values()[0])
+        self.witness_of(input, weight, &Zeroizing::new(projections.values())[0])
     }
 
     /// H("program", name, parameters).

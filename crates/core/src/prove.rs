@@ -1,5 +1,6 @@
 //! Sections 3 (steps 3 to 6) and 5, the site's side: challenges, witness and the 2t coefficients of V.
 
+use crate::cores::Cores;
 use crate::encode::Encoded;
 use crate::error::EncodeError;
 use crate::field::{self, Ext, Fp};
@@ -10,7 +11,8 @@ use crate::program::{Program, ROW_WORDS};
 use crate::stream::Stream;
 use crate::transcript::{concat, hash, values_hash_of};
 use alloy_primitives::B256;
-use zeroize::Zeroizing;
+use core::ops::Range;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Coordinates processed at a time, so that a block of the matrix and of some masks stays in the cache.
 pub const BLOCK: usize = 512;
@@ -58,9 +60,23 @@ pub fn prove(
     input: &Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
-    prove_from(committee, program, ctx, input, seeds, |_, projections| {
-        program.witness_of(input.values(), input.weight(), projections)
-    })
+    prove_on(Cores::ONE, committee, program, ctx, input, seeds)
+}
+
+/// [`prove`] on several cores.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_on(
+    cores: Cores,
+    committee: &Committee,
+    program: &dyn Program,
+    ctx: &B256,
+    input: &Encoded,
+    seeds: &Seeds,
+) -> Result<Proved, EncodeError> {
+    let job = Job { cores, committee, program, ctx, seeds };
+    job.prove(input, |_, projections| program.witness_of(input.values(), input.weight(), projections))
 }
 
 /// [`prove`] with the witness that `witness` makes up after seeing the row challenge. A forged witness makes V(0)
@@ -76,46 +92,58 @@ pub fn prove_with(
     seeds: &Seeds,
     witness: impl FnOnce(&B256) -> Result<Vec<Fp>, EncodeError>,
 ) -> Result<Proved, EncodeError> {
-    prove_from(committee, program, ctx, input, seeds, |rows, _| witness(rows))
+    Job { cores: Cores::ONE, committee, program, ctx, seeds }.prove(input, |rows, _| witness(rows))
 }
 
-/// [`prove`] with a witness made from the row challenge and the projections of the input.
-///
-/// One pass over the mask streams gives c and the shares X(1)..X(t), one over the matrix their projections and those
-/// of x = X(0). X and its projections are polynomials of degree t, so t+1 points determine them at t+1..2t.
-fn prove_from(
-    committee: &Committee,
-    program: &dyn Program,
-    ctx: &B256,
-    input: &Encoded,
-    seeds: &Seeds,
-    witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
-) -> Result<Proved, EncodeError> {
-    let x = input.values();
-    if x.len() != program.dimension() {
-        return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
+/// What a proof is made with, but for the input.
+struct Job<'a> {
+    cores: Cores,
+    committee: &'a Committee,
+    program: &'a dyn Program,
+    ctx: &'a B256,
+    seeds: &'a Seeds,
+}
+
+impl Job<'_> {
+    /// A proof with a witness made from the row challenge and the projections of the input.
+    ///
+    /// One pass over the mask streams gives c and the shares X(1)..X(t), one over the matrix their projections and
+    /// those of x = X(0). X and its projections are polynomials of degree t, so t+1 points determine them at t+1..2t.
+    fn prove(
+        &self,
+        input: &Encoded,
+        witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
+    ) -> Result<Proved, EncodeError> {
+        let Self { cores, committee, program, ctx, seeds } = *self;
+        let x = input.values();
+        if x.len() != program.dimension() {
+            return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
+        }
+        let commitments = seeds.commitments(ctx);
+        let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
+        let values = seeds.mask(cores, "values", ctx, x, &factors);
+        let rows = rows_challenge(ctx, &commitments, &values_hash_of(&values.masked));
+        let inputs = with_input(x, &values.shares);
+        let projections = Zeroizing::new(project(cores, program.rows(), &rows, &inputs));
+        let plain = Zeroizing::new(witness(&rows, &projections[0])?);
+        if plain.len() != program.witness_len() {
+            return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
+        }
+        let witness = seeds.mask(Cores::ONE, "witness", ctx, &plain, &factors);
+        let witnesses = with_input(&plain, &witness.shares);
+        let projections: Vec<&[Fp]> = projections.iter().map(Vec::as_slice).collect();
+        let proof = self.proof(combine_challenge(&rows, &witness.masked), [&inputs, &witnesses, &projections]);
+        Ok(Proved { commitments, values: values.masked, witness: witness.masked, proof })
     }
-    let commitments = seeds.commitments(ctx);
-    let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
-    let values = seeds.mask("values", ctx, x, &factors);
-    let rows = rows_challenge(ctx, &commitments, &values_hash_of(&values.masked));
-    let inputs = with_input(x, &values.shares);
-    let projections = project(program.rows(), &rows, &inputs);
-    let plain = Zeroizing::new(witness(&rows, &projections[0])?);
-    if plain.len() != program.witness_len() {
-        return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
+
+    /// v_1..v_2t from the vectors X, the witnesses W and the projections at 0..=t.
+    fn proof(&self, rho: Ext, polynomials: [&[&[Fp]]; 3]) -> Vec<Ext> {
+        let points = (1..=2 * self.committee.t()).collect();
+        let evaluations = self
+            .cores
+            .each(points, |z| combination_at(self.program, rho, z, polynomials) + self.seeds.zero(self.committee, z, self.ctx));
+        fit(&evaluations)
     }
-    let witness = seeds.mask("witness", ctx, &plain, &factors);
-    let rho = combine_challenge(&rows, &witness.masked);
-    let witnesses = with_input(&plain, &witness.shares);
-    let projections: Vec<&[Fp]> = projections.iter().map(Vec::as_slice).collect();
-    let evaluations: Vec<Ext> = (1..=2 * committee.t())
-        .map(|z| {
-            let combined = combination_at(program, rho, z, [&inputs, &witnesses, &projections]);
-            combined + seeds.zero(committee, z, ctx)
-        })
-        .collect();
-    Ok(Proved { commitments, values: values.masked, witness: witness.masked, proof: fit(&evaluations) })
 }
 
 /// A polynomial's vectors at 0..=t.
@@ -123,14 +151,27 @@ fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a 
     core::iter::once(plain).chain(shares.iter().map(|share| share.as_slice())).collect()
 }
 
-/// The projections of some vectors on the rows, in one pass over the matrix.
-fn project(rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Zeroizing<Vec<Vec<Fp>>> {
-    let small: Vec<bool> = vectors.iter().map(|vector| is_small(vector)).collect();
+/// The projections of some vectors on the rows, in one pass over the matrix. Each core takes a part of the coordinates.
+fn project(cores: Cores, rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
+    let length = if rows > 0 { vectors[0].len() } else { 0 };
+    let parts = cores.each(cores.ranges(length, BLOCK), |range| project_part(rows, challenge, vectors, range));
+    let mut sums = vec![vec![Fp::ZERO; rows]; vectors.len()];
+    for mut part in parts {
+        for (sums, values) in sums.iter_mut().zip(&part) {
+            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+        }
+        part.zeroize();
+    }
+    sums
+}
+
+fn project_part(rows: usize, challenge: &B256, vectors: &[&[Fp]], coordinates: Range<usize>) -> Vec<Vec<Fp>> {
+    let small: Vec<bool> = vectors.iter().map(|vector| is_small(&vector[coordinates.clone()])).collect();
     let mut projections = Projections::new(rows, &small);
     let mut matrix = RowBlocks::new(rows, challenge);
-    let length = if rows > 0 { vectors[0].len() } else { 0 };
-    for start in (0..length).step_by(BLOCK) {
-        let range = start..length.min(start + BLOCK);
+    matrix.advance(coordinates.start);
+    for start in coordinates.clone().step_by(BLOCK) {
+        let range = start..coordinates.end.min(start + BLOCK);
         let blocks: Vec<&[Fp]> = vectors.iter().map(|vector| &vector[range.clone()]).collect();
         projections.absorb(&blocks, matrix.next_block(range.len()));
     }
@@ -157,7 +198,7 @@ fn combination_at(program: &dyn Program, rho: Ext, z: usize, polynomials: [&[&[F
 }
 
 /// The coordinates `range` at point z of the polynomials of degree t through `vectors` at 0..=t.
-fn at_point(vectors: &[&[Fp]], z: usize, range: core::ops::Range<usize>, out: &mut [Fp]) {
+fn at_point(vectors: &[&[Fp]], z: usize, range: Range<usize>, out: &mut [Fp]) {
     if let Some(vector) = vectors.get(z) {
         out.copy_from_slice(&vector[range]);
         return;
@@ -178,6 +219,11 @@ impl RowBlocks {
     /// The matrix of a row challenge; empty for a program without rows.
     pub(crate) fn new(rows: usize, challenge: &B256) -> Self {
         Self { stream: rows_stream(challenge), words: vec![0; if rows > 0 { BLOCK * ROW_WORDS } else { 0 }] }
+    }
+
+    /// Leaves out the words of that many coordinates.
+    fn advance(&mut self, coordinates: usize) {
+        self.stream.advance((coordinates * ROW_WORDS) as u64);
     }
 
     /// The words of the next `length` coordinates, at most [`BLOCK`].

@@ -1,8 +1,9 @@
 //! Section 6.8: a node's output share, the sum of its shares over the certified set.
 
 use crate::certify::{Cohort, SetMember};
+use crate::cores::Cores;
 use crate::field::Fp;
-use crate::merkle::vector_root;
+use crate::merkle::vector_root_on;
 use crate::verify::Accepted;
 use alloy_primitives::B256;
 use std::collections::BTreeSet;
@@ -103,7 +104,13 @@ impl OutputShare {
     /// The vector root that the node signs in its `ShareRoot`.
     #[must_use]
     pub fn root(&self) -> B256 {
-        vector_root(&self.values)
+        self.root_on(Cores::ONE)
+    }
+
+    /// [`Self::root`] on several cores.
+    #[must_use]
+    pub fn root_on(&self, cores: Cores) -> B256 {
+        vector_root_on(cores, &self.values)
     }
 }
 

@@ -35,6 +35,16 @@ impl Stream {
         Self { source: lanes.unwrap_or_else(other), position: 0 }
     }
 
+    /// Goes `words` words of 64 bits further, as if they had been read and none skipped.
+    pub(crate) fn advance(&mut self, words: u64) {
+        self.position += 8 * words;
+    }
+
+    /// Words of 64 bits read so far, those that were skipped included.
+    pub(crate) fn words_read(&self) -> u64 {
+        self.position / 8
+    }
+
     /// The next bytes, as they are.
     pub fn fill_bytes(&mut self, bytes: &mut [u8]) {
         let mut rest = bytes;

@@ -1,9 +1,11 @@
 //! Section 6.10: 2t+1 output shares on one polynomial of degree t give the aggregate and all n share roots.
 
+use crate::cores::Cores;
 use crate::field::{self, Fp};
-use crate::merkle::{self, vector_root};
+use crate::merkle;
 use crate::params::{Committee, lagrange};
 use alloy_primitives::B256;
+use core::ops::Range;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -11,6 +13,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aggregate {
     values: Vec<Fp>,
+    root: B256,
     share_roots: Vec<B256>,
     liars: Vec<usize>,
 }
@@ -25,7 +28,7 @@ impl Aggregate {
     /// The root of the sum.
     #[must_use]
     pub fn root(&self) -> B256 {
-        vector_root(&self.values)
+        self.root
     }
 
     /// The roots of all n nodes' shares, node 1 first: what each honest node has signed or would sign.
@@ -53,8 +56,8 @@ pub struct NotEnoughAgree {
     pub needed: usize,
 }
 
-/// Elements evaluated at a time, in leaves of a vector tree.
-const BLOCK: usize = 32 * merkle::LEAF_ELEMENTS;
+/// Elements evaluated at a time: a subtree of a vector's tree.
+const BLOCK: usize = merkle::SUBTREE_ELEMENTS;
 
 /// Polynomials of degree t through the shares of t+1 nodes, element by element.
 struct Base<'a> {
@@ -63,16 +66,17 @@ struct Base<'a> {
 }
 
 impl Base<'_> {
-    /// Hands the values at `target` to `take`, block by block, until it returns false; whether it never did.
-    fn blocks(&self, target: usize, mut take: impl FnMut(core::ops::Range<usize>, &[Fp]) -> bool) -> bool {
-        let length = self.shares.first().map_or(0, |share| share.len());
+    fn len(&self) -> usize {
+        self.shares.first().map_or(0, |share| share.len())
+    }
+
+    /// Hands the values at `target` within `range` to `take`, block by block, until it returns false; whether it never
+    /// did.
+    fn blocks(&self, target: usize, range: Range<usize>, mut take: impl FnMut(Range<usize>, &[Fp]) -> bool) -> bool {
         let coefficients = lagrange(&self.nodes, target);
-        let mut buffer = vec![Fp::ZERO; BLOCK.min(length)];
-        (0..length).step_by(BLOCK).all(|start| {
-            let range = start..length.min(start + BLOCK);
-            if let Some(i) = self.nodes.iter().position(|&node| node == target) {
-                return take(range.clone(), &self.shares[i][range]);
-            }
+        let mut buffer = vec![Fp::ZERO; BLOCK.min(range.len())];
+        range.clone().step_by(BLOCK).all(|start| {
+            let range = start..range.end.min(start + BLOCK);
             let block = &mut buffer[..range.len()];
             let blocks: Vec<&[Fp]> = self.shares.iter().map(|share| &share[range.clone()]).collect();
             block.fill(Fp::ZERO);
@@ -82,30 +86,36 @@ impl Base<'_> {
     }
 
     /// Whether `share` is what the node `target` has to serve.
-    fn fits(&self, target: usize, share: &[Fp]) -> bool {
-        share.len() == self.shares.first().map_or(0, |share| share.len())
-            && self.blocks(target, |range, block| share[range] == *block)
+    fn fits(&self, cores: Cores, target: usize, share: &[Fp]) -> bool {
+        let fits = |range| self.blocks(target, range, |range, block| share[range] == *block);
+        share.len() == self.len() && cores.each(cores.ranges(share.len(), BLOCK), fits).into_iter().all(|fits| fits)
     }
 
-    /// The vector root of the node `target`.
-    fn root(&self, target: usize) -> B256 {
-        let (mut leaves, mut length) = (Vec::new(), 0);
-        self.blocks(target, |range, block| {
-            leaves.extend(merkle::vector_leaves(block));
-            length = range.end as u64;
+    /// The vector root at `target`, and the values as well if `keep` has room for them.
+    fn root(&self, target: usize, keep: &mut Vec<Fp>) -> B256 {
+        let mut subtrees = Vec::with_capacity(self.len().div_ceil(BLOCK));
+        let room = keep.capacity() > 0;
+        self.blocks(target, 0..self.len(), |_, block| {
+            subtrees.push(merkle::subtree(block));
+            if room {
+                keep.extend_from_slice(block);
+            }
             true
         });
-        merkle::root(merkle::TreeKind::Vector, length, leaves)
+        merkle::root(merkle::TreeKind::Vector, self.len() as u64, subtrees)
     }
 
-    /// The aggregate.
-    fn sum(&self) -> Vec<Fp> {
-        let mut sum = Vec::with_capacity(self.shares.first().map_or(0, |share| share.len()));
-        self.blocks(0, |_, block| {
-            sum.extend_from_slice(block);
-            true
-        });
-        sum
+    /// The aggregate, at 0, and the roots of nodes 1..=n. `served` are shares that are known to fit.
+    fn aggregate(&self, cores: Cores, n: usize, served: &BTreeMap<usize, &[Fp]>) -> (Vec<Fp>, Vec<B256>) {
+        let targets = (0..=n).collect();
+        let evaluate = |target| {
+            let mut values = Vec::with_capacity(if target == 0 { self.len() } else { 0 });
+            let root = served.get(&target).map_or_else(|| self.root(target, &mut values), |share| merkle::vector_root(share));
+            (values, root)
+        };
+        let mut evaluated = cores.each(targets, evaluate);
+        let roots = evaluated.iter().map(|(_, root)| *root).collect();
+        (core::mem::take(&mut evaluated[0].0), roots)
     }
 }
 
@@ -114,6 +124,14 @@ impl Base<'_> {
 /// # Errors
 /// [`NotEnoughAgree`] unless 2t+1 lie on one polynomial of degree t.
 pub fn unmask(committee: &Committee, served: &BTreeMap<usize, &[Fp]>) -> Result<Aggregate, NotEnoughAgree> {
+    unmask_on(Cores::ONE, committee, served)
+}
+
+/// [`unmask`] on several cores.
+///
+/// # Errors
+/// As [`unmask`].
+pub fn unmask_on(cores: Cores, committee: &Committee, served: &BTreeMap<usize, &[Fp]>) -> Result<Aggregate, NotEnoughAgree> {
     let nodes: Vec<usize> = served.keys().copied().collect();
     let needed = committee.agreement();
     let mut most = 0;
@@ -123,12 +141,14 @@ pub fn unmask(committee: &Committee, served: &BTreeMap<usize, &[Fp]>) -> Result<
             continue;
         }
         let others = served.iter().filter(|(node, _)| !base.nodes.contains(node));
-        let off: Vec<usize> = others.filter(|(node, share)| !base.fits(**node, share)).map(|(node, _)| *node).collect();
+        let off: Vec<usize> = others.filter(|(node, share)| !base.fits(cores, **node, share)).map(|(node, _)| *node).collect();
         let agreeing = nodes.len() - off.len();
         most = most.max(agreeing);
         if agreeing >= needed {
-            let share_roots = (1..=committee.n()).map(|node| base.root(node)).collect();
-            return Ok(Aggregate { values: base.sum(), share_roots, liars: off });
+            let fitting = served.iter().filter(|(node, _)| !off.contains(node)).map(|(node, share)| (*node, *share)).collect();
+            let (values, mut roots) = base.aggregate(cores, committee.n(), &fitting);
+            let root = roots.remove(0);
+            return Ok(Aggregate { values, root, share_roots: roots, liars: off });
         }
     }
     Err(NotEnoughAgree { served: nodes.len(), agreeing: most, needed })

@@ -212,7 +212,8 @@ impl Check<'_> {
         }
         let mut running = self.running.ok_or(Rejection::Seed)?;
         let witness = Zeroizing::new(running.shares.witness(&body.witness));
-        let combined = running.combination.finish(&witness, &running.projections.values()[0]);
+        let projections = Zeroizing::new(running.projections.values());
+        let combined = running.combination.finish(&witness, &projections[0]);
         if combined + running.shares.zero() != evaluate_proof(&body.proof, verifier.node) {
             return Err(Rejection::Proof);
         }

@@ -1,13 +1,13 @@
 //! Projections <R_i, X> on the rows of the ternary matrix R = P - Q.
 //!
-//! The portable code, eight coordinates at a time: a table of all 256 subset sums of the eight values, and for each row one look-up for
-//! its eight bits of P and one for Q ("four Russians"). The look-ups are indexed by the public matrix only. Values are
-//! kept as two 32-bit halves in 64-bit lanes, so sums over 2^28 groups of eight cannot overflow.
+//! The portable code, eight coordinates at a time: a table of all 256 subset sums of the eight values, and for each row
+//! one look-up for its eight bits of P and one for Q ("four Russians"). The look-ups are indexed by the public matrix
+//! only. Values are kept as two 32-bit halves in 64-bit lanes, so sums over 2^28 groups of eight cannot overflow.
 
 use super::ROW_WORDS;
 use crate::field::Fp;
 use crate::simd::rows::{LaneProjections, SMALL};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Running projections of several vectors on the first rows of the same matrix.
 #[derive(Clone)]
@@ -34,12 +34,12 @@ impl Projections {
         }
     }
 
-    /// The projections so far, one a vector and row. They say something of the vectors: wiped on drop.
-    pub(crate) fn values(&self) -> Zeroizing<Vec<Vec<Fp>>> {
-        Zeroizing::new(match &self.0 {
+    /// The projections so far, one a vector and row.
+    pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
+        match &self.0 {
             Paths::Portable(all) => all.iter().map(Portable::values).collect(),
             Paths::Lanes(lanes) => lanes.values(),
-        })
+        }
     }
 }
 
@@ -52,19 +52,12 @@ const GROUP: usize = 8;
 /// Groups after which the halves are folded, far below the 2^28 at which they could overflow.
 const FOLD: usize = 1 << 20;
 
-/// Running projections of one vector, on any processor. Wiped on drop.
+/// Running projections of one vector, on any processor.
 #[derive(Clone)]
 struct Portable {
     halves: Vec<[u64; 2]>,
     folded: Vec<Fp>,
     groups: usize,
-}
-
-impl Drop for Portable {
-    fn drop(&mut self) {
-        self.halves.zeroize();
-        self.folded.zeroize();
-    }
 }
 
 impl Portable {
@@ -112,7 +105,14 @@ impl Portable {
     fn values(&self) -> Vec<Fp> {
         let mut copy = self.clone();
         copy.fold();
-        std::mem::take(&mut copy.folded)
+        core::mem::take(&mut copy.folded)
+    }
+}
+
+impl Drop for Portable {
+    fn drop(&mut self) {
+        self.halves.zeroize();
+        self.folded.zeroize();
     }
 }
 

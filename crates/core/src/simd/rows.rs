@@ -14,6 +14,7 @@ mod lanes {
     use crate::program::ROW_WORDS;
     use crate::simd::Avx2;
     use crate::simd::avx2::rows::{COORDINATES, FOLD, Indices, PlaneSums};
+    use zeroize::Zeroize;
 
     /// Running projections of several vectors on the first rows of the same matrix.
     #[derive(Clone)]
@@ -85,7 +86,13 @@ mod lanes {
         pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
             let mut copy = self.clone();
             copy.fold();
-            copy.folded
+            core::mem::take(&mut copy.folded)
+        }
+    }
+
+    impl Drop for LaneProjections {
+        fn drop(&mut self) {
+            self.folded.zeroize();
         }
     }
 

@@ -1,0 +1,79 @@
+//! The same work on several cores: plain threads that end before the call does. The results are those of one core, bit
+//! for bit, whatever the number.
+
+use core::num::NonZeroUsize;
+use core::ops::Range;
+
+/// How many threads a step may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cores(NonZeroUsize);
+
+impl Cores {
+    /// The calling thread alone.
+    pub const ONE: Self = Self(NonZeroUsize::MIN);
+
+    /// That many threads, the calling one among them.
+    #[must_use]
+    pub const fn new(threads: NonZeroUsize) -> Self {
+        Self(threads)
+    }
+
+    /// As many as the system says that this process may use; one if it does not say.
+    #[must_use]
+    pub fn all() -> Self {
+        std::thread::available_parallelism().map_or(Self::ONE, Self)
+    }
+
+    /// The number of threads.
+    #[must_use]
+    pub const fn count(self) -> usize {
+        self.0.get()
+    }
+
+    /// 0..`length` in at most as many ranges as there are cores, each but the last a multiple of `unit` long.
+    pub(crate) fn ranges(self, length: usize, unit: usize) -> Vec<Range<usize>> {
+        let step = length.div_ceil(unit).div_ceil(self.count()).max(1) * unit;
+        (0..length).step_by(step).map(|start| start..length.min(start + step)).collect()
+    }
+
+    /// Does `work` on all of the parts, each core taking the next one that is left, and returns the results in the
+    /// order of the parts.
+    pub(crate) fn each<P: Send, R: Send>(self, parts: Vec<P>, work: impl Fn(P) -> R + Sync) -> Vec<R> {
+        if self.count() == 1 || parts.len() < 2 {
+            return parts.into_iter().map(work).collect();
+        }
+        let mut results: Vec<Option<R>> = parts.iter().map(|_| None).collect();
+        let threads = self.count().min(parts.len());
+        let left = std::sync::Mutex::new(parts.into_iter().zip(&mut results));
+        let next = || left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let take = || {
+            while let Some((part, slot)) = next() {
+                *slot = Some(work(part));
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(take)));
+            take();
+        });
+        drop(left);
+        results.into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ranges_cover_all_in_order_and_results_keep_the_order(length in 0usize..5_000, unit in 1usize..600, threads in 1usize..6) {
+            let cores = Cores::new(NonZeroUsize::new(threads).unwrap());
+            let ranges = cores.ranges(length, unit);
+            prop_assert!(ranges.len() <= threads);
+            prop_assert!(ranges.iter().rev().skip(1).all(|range| range.len().is_multiple_of(unit)));
+            let all: Vec<usize> = cores.each(ranges, |range| range.collect::<Vec<_>>()).concat();
+            prop_assert_eq!(all, (0..length).collect::<Vec<_>>());
+        }
+    }
+}
