@@ -1,14 +1,17 @@
-//! Measurements on the user's own machine: the steps of [`stages`] on one core, and whole rounds in [`close`], each
+//! Measurements on the user's own machine: the steps of [`stages`] on one core or more, and whole rounds in [`close`], each
 //! with the machine's own limit from the same run.
 
 mod close;
+mod peak;
 mod stages;
 
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
 use crate::output::write_json;
 use consilium_core::params::Committee;
+use consilium_core::simd;
 use serde::Serialize;
+use stages::Stages;
 use std::time::Instant;
 
 /// What is printed and written.
@@ -16,6 +19,7 @@ use std::time::Instant;
 struct Report {
     machine: String,
     features: Vec<&'static str>,
+    threads: u32,
     rows: Vec<Row>,
 }
 
@@ -33,45 +37,59 @@ struct Row {
     /// What the machine needs for the step's unavoidable work alone.
     floor_ms: f64,
     ratio: f64,
+    /// Most memory that the step took beyond what was there before, in units of the vector's 8d bytes; Linux only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vectors: Option<f64>,
 }
 
 impl Row {
     fn new(name: &'static str, d: u64, committee: &Committee, times: &Times, floor_ms: f64) -> Self {
         let (median_ms, spread_ms) = (times.median(), times.spread());
         let (n, t) = (committee.n() as u32, committee.t() as u32);
-        Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms }
+        let vectors = times.peak.map(|bytes| bytes / (8.0 * d as f64));
+        Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms, vectors }
     }
 
     fn line(&self) -> String {
         let speed = 8.0 * self.d as f64 / self.median_ms / 1e6;
+        let vectors = self.vectors.map_or_else(|| "-".to_owned(), |vectors| format!("{vectors:.1}"));
         format!(
-            "{:8} {:>11} {:>3} {:>2} {:>11.3} {:>9.3} {:>8.2} {:>10.3} {:>7.2}",
+            "{:8} {:>11} {:>3} {:>2} {:>11.3} {:>9.3} {:>8.2} {:>10.3} {:>7.2} {vectors:>8}",
             self.name, self.d, self.n, self.t, self.median_ms, self.spread_ms, speed, self.floor_ms, self.ratio
         )
     }
 }
 
-/// Milliseconds of some runs, sorted.
-struct Times(Vec<f64>);
+/// Milliseconds of some runs, sorted, and the most memory of the first one in bytes.
+struct Times {
+    sorted: Vec<f64>,
+    peak: Option<f64>,
+}
 
 impl Times {
     fn of(repeat: u32, mut work: impl FnMut()) -> Self {
-        work();
+        let peak = peak::of(&mut work);
         let run = |_| {
             let started = Instant::now();
             work();
             started.elapsed().as_secs_f64() * 1e3
         };
-        Self::new((0..repeat).map(run).collect())
+        Self { peak, ..Self::new((0..repeat).map(run).collect()) }
     }
 
     fn new(mut all: Vec<f64>) -> Self {
         all.sort_by(f64::total_cmp);
-        Self(all)
+        Self { sorted: all, peak: None }
+    }
+
+    /// The time of each of `count` pieces of work that were done at once.
+    fn each_of(mut self, count: usize) -> Self {
+        self.sorted.iter_mut().for_each(|time| *time /= count as f64);
+        self
     }
 
     fn quantile(&self, part: f64) -> f64 {
-        self.0[((self.0.len() - 1) as f64 * part).round() as usize]
+        self.sorted[((self.sorted.len() - 1) as f64 * part).round() as usize]
     }
 
     fn median(&self) -> f64 {
@@ -85,21 +103,26 @@ impl Times {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let committee = Committee::new(arguments.nodes as usize, arguments.threshold as usize).map_err(Failure::usage)?;
-    let mut report = Report { machine: machine(), features: features(), rows: Vec::new() };
+    if arguments.portable {
+        simd::use_portable_code();
+    }
+    let threads = arguments.threads;
+    let mut report = Report { machine: machine(), features: features(arguments.portable), threads, rows: Vec::new() };
     println!("{}; {}", report.machine, report.features.join(" "));
-    println!("one core for prove, verify, release and unmask; all of them for close");
-    println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio");
+    println!("threads for prove, verify, release and unmask: {threads}; close takes all cores");
+    println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio  vectors");
+    let limits = stages::Limits::measure(arguments.repeat);
     let show = |report: &mut Report, row: Row| {
         println!("{}", row.line());
         report.rows.push(row);
     };
     for &d in &arguments.dimension {
-        for row in stages::rows(&committee, d, arguments.repeat)? {
+        for row in Stages::new(&committee, d, &arguments, &limits)?.rows()? {
             show(&mut report, row);
         }
     }
     if arguments.close_sites > 0 {
-        let row = close::row(&arguments, &committee).await?;
+        let row = close::row(&arguments, &committee, &limits).await?;
         show(&mut report, row);
     }
     println!("{EXPLAINED}");
@@ -112,7 +135,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 const EXPLAINED: &str = "\
 GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
-they read and write at the speed of copying; close, one release and one unmask";
+they read and write at the speed of copying; close, one release and one unmask; all on one core
+vectors: the most memory that a step took beside its inputs, in units of 8d bytes";
 
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -122,16 +146,17 @@ fn machine() -> String {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn features() -> Vec<&'static str> {
+fn features(portable: bool) -> Vec<&'static str> {
     let known = [
-        ("sha", std::is_x86_feature_detected!("sha")),
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ("portable", portable),
+        ("sha", std::is_x86_feature_detected!("sha") && !portable),
+        ("avx2", std::is_x86_feature_detected!("avx2") && !portable),
+        ("avx512f", std::is_x86_feature_detected!("avx512f") && !portable),
     ];
     known.into_iter().filter(|(_, here)| *here).map(|(name, _)| name).collect()
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn features() -> Vec<&'static str> {
+fn features(_portable: bool) -> Vec<&'static str> {
     vec!["portable"]
 }

@@ -6,7 +6,8 @@
 //!
 //! Which one runs is decided at run time by what the processor has. A token such as `Avx2` can only be had from the
 //! detection, so that a function that takes one may call code compiled for that instruction set. Building with
-//! `RUSTFLAGS='--cfg consilium_backend="portable"'` leaves the portable code alone, to test and to measure it.
+//! `RUSTFLAGS='--cfg consilium_backend="portable"'` leaves the portable code alone, and [`use_portable_code`] does so
+//! in a running process, to test and to measure it.
 //!
 //! Nothing here branches on or indexes memory by a secret: look-ups in a register (`vpshufb`) take the public matrix
 //! as their index.
@@ -19,6 +20,19 @@ pub(crate) mod sha256;
 pub(crate) mod xof;
 
 use crate::field::Fp;
+
+static PORTABLE: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+
+/// From now on this process uses this crate's portable code only, whatever the processor has: to measure it. Results are
+/// the same. The `blake3` and `sha2` crates go on using what they find.
+pub fn use_portable_code() {
+    PORTABLE.store(true, core::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+fn may_use_vectors() -> bool {
+    !PORTABLE.load(core::sync::atomic::Ordering::Relaxed)
+}
 
 /// The instruction sets in use, for reports of measurements.
 #[must_use]
@@ -49,7 +63,7 @@ pub(crate) struct ShaNi(());
 impl ShaNi {
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx")).then_some(Self(()))
+        (may_use_vectors() && is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx")).then_some(Self(()))
     }
 }
 
@@ -57,7 +71,7 @@ impl ShaNi {
 impl Avx2 {
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        (may_use_vectors() && is_x86_feature_detected!("avx2")).then_some(Self(()))
     }
 }
 
@@ -65,7 +79,7 @@ impl Avx2 {
 impl Avx512 {
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")).then_some(Self(()))
+        (may_use_vectors() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")).then_some(Self(()))
     }
 }
 

@@ -1,24 +1,28 @@
-//! The steps of core on one core: a site's proof, a node's verification, its release, and unmasking.
+//! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
 use super::{Row, Times};
+use crate::commands::bench::Arguments;
 use crate::failure::Failure;
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::Body;
+use consilium_core::cores::Cores;
 use consilium_core::encode::{Encoded, encode};
+use consilium_core::error::EncodeError;
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
-use consilium_core::program::WeightedMean;
-use consilium_core::prove::prove;
+use consilium_core::program::{Program, WeightedMean};
+use consilium_core::prove::{Proved, prove_on};
 use consilium_core::release::{OutputShare, RunningSum};
 use consilium_core::stream::Stream;
-use consilium_core::unmask::unmask;
+use consilium_core::unmask::unmask_on;
 use consilium_core::verify::{Accepted, Verifier};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 
 /// Words over which the machine's limits are measured: more than its caches hold.
 const PROBE: usize = 8 << 20;
@@ -26,13 +30,14 @@ const PROBE: usize = 8 << 20;
 const MATRIX_BYTES: f64 = 32.0;
 
 /// What the machine can do, in milliseconds a byte.
-struct Limits {
+pub(super) struct Limits {
     hash_output: f64,
     copy: f64,
 }
 
 impl Limits {
-    fn measure(repeat: u32) -> Self {
+    /// Measured on one core.
+    pub(super) fn measure(repeat: u32) -> Self {
         let mut words = vec![0_u64; PROBE];
         let source = vec![1_u64; PROBE];
         let bytes = 8.0 * PROBE as f64;
@@ -62,6 +67,10 @@ impl<'a> Sample<'a> {
         Ok(Self { committee, program, ctx, input, seeds })
     }
 
+    fn prove(&self, cores: Cores) -> Result<Proved, EncodeError> {
+        prove_on(cores, self.committee, &self.program, &self.ctx, &self.input, &self.seeds)
+    }
+
     fn verify(&self, node: usize, body: &Body, values: &[u8]) -> Result<Accepted, Failure> {
         let held: BTreeMap<usize, Seed> =
             self.committee.seeds_of(node).map(|number| (number, self.seeds.as_slice()[number].clone())).collect();
@@ -70,41 +79,99 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// `prove`, `verify`, `release` and `unmask` at one size.
-pub(super) fn rows(committee: &Committee, d: u64, repeat: u32) -> Result<Vec<Row>, Failure> {
-    let (limits, sample) = (Limits::measure(repeat), Sample::new(committee, d)?);
-    let vector = 8.0 * d as f64;
-    let expanded = |streams: usize| (streams as f64 * vector + MATRIX_BYTES * d as f64) * limits.hash_output;
-    let prove = || prove(committee, &sample.program, &sample.ctx, &sample.input, &sample.seeds);
-    let proved = prove().map_err(Failure::failed)?;
-    let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
-    drop(proved);
-    let proving = Times::of(repeat, || drop(black_box(prove())));
-    let verifying = Times::of(repeat, || drop(black_box(sample.verify(1, &body, &values))));
+/// The steps at one size, ready to be measured.
+pub(super) struct Stages<'a> {
+    sample: Sample<'a>,
+    limits: &'a Limits,
+    repeat: u32,
+    cores: Cores,
+    body: Body,
+    values: Vec<u8>,
+    cohort: Cohort,
+}
 
-    let cohort =
-        Cohort::new(vec![SetMember { site: Address::ZERO, digest: body.digest(&sample.ctx) }]).map_err(Failure::failed)?;
-    let running = |node| {
-        let mut sum = RunningSum::new(d as usize + 1);
-        sample.verify(node, &body, &values).map(|accepted| sum.add(&accepted)).map(|()| sum)
-    };
-    let release = |sum: &RunningSum| sum.release(&cohort).map_err(Failure::failed);
-    let first = running(1)?;
-    let releasing = Times::of(repeat, || drop(black_box(release(&first).map(|share| share.root()))));
-    let shares = (1..=2 * committee.t() + 1).map(|node| Ok((node, release(&running(node)?)?)));
-    let shares = shares.collect::<Result<BTreeMap<usize, OutputShare>, Failure>>()?;
-    let served: BTreeMap<usize, &[Fp]> = shares.iter().map(|(node, share)| (*node, share.values())).collect();
-    let sum = unmask(committee, &served).map_err(Failure::failed)?;
-    if sum.values()[..d as usize] != *sample.input.values() {
-        return Err(Failure::wrong("the unmasked sum is not what went in"));
+impl<'a> Stages<'a> {
+    pub(super) fn new(committee: &'a Committee, d: u64, arguments: &Arguments, limits: &'a Limits) -> Result<Self, Failure> {
+        let cores = NonZeroUsize::new(arguments.threads as usize).map_or(Cores::ONE, Cores::new);
+        let sample = Sample::new(committee, d)?;
+        let proved = sample.prove(cores).map_err(Failure::failed)?;
+        let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
+        let member = SetMember { site: Address::ZERO, digest: body.digest(&sample.ctx) };
+        let cohort = Cohort::new(vec![member]).map_err(Failure::failed)?;
+        Ok(Self { sample, limits, repeat: arguments.repeat, cores, body, values, cohort })
     }
-    let unmasking = Times::of(repeat, || drop(black_box(unmask(committee, &served).map(|sum| sum.root()))));
 
-    let seeds_of_one = committee.seeds_of(1).count();
-    Ok(vec![
-        Row::new("prove", d, committee, &proving, expanded(committee.excluded().len())),
-        Row::new("verify", d, committee, &verifying, expanded(seeds_of_one)),
-        Row::new("release", d, committee, &releasing, vector * limits.copy),
-        Row::new("unmask", d, committee, &unmasking, (2 * committee.t() + 2) as f64 * vector * limits.copy),
-    ])
+    /// `prove`, `verify`, `release` and `unmask`.
+    pub(super) fn rows(&self) -> Result<Vec<Row>, Failure> {
+        let mut rows = vec![self.proving(), self.verifying()];
+        rows.extend(self.closing()?);
+        Ok(rows)
+    }
+
+    /// `release` and `unmask`.
+    pub(super) fn closing(&self) -> Result<[Row; 2], Failure> {
+        let sum = self.running_sum(1)?;
+        let releasing = self.row("release", self.vector() * self.limits.copy, || {
+            drop(black_box(sum.release(&self.cohort).map(|share| share.root_on(self.cores))));
+        });
+        drop(sum);
+        Ok([releasing, self.unmasking()?])
+    }
+
+    fn proving(&self) -> Row {
+        let floor = self.expanded(self.sample.committee.excluded().len());
+        self.row("prove", floor, || drop(black_box(self.sample.prove(self.cores))))
+    }
+
+    fn verifying(&self) -> Row {
+        let verify = || drop(black_box(self.sample.verify(1, &self.body, &self.values)));
+        let times = Times::of(self.repeat, || {
+            std::thread::scope(|scope| {
+                (1..self.cores.count()).for_each(|_| drop(scope.spawn(verify)));
+                verify();
+            });
+        });
+        let floor = self.expanded(self.sample.committee.seeds_of(1).count());
+        Row::new("verify", self.d(), self.sample.committee, &times.each_of(self.cores.count()), floor)
+    }
+
+    fn unmasking(&self) -> Result<Row, Failure> {
+        let committee = self.sample.committee;
+        let share = |node| self.running_sum(node)?.release(&self.cohort).map_err(Failure::failed);
+        let shares = (1..=committee.agreement()).map(|node| Ok((node, share(node)?)));
+        let shares = shares.collect::<Result<BTreeMap<usize, OutputShare>, Failure>>()?;
+        let served: BTreeMap<usize, &[Fp]> = shares.iter().map(|(node, share)| (*node, share.values())).collect();
+        let sum = unmask_on(self.cores, committee, &served).map_err(Failure::failed)?;
+        if sum.values()[..self.d() as usize] != *self.sample.input.values() {
+            return Err(Failure::wrong("the unmasked sum is not what went in"));
+        }
+        drop(sum);
+        let floor = (committee.agreement() + 1) as f64 * self.vector() * self.limits.copy;
+        Ok(self.row("unmask", floor, || {
+            drop(black_box(unmask_on(self.cores, committee, &served).map(|sum| sum.root())));
+        }))
+    }
+
+    fn running_sum(&self, node: usize) -> Result<RunningSum, Failure> {
+        let mut sum = RunningSum::new(self.d() as usize + 1);
+        sum.add(&self.sample.verify(node, &self.body, &self.values)?);
+        Ok(sum)
+    }
+
+    fn row(&self, name: &'static str, floor_ms: f64, work: impl FnMut()) -> Row {
+        Row::new(name, self.d(), self.sample.committee, &Times::of(self.repeat, work), floor_ms)
+    }
+
+    fn d(&self) -> u64 {
+        self.sample.program.dimension() as u64
+    }
+
+    fn vector(&self) -> f64 {
+        8.0 * self.d() as f64
+    }
+
+    /// Milliseconds for the output of some mask streams and the matrix.
+    fn expanded(&self, streams: usize) -> f64 {
+        (streams as f64 * self.vector() + MATRIX_BYTES * self.d() as f64) * self.limits.hash_output
+    }
 }

@@ -19,6 +19,13 @@ pub(crate) struct Arguments {
     /// How many of them may be corrupt, t.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub(crate) threshold: u32,
+    /// Threads that a step may use. A node verifies several contributions at once: that many, and the time is that of one
+    /// of them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) threads: u32,
+    /// Leave this program's own vector instructions unused.
+    #[arg(long)]
+    pub(crate) portable: bool,
     /// Repetitions of every step.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,

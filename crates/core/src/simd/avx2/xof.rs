@@ -18,23 +18,22 @@ pub(in crate::simd) fn blocks(_: Avx2, root: &Root, counter: u64, out: &mut [[u6
 
 #[target_feature(enable = "avx2")]
 fn blocks_avx2(root: &Root, mut counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
-    let message = root.message.map(|word| _mm256_set1_epi32(word as i32));
+    let fixed = Fixed::new(root);
     let (eights, rest) = out.as_chunks_mut::<LANES>();
     for eight in eights {
-        eight_blocks(root, &message, counter, eight);
+        eight_blocks(root, &fixed, counter, eight);
         counter = counter.wrapping_add(LANES as u64);
     }
     if !rest.is_empty() {
         let mut eight = [[0; BLOCK_WORDS]; LANES];
-        eight_blocks(root, &message, counter, &mut eight);
+        eight_blocks(root, &fixed, counter, &mut eight);
         rest.copy_from_slice(&eight[..rest.len()]);
         zeroize::Zeroize::zeroize(&mut eight);
     }
 }
 
-#[inline]
 #[target_feature(enable = "avx2")]
-fn eight_blocks(root: &Root, message: &[__m256i; 16], counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
+fn eight_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
     let all = |word: u32| _mm256_set1_epi32(word as i32);
     let lanes = |shift: u32| {
         let at = |i: u64| (counter.wrapping_add(i) >> shift) as i32;
@@ -60,13 +59,13 @@ fn eight_blocks(root: &Root, message: &[__m256i; 16], counter: u64, out: &mut [[
         all(root.length),
         all(root.flags),
     ];
-    round(&mut v, message, SCHEDULE[0]);
-    round(&mut v, message, SCHEDULE[1]);
-    round(&mut v, message, SCHEDULE[2]);
-    round(&mut v, message, SCHEDULE[3]);
-    round(&mut v, message, SCHEDULE[4]);
-    round(&mut v, message, SCHEDULE[5]);
-    round(&mut v, message, SCHEDULE[6]);
+    round::<0>(&mut v, fixed);
+    round::<1>(&mut v, fixed);
+    round::<2>(&mut v, fixed);
+    round::<3>(&mut v, fixed);
+    round::<4>(&mut v, fixed);
+    round::<5>(&mut v, fixed);
+    round::<6>(&mut v, fixed);
     for i in 0..8 {
         v[i] = _mm256_xor_si256(v[i], v[i + 8]);
         v[i + 8] = _mm256_xor_si256(v[i + 8], all(cv[i]));
@@ -84,28 +83,30 @@ fn eight_blocks(root: &Root, message: &[__m256i; 16], counter: u64, out: &mut [[
     }
 }
 
+/// One round. Its number is a constant, so that each is compiled in place with the state in registers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn round(v: &mut [__m256i; 16], m: &[__m256i; 16], s: [usize; 16]) {
-    mix(v, [0, 4, 8, 12], m[s[0]], m[s[1]]);
-    mix(v, [1, 5, 9, 13], m[s[2]], m[s[3]]);
-    mix(v, [2, 6, 10, 14], m[s[4]], m[s[5]]);
-    mix(v, [3, 7, 11, 15], m[s[6]], m[s[7]]);
-    mix(v, [0, 5, 10, 15], m[s[8]], m[s[9]]);
-    mix(v, [1, 6, 11, 12], m[s[10]], m[s[11]]);
-    mix(v, [2, 7, 8, 13], m[s[12]], m[s[13]]);
-    mix(v, [3, 4, 9, 14], m[s[14]], m[s[15]]);
+fn round<const R: usize>(v: &mut [__m256i; 16], fixed: &Fixed) {
+    let m = |i: usize| fixed.message[const { SCHEDULE[R] }[i]];
+    mix(v, [0, 4, 8, 12], m(0), m(1), fixed);
+    mix(v, [1, 5, 9, 13], m(2), m(3), fixed);
+    mix(v, [2, 6, 10, 14], m(4), m(5), fixed);
+    mix(v, [3, 7, 11, 15], m(6), m(7), fixed);
+    mix(v, [0, 5, 10, 15], m(8), m(9), fixed);
+    mix(v, [1, 6, 11, 12], m(10), m(11), fixed);
+    mix(v, [2, 7, 8, 13], m(12), m(13), fixed);
+    mix(v, [3, 4, 9, 14], m(14), m(15), fixed);
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn mix(v: &mut [__m256i; 16], [a, b, c, d]: [usize; 4], x: __m256i, y: __m256i) {
+fn mix(v: &mut [__m256i; 16], [a, b, c, d]: [usize; 4], x: __m256i, y: __m256i, fixed: &Fixed) {
     v[a] = _mm256_add_epi32(_mm256_add_epi32(v[a], x), v[b]);
-    v[d] = rotate16(_mm256_xor_si256(v[d], v[a]));
+    v[d] = _mm256_shuffle_epi8(_mm256_xor_si256(v[d], v[a]), fixed.rotate16);
     v[c] = _mm256_add_epi32(v[c], v[d]);
     v[b] = rotate::<12, 20>(_mm256_xor_si256(v[b], v[c]));
     v[a] = _mm256_add_epi32(_mm256_add_epi32(v[a], y), v[b]);
-    v[d] = rotate8(_mm256_xor_si256(v[d], v[a]));
+    v[d] = _mm256_shuffle_epi8(_mm256_xor_si256(v[d], v[a]), fixed.rotate8);
     v[c] = _mm256_add_epi32(v[c], v[d]);
     v[b] = rotate::<7, 25>(_mm256_xor_si256(v[b], v[c]));
 }
@@ -116,22 +117,26 @@ fn rotate<const RIGHT: i32, const LEFT: i32>(x: __m256i) -> __m256i {
     _mm256_or_si256(_mm256_srli_epi32::<RIGHT>(x), _mm256_slli_epi32::<LEFT>(x))
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn rotate16(x: __m256i) -> __m256i {
-    let order = _mm256_set_epi8(
-        13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2,
-    );
-    _mm256_shuffle_epi8(x, order)
+/// What is the same for all blocks: the message, one word in all lanes, and the shuffles of bytes that rotate.
+struct Fixed {
+    message: [__m256i; 16],
+    rotate16: __m256i,
+    rotate8: __m256i,
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn rotate8(x: __m256i) -> __m256i {
-    let order = _mm256_set_epi8(
-        12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1, 12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1,
-    );
-    _mm256_shuffle_epi8(x, order)
+impl Fixed {
+    #[target_feature(enable = "avx2")]
+    fn new(root: &Root) -> Self {
+        let rotate16 = _mm256_set_epi8(
+            13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2,
+        );
+        let rotate8 = _mm256_set_epi8(
+            12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1, 12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1,
+        );
+        // The compiler would replace a shuffle that it knows by two of words, and move others before it.
+        let (rotate16, rotate8) = core::hint::black_box((rotate16, rotate8));
+        Self { message: root.message.map(|word| _mm256_set1_epi32(word as i32)), rotate16, rotate8 }
+    }
 }
 
 /// An 8 x 8 matrix of words, rows to columns.
