@@ -252,8 +252,8 @@ pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Option<Fp>> + '_ {
 
 /// Moves the words below p to the front, in order, and returns how many they are.
 pub(crate) fn keep_canonical(words: &mut [u64]) -> usize {
-    // A word of p or more has all of its upper half set, which one word in 2^32 has.
-    if !words.iter().fold(false, |seen, word| seen | (word >> 32 == EPSILON)) {
+    // A word of p or more has all of its upper half set, as one word in 2^32 has: only then bit 32 of that half plus 1 is.
+    if words.iter().fold(0, |seen, word| seen | ((word >> 32) + 1)) <= EPSILON {
         return words.len();
     }
     let mut kept = 0;

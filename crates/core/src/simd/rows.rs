@@ -14,7 +14,7 @@ mod lanes {
     use crate::program::ROW_WORDS;
     use crate::simd::Avx2;
     use crate::simd::avx2::rows::{COORDINATES, FOLD, Indices, PlaneSums};
-    use zeroize::Zeroize;
+    use zeroize::{Zeroize, Zeroizing};
 
     /// Running projections of several vectors on the first rows of the same matrix.
     #[derive(Clone)]
@@ -48,21 +48,33 @@ mod lanes {
 
         /// Takes in the next coordinates of all vectors and their words of the matrix.
         pub(crate) fn absorb(&mut self, vectors: &[&[Fp]], rows: &[u64]) {
-            let length = rows.len() / ROW_WORDS;
-            for start in (0..length).step_by(COORDINATES) {
-                let end = length.min(start + COORDINATES);
-                self.indices.fill(self.token, &padded(&rows[start * ROW_WORDS..end * ROW_WORDS], 0));
-                for (sums, vector) in self.sums.iter_mut().zip(vectors) {
-                    let values = zeroize::Zeroizing::new(padded(&vector[start..end], Fp::ZERO));
-                    match sums {
-                        Sums::Field(sums) => sums.absorb(self.token, &values, &self.indices),
-                        Sums::Small(sums) => sums.absorb(self.token, &values, &self.indices),
-                    }
+            let (blocks, end) = rows.as_chunks();
+            for (i, rows) in blocks.iter().enumerate() {
+                self.absorb_block(rows, vectors.iter().map(|vector| &vector.as_chunks().0[i]));
+            }
+            if !end.is_empty() {
+                let coordinates = COORDINATES * blocks.len()..rows.len() / ROW_WORDS;
+                let ends = vectors.iter().map(|vector| padded(&vector[coordinates.clone()], Fp::ZERO));
+                let ends: Zeroizing<Vec<[Fp; COORDINATES]>> = Zeroizing::new(ends.collect());
+                self.absorb_block(&padded(end, 0), ends.iter());
+            }
+        }
+
+        fn absorb_block<'a>(
+            &mut self,
+            rows: &[u64; COORDINATES * ROW_WORDS],
+            vectors: impl Iterator<Item = &'a [Fp; COORDINATES]>,
+        ) {
+            self.indices.fill(self.token, rows);
+            for (sums, values) in self.sums.iter_mut().zip(vectors) {
+                match sums {
+                    Sums::Field(sums) => sums.absorb(self.token, values, &self.indices),
+                    Sums::Small(sums) => sums.absorb(self.token, values, &self.indices),
                 }
-                self.blocks += 1;
-                if self.blocks == FOLD {
-                    self.fold();
-                }
+            }
+            self.blocks += 1;
+            if self.blocks == FOLD {
+                self.fold();
             }
         }
 
