@@ -25,7 +25,7 @@ impl Study {
     fn new(size: Size) -> Result<Self, Box<dyn Error>> {
         let largest = (1_u128 << size.bits) - 1;
         let vdaf = Prio3SumVec::new_sum_vec(2, largest, size.d, optimal_chunk_length(size.bits * size.d))?;
-        let vector = (0..size.d as u128).map(|i| i * 0x9e37_79b9 & largest).collect();
+        let vector = (0..size.d as u128).map(|i| (i * 0x9e37_79b9) & largest).collect();
         Ok(Self { vdaf, vector })
     }
 
