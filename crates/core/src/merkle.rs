@@ -139,15 +139,31 @@ pub(crate) fn subtree(values: &[Fp]) -> B256 {
 
 /// The siblings from leaf `index` to the tree's root, bottom first. A promoted node has no sibling on that level.
 #[must_use]
-pub fn open(leaves: &[B256], mut index: usize) -> Vec<B256> {
-    let mut path = Vec::new();
-    let mut level = leaves.to_vec();
-    while level.len() > 1 {
-        path.extend(level.get(index ^ 1));
-        level = level_up(&level);
-        index /= 2;
+pub fn open(leaves: &[B256], index: usize) -> Vec<B256> {
+    Levels::new(leaves.to_vec()).open(index)
+}
+
+/// A whole tree, for whoever opens many of its leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels(Vec<Vec<B256>>);
+
+impl Levels {
+    /// The tree over these leaves.
+    #[must_use]
+    pub fn new(leaves: Vec<B256>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(level) = levels.last().filter(|level| level.len() > 1) {
+            levels.push(level_up(level));
+        }
+        Self(levels)
     }
-    path
+
+    /// As [`open`]. Nothing for a leaf that there is not.
+    #[must_use]
+    pub fn open(&self, index: usize) -> Vec<B256> {
+        let below = self.0.iter().take(self.0.len() - 1).enumerate();
+        below.filter_map(|(height, level)| level.get((index >> height) ^ 1).copied()).collect()
+    }
 }
 
 /// Whether `path` leads from leaf number `index` to the top hash of a tree with `leaves` leaves. The path's shape

@@ -2,7 +2,7 @@
 
 use crate::certify::Cohort;
 use crate::eip712::Settlement;
-use crate::merkle::{TreeKind, leaf, root};
+use crate::merkle::{Levels, TreeKind, leaf, root};
 use crate::unmask::Aggregate;
 use alloy_primitives::{Address, B256, keccak256};
 
@@ -24,10 +24,21 @@ enum Role {
 /// site and 1 for a node; top SHA-256(0x04 || number of leaves || tree).
 #[must_use]
 pub fn reward_root(cohort: &Cohort, voters: &[Address]) -> B256 {
+    let leaves = reward_leaves(cohort, voters);
+    root(TreeKind::Reward, leaves.len() as u64, leaves)
+}
+
+fn reward_leaves(cohort: &Cohort, voters: &[Address]) -> Vec<B256> {
     let sites = cohort.members().iter().map(|member| (member.site, Role::Site));
     let credits = sites.chain(voters.iter().map(|&node| (node, Role::Node)));
-    let leaves: Vec<B256> = credits.map(|(account, role)| reward_leaf(account, role, 1)).collect();
-    root(TreeKind::Reward, leaves.len() as u64, leaves)
+    credits.map(|(account, role)| reward_leaf(account, role, 1)).collect()
+}
+
+/// The paths of a round's reward tree, each for a claim: leaf numbers as [`reward_root`] counts them, the sites by
+/// increasing address, then the voters in node order.
+#[must_use]
+pub fn reward_paths(cohort: &Cohort, voters: &[Address]) -> Levels {
+    Levels::new(reward_leaves(cohort, voters))
 }
 
 fn reward_leaf(account: Address, role: Role, units: u64) -> B256 {

@@ -22,6 +22,9 @@ pub struct Addresses {
     pub licences: Address,
     /// The ERC-721 token whose owner is a study's sponsor.
     pub study_token: Address,
+    /// A currency for test networks, if one was deployed with the contracts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_token: Option<Address>,
     /// A block not after the deployment: nothing older is searched for events.
     #[serde(default)]
     pub deployed_at: u64,

@@ -270,7 +270,7 @@ impl Ledger {
         self.send(wallet, to.into(), wei, Bytes::new()).await
     }
 
-    async fn transact<C: SolCall>(&self, wallet: &Wallet, call: &C) -> Result<Receipt, Error> {
+    pub(crate) async fn transact<C: SolCall>(&self, wallet: &Wallet, call: &C) -> Result<Receipt, Error> {
         self.send(wallet, self.addresses().consilium.into(), U256::ZERO, call.abi_encode().into()).await
     }
 

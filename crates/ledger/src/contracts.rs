@@ -30,9 +30,16 @@ mod generated {
         Licences,
         "abi/Licences.json"
     );
+    alloy::sol!(
+        #[derive(Debug)]
+        TrialToken,
+        "abi/TrialToken.json"
+    );
 }
 
-pub use generated::{Consilium, IConsilium, ICourt, INodeRegistry, ITreasury, Licences, NodeRegistry, StudyToken, Treasury};
+pub use generated::{
+    Consilium, IConsilium, ICourt, ILicences, INodeRegistry, ITreasury, Licences, NodeRegistry, StudyToken, Treasury, TrialToken,
+};
 
 use crate::deploy::DeployOptions;
 use alloy::sol_types::SolValue;

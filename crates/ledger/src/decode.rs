@@ -1,5 +1,6 @@
 //! From a raw log to a [`ChainEvent`], or the defect.
 
+pub(crate) mod money;
 mod registry;
 
 use crate::addresses::Addresses;
@@ -16,7 +17,7 @@ use alloy_primitives::{B256, U256, keccak256};
 pub const KEM_KEY_BYTES: usize = 1216;
 
 impl ChainEvent {
-    /// Decodes and checks a log of the registry or of Consilium.
+    /// Decodes and checks a log of the contracts.
     ///
     /// # Errors
     /// [`MalformedLog`] with the place of the log and what is wrong with it.
@@ -33,11 +34,22 @@ impl ChainEvent {
             consilium(log)
         } else if log.address() == addresses.registry {
             registry::event(log)
+        } else if log.address() == addresses.treasury {
+            money::treasury(log)
+        } else if log.address() == addresses.licences {
+            money::licences(log)
         } else {
             Err(Defect::Foreign(log.address()))
         };
         Ok(Self { at, timestamp: log.block_timestamp, event: event.map_err(malformed)? })
     }
+}
+
+/// Whether a log, out of a transaction that may have called anything, is one that [`ChainEvent::decode`] is for.
+pub(crate) fn is_ours(addresses: &Addresses, log: &Log) -> bool {
+    let (from, topic) = (log.address(), log.topic0());
+    let always = [addresses.registry, addresses.consilium, addresses.treasury].contains(&from);
+    always || from == addresses.licences && topic.is_some_and(|topic| money::OF_LICENCES.contains(topic))
 }
 
 fn study_of(log: &Log) -> Option<u64> {

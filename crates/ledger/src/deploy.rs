@@ -80,7 +80,7 @@ pub async fn deploy(provider: DynProvider, wallet: &Wallet, options: DeployOptio
         }
         creations.push((name, receipt));
     }
-    let addresses = Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at };
+    let addresses = Addresses { chain_id, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at };
     Ledger::new(provider, addresses).await?;
     Ok(Deployment { addresses, creations })
 }

@@ -252,6 +252,17 @@ pub enum Misuse {
     /// More than the contract counts with.
     #[error("an amount of {0} does not fit 96 bits: state it in the currency's smallest unit")]
     Amount(U256),
+    /// A study without money.
+    #[error("study {0} has no currency, so it takes and pays nothing: a study's currency is fixed when it is created")]
+    NoCurrency(u64),
+    /// Sites that are not the settled ones.
+    #[error("the set of round {round} of study {study} is missing, or not the one that was settled: ask another node for it")]
+    Cohort {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+    },
     /// No endpoint at all.
     #[error("at least one endpoint is needed")]
     NoEndpoint,

@@ -1,10 +1,11 @@
 //! What the contracts announce, typed and checked.
 //!
 //! A log is untrusted twice over: the endpoint may invent it, and anyone may put strange bytes into the strings that the
-//! contracts pass on. [`ChainEvent`] exists only for logs that the registry or Consilium can have written, whose
+//! contracts pass on. [`ChainEvent`] exists only for logs that the contracts can have written, whose
 //! strings are UTF-8 and whose lists have possible lengths. All others are [`MalformedLog`]s: data, not panics, and not a
 //! reason to stop following the chain.
 
+pub use crate::money::Money;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::params::MAX_NODES;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct LogPosition {
     pub transaction: B256,
 }
 
-/// An event of the registry or of Consilium.
+/// An event of the contracts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainEvent {
     /// Where it stands.
@@ -303,6 +304,8 @@ pub enum Event {
         /// The round.
         round: u64,
     },
+    /// Something about a study's money.
+    Money(Money),
 }
 
 impl Event {
@@ -318,6 +321,7 @@ impl Event {
             | Self::Deposited { .. } => None,
             Self::RoundOpened(opened) => Some(opened.study),
             Self::Convicted(conviction) => Some(conviction.study),
+            Self::Money(money) => Some(money.study()),
             Self::Bonded { study, .. }
             | Self::Discharged { study, .. }
             | Self::Reclaimed { study, .. }

@@ -38,12 +38,12 @@ pub struct History {
 }
 
 impl Ledger {
-    /// The events of the registry and of Consilium in the blocks `from..=to`.
+    /// The events of the registry, of Consilium and of the treasury in the blocks `from..=to`.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint. Malformed logs are in the batch.
     pub async fn events(&self, from: u64, to: u64) -> Result<Batch, Error> {
-        let contracts = vec![self.addresses().registry, self.addresses().consilium];
+        let contracts = vec![self.addresses().registry, self.addresses().consilium, self.addresses().treasury];
         let logs = self.logs(&Filter::new().address(contracts), from, to).await?;
         Ok(self.decode(&logs))
     }

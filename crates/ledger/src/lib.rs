@@ -11,6 +11,9 @@
 //! | one endpoint | [`Ledger`] | `endpoint` |
 //! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
+//! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, close_period, ...}` | `treasury`, `books`, `claims`, `currency` |
+//! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
+//! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
 //! | proofs of offences | `Ledger::accuse` | `court` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
 //! | a study, a round, rebuilt from its events | [`Study`], [`Round`] | `history`, `study` |
@@ -52,9 +55,12 @@
 //! ```
 
 mod addresses;
+mod books;
 mod calls;
+mod claims;
 pub mod contracts;
 mod court;
+mod currency;
 mod decode;
 mod deploy;
 mod endpoint;
@@ -63,23 +69,31 @@ pub mod event;
 mod evidence;
 mod finality;
 mod history;
+mod licences;
+mod money;
 mod revert;
+mod stake;
 mod state;
 mod study;
+mod treasury;
 mod wallet;
 mod watcher;
 
 pub use addresses::Addresses;
+pub use books::{Books, PaidRound, Totals, pay};
 pub use calls::{NewStudy, Registration};
+pub use claims::{CLAIMS_AT_ONCE, Cohorts, Credit};
 pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
 pub use endpoint::{Block, Ledger, Limits, client_provider, http_provider};
 pub use error::Error;
-pub use event::{BlockRef, ChainEvent, Conditions, Conviction, Event, LogPosition, Offence};
+pub use event::{BlockRef, ChainEvent, Conditions, Conviction, Event, LogPosition, Money, Offence};
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
+pub use licences::Offer;
 pub use revert::Revert;
+pub use stake::Bond;
 pub use state::State;
 pub use study::{Certified, CertifiedSubject, Round, Settled, Study};
 pub use wallet::{Mined, Receipt, Wallet};

@@ -1,18 +1,20 @@
 //! What a contract says when it refuses, in words.
 
 mod consilium;
+mod currency;
 mod registry;
 mod treasury;
 
 use crate::contracts::Licences::LicencesErrors as L;
 use crate::contracts::StudyToken::StudyTokenErrors as S;
 use crate::contracts::Treasury::TreasuryErrors as T;
+use crate::contracts::TrialToken::TrialTokenErrors as E;
 use crate::contracts::{Consilium::ConsiliumErrors as C, NodeRegistry::NodeRegistryErrors as R};
 use alloy::sol_types::{Panic, Revert as Reason, SolError, SolInterface};
 use alloy_primitives::Bytes;
 use thiserror::Error;
 
-/// A contract's refusal.
+/// A contract's refusal, or the currency's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the contract refused: {words} ({name})")]
 pub struct Revert {
@@ -38,6 +40,8 @@ impl Revert {
             treasury::licences(&error)
         } else if let Ok(error) = S::abi_decode(&data) {
             treasury::study_token(&error)
+        } else if let Ok(error) = E::abi_decode(&data) {
+            currency::words(&error)
         } else if let Ok(reason) = Reason::abi_decode(&data) {
             ("Error", shorten(&reason.reason))
         } else if let Ok(panic) = Panic::abi_decode(&data) {
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_refusal_of_every_contract_has_words() {
-        let selectors = all::<C>().chain(all::<R>()).chain(all::<T>()).chain(all::<L>()).chain(all::<S>());
+        let selectors = all::<C>().chain(all::<R>()).chain(all::<T>()).chain(all::<L>()).chain(all::<S>()).chain(all::<E>());
         for selector in selectors {
             let revert = Revert::decode([&selector[..], &ZEROS].concat().into());
             assert!(revert.name != "Unknown", "{}: {revert}", alloy_primitives::hex::encode(selector));

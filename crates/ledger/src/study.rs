@@ -183,7 +183,7 @@ impl History {
         earlier.into_iter().find_map(|e| pick(&e.event))
     }
 
-    fn missing(&self, missing: &'static str, before: Option<LogPosition>) -> Error {
+    pub(crate) fn missing(&self, missing: &'static str, before: Option<LogPosition>) -> Error {
         self.ledger.malformed(Malformed::Missing { study: self.study, missing, before })
     }
 
@@ -210,7 +210,7 @@ impl History {
         Ok(self.newest(changed, None).unwrap_or(creator))
     }
 
-    fn conditions(&self) -> Result<Conditions, Error> {
+    pub(crate) fn conditions(&self) -> Result<Conditions, Error> {
         let set = |event: &Event| if let Event::ConditionsSet { conditions, .. } = event { Some(*conditions) } else { None };
         let rewards = |event: &Event| match event {
             Event::RewardsSet { budget, node_share, .. } => Some((*budget, *node_share)),
@@ -219,6 +219,38 @@ impl History {
         let first = self.newest(set, None).ok_or_else(|| self.missing("ConditionsSet", None))?;
         let (budget, node_share) = self.newest(rewards, None).unwrap_or((first.budget, first.node_share));
         Ok(Conditions { budget, node_share, ..first })
+    }
+
+    /// The rewards that a round opened at this place froze: version, budget, the nodes' share.
+    pub(crate) fn rewards_at(&self, opened: &LogPosition) -> Result<(u16, U256, u16), Error> {
+        let set = |event: &Event| match event {
+            Event::RewardsSet { version, budget, node_share, .. } => Some((*version, *budget, *node_share)),
+            _ => None,
+        };
+        self.newest(set, Some(opened)).ok_or_else(|| self.missing("RewardsSet", Some(*opened)))
+    }
+
+    /// The rounds that are settled and were not proved fraudulent, oldest first.
+    pub(crate) fn settled_rounds(&self) -> impl Iterator<Item = u64> {
+        let settled =
+            self.events.iter().filter_map(|e| if let Event::RoundSettled { round, .. } = e.event { Some(round) } else { None });
+        settled.filter(|&round| self.recorded_state(round) == State::Settled)
+    }
+
+    /// What is reserved for rounds that may still be settled, or whose lapse nobody has recorded.
+    pub(crate) fn reserved(&self) -> Result<U256, Error> {
+        let opened =
+            self.events.iter().filter_map(|e| if let Event::RoundOpened(o) = &e.event { Some((&e.at, o.round)) } else { None });
+        let pending = opened.filter(|(_, round)| matches!(self.recorded_state(*round), State::Open | State::Certified));
+        pending.map(|(at, _)| Ok(self.rewards_at(at)?.1)).sum()
+    }
+
+    /// The members of an epoch's committee, node 1 first.
+    pub(crate) fn members(&self, wanted: u64) -> Option<&[Address]> {
+        self.events.iter().find_map(|e| match &e.event {
+            Event::CommitteeFormed { epoch, nodes, .. } if *epoch == wanted => Some(nodes.as_slice()),
+            _ => None,
+        })
     }
 
     /// The policy as (minimum cohort, finality).
@@ -350,7 +382,7 @@ impl History {
         certified.filter_map(of).collect()
     }
 
-    fn opened(&self, wanted: u64) -> Option<(&LogPosition, &RoundOpened)> {
+    pub(crate) fn opened(&self, wanted: u64) -> Option<(&LogPosition, &RoundOpened)> {
         self.events.iter().find_map(|e| match &e.event {
             Event::RoundOpened(opened) if opened.round == wanted => Some((&e.at, opened)),
             _ => None,
@@ -420,7 +452,7 @@ impl History {
         self.newest(of, None).unwrap_or(State::None)
     }
 
-    fn certificate(&self, wanted: u64) -> Option<Certified> {
+    pub(crate) fn certificate(&self, wanted: u64) -> Option<Certified> {
         self.events.iter().find_map(|e| match e.event {
             Event::RoundCertified { study, round, set_root, size, voters } if round == wanted => {
                 Some(Certified { vote: Vote { study, round, setRoot: set_root, size }, voters, at: e.at })
@@ -429,7 +461,7 @@ impl History {
         })
     }
 
-    fn settlement(&self, wanted: u64) -> Option<Settled> {
+    pub(crate) fn settlement(&self, wanted: u64) -> Option<Settled> {
         self.events.iter().find_map(|e| match &e.event {
             Event::RoundSettled { study, round, set_root, share_roots, aggregate_root, reward_root, signers }
                 if *round == wanted =>
@@ -448,7 +480,7 @@ impl History {
         })
     }
 
-    fn check_round(
+    pub(crate) fn check_round(
         &self,
         stored: &IConsilium::Round,
         frozen: &RoundOpened,

@@ -1,5 +1,6 @@
 //! A key that sends transactions and owns its nonces.
 
+use crate::decode::is_ours;
 use crate::endpoint::Ledger;
 use crate::error::{Error, Refusal};
 use crate::event::{BlockRef, ChainEvent};
@@ -174,8 +175,7 @@ impl Ledger {
     fn receipt(&self, receipt: &TransactionReceipt) -> Result<Receipt, Error> {
         let unasked = || self.malformed(crate::error::Malformed::Unasked("a mined transaction"));
         let block = BlockRef { number: receipt.block_number.ok_or_else(unasked)?, hash: receipt.block_hash.ok_or_else(unasked)? };
-        let ours =
-            |log: &&alloy::rpc::types::Log| [self.addresses().registry, self.addresses().consilium].contains(&log.address());
+        let ours = |log: &&alloy::rpc::types::Log| is_ours(self.addresses(), log);
         let events = receipt.logs().iter().filter(ours).map(|log| ChainEvent::decode(self.addresses(), log));
         Ok(Receipt {
             transaction: receipt.transaction_hash,

@@ -216,7 +216,7 @@ impl Config {
         let _ok = writeln!(out, "rpc = [{}]\npoll_millis = {}", rpc.join(", "), self.poll_interval.as_millis());
         let _ok = writeln!(out, "retention_seconds = {}", self.retention.as_secs());
         let _ok = writeln!(out, "start_patience_seconds = {}\nfsync = {}", self.start_patience.as_secs(), self.fsync);
-        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at } = self.addresses;
+        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at, .. } = self.addresses;
         let _ok = writeln!(out, "\n[contracts]\nchain_id = {chain_id}\ndeployed_at = {deployed_at}");
         let _ok = writeln!(out, "registry = {}\nconsilium = {}", text(&registry), text(&consilium));
         let _ok = writeln!(out, "treasury = {}\nlicences = {}", text(&treasury), text(&licences));
@@ -323,7 +323,8 @@ mod tests {
 
     fn sample() -> Config {
         let [registry, consilium, treasury, licences, study_token] = [1, 2, 3, 4, 5].map(Address::repeat_byte);
-        let addresses = Addresses { chain_id: 7, registry, consilium, treasury, licences, study_token, deployed_at: 3 };
+        let addresses =
+            Addresses { chain_id: 7, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at: 3 };
         let rpc = vec!["http://127.0.0.1:8545".to_owned()];
         let mut config = Config::new("127.0.0.1:7001".parse().unwrap(), "/d".into(), "/k".into(), rpc, addresses);
         config.peers.insert(Address::repeat_byte(9), "http://10.0.0.2:7001".into());

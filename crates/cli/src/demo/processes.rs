@@ -42,7 +42,7 @@ impl NodeProcess {
 
     /// Writes the configuration.
     pub(super) fn configure(&self, rpc: &str, contracts: &Addresses, peers: &BTreeMap<Address, String>) -> Result<(), Failure> {
-        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at } = contracts;
+        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at, .. } = contracts;
         let mut text = format!(
             "listen = \"127.0.0.1:{}\"\ndata = {:?}\nkey_file = {:?}\nrpc = [{rpc:?}]\nfsync = false\n\n\
              [contracts]\nchain_id = {chain_id}\nregistry = \"{registry}\"\nconsilium = \"{consilium}\"\n\

@@ -16,6 +16,7 @@ const ADDRESSES: Addresses = Addresses {
     treasury: Address::repeat_byte(3),
     licences: Address::repeat_byte(4),
     study_token: Address::repeat_byte(5),
+    trial_token: None,
     deployed_at: 0,
 };
 

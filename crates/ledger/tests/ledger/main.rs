@@ -1,10 +1,11 @@
 //! The ledger against real chains: the embedded one and anvil.
 //!
 //! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
-//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie.
+//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays and claims.
 
 mod failures;
 mod following;
 mod logs;
+mod money;
 mod scenario;
 mod worlds;

@@ -129,7 +129,7 @@ impl Stage {
     }
 
     /// The statement signed by these nodes.
-    fn signed<S: alloy::sol_types::SolStruct>(&self, statement: &S, nodes: &[usize]) -> SignerSet {
+    pub(crate) fn signed<S: alloy::sol_types::SolStruct>(&self, statement: &S, nodes: &[usize]) -> SignerSet {
         let sign = |&node: &usize| (node, self.ledger.domain().sign(self.nodes[node - 1].key(), statement));
         SignerSet::collect(&nodes.iter().map(sign).collect())
     }

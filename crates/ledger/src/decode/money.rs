@@ -1,0 +1,65 @@
+//! Events of the treasury and the licences. The token of studies has no decoder: Consilium tells of every new owner
+//! itself (`SponsorChanged`).
+
+use super::strictly;
+use crate::contracts::{Licences as L, Treasury as T};
+use crate::event::{Defect, Event};
+use crate::money::Money;
+use alloy::rpc::types::Log;
+use alloy::sol_types::SolEvent;
+use alloy_primitives::{B256, U256};
+
+/// The licences' own events; the transfers and approvals of ERC-1155 are no business of this crate.
+pub(crate) const OF_LICENCES: [B256; 2] = [L::Offered::SIGNATURE_HASH, L::Bought::SIGNATURE_HASH];
+
+pub(super) fn treasury(log: &Log) -> Result<Event, Defect> {
+    let money = match *log.topic0().ok_or(Defect::UnknownEvent)? {
+        T::Funded::SIGNATURE_HASH => {
+            strictly::<T::Funded>(log).map(|e| Money::Funded { study: e.study, payer: e.payer, amount: e.amount })
+        }
+        T::FundsWithdrawn::SIGNATURE_HASH => {
+            strictly::<T::FundsWithdrawn>(log).map(|e| Money::Withdrawn { study: e.study, to: e.to, amount: e.amount })
+        }
+        T::Claimed::SIGNATURE_HASH => strictly::<T::Claimed>(log).map(|e| {
+            let T::Claimed { study, account, period, amount } = e;
+            Money::Claimed { study, account, period, amount }
+        }),
+        T::RevenueReceived::SIGNATURE_HASH => strictly::<T::RevenueReceived>(log).map(|e| Money::RevenueReceived {
+            study: e.study,
+            payer: e.payer,
+            amount: e.amount,
+        }),
+        T::PeriodClosed::SIGNATURE_HASH => strictly::<T::PeriodClosed>(log).map(|e| Money::PeriodClosed {
+            study: e.study,
+            period: e.period,
+            per_site: U256::from(e.perSite),
+            per_node: U256::from(e.perNode),
+            through: e.through,
+        }),
+        T::SiteStruck::SIGNATURE_HASH => {
+            strictly::<T::SiteStruck>(log).map(|e| Money::SiteStruck { study: e.study, site: e.site, round: e.round })
+        }
+        T::SiteRestored::SIGNATURE_HASH => {
+            strictly::<T::SiteRestored>(log).map(|e| Money::SiteRestored { study: e.study, site: e.site, round: e.round })
+        }
+        _ => Err(Defect::UnknownEvent),
+    };
+    money.map(Event::Money)
+}
+
+pub(super) fn licences(log: &Log) -> Result<Event, Defect> {
+    let money = match *log.topic0().ok_or(Defect::UnknownEvent)? {
+        L::Offered::SIGNATURE_HASH => {
+            strictly::<L::Offered>(log).map(|e| Money::Offered { study: e.study, price: U256::from(e.price), royalty: e.royalty })
+        }
+        L::Bought::SIGNATURE_HASH => strictly::<L::Bought>(log).map(|e| Money::LicencesBought {
+            study: e.study,
+            payer: e.payer,
+            to: e.to,
+            quantity: e.quantity,
+            price: e.price,
+        }),
+        _ => Err(Defect::UnknownEvent),
+    };
+    money.map(Event::Money)
+}
