@@ -60,6 +60,10 @@ pub(crate) struct Service {
     /// The number of studies, and when it was read: what is beyond it needs no look-up.
     count: Mutex<Option<(Instant, u64)>>,
     lookups: Lookups,
+    /// Who holds a licence, and who was found to hold none.
+    licences: Mutex<Cache<(u64, Address), ()>>,
+    /// For questions about licences: whoever is asked about is a stranger until it is answered.
+    strangers: Lookups,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -93,6 +97,8 @@ impl Service {
             committees: Mutex::default(),
             count: Mutex::default(),
             lookups: Lookups::default(),
+            licences: Mutex::default(),
+            strangers: Lookups::default(),
             tasks: Mutex::new(tasks),
             config,
             keys,
@@ -159,6 +165,22 @@ impl Service {
             }
             read => Ok(locked(&self.studies).put(study, read.ok())),
         }
+    }
+
+    /// Whether the chain lets an account download a study's aggregates; at most a few seconds old, also when it does not.
+    pub(crate) async fn licensed(&self, study: u64, account: Address) -> Result<bool, LookupError> {
+        let key = (study, account);
+        let fresh = || locked(&self.licences).get(&key).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, held)| held.is_some());
+        if let Some(held) = fresh() {
+            return Ok(held);
+        }
+        let _turn = self.strangers.turn().await?;
+        if let Some(held) = fresh() {
+            return Ok(held);
+        }
+        let held = self.ledger().may_download(study, account).await?;
+        locked(&self.licences).put(key, held.then_some(()));
+        Ok(held)
     }
 
     /// Whether the chain counts so many studies. One that is known here needs no counting.

@@ -7,12 +7,13 @@ use crate::config::seconds;
 use crate::error::Error;
 use crate::journal::Slot;
 use crate::nodes::{NodeClient, NodeFailure, NodeFault};
-use crate::outcome::{Checked, Inclusion};
+use crate::outcome::{Checked, Inclusion, check_signatures};
 use crate::pause::Pauses;
 use crate::progress::Progress;
 use crate::site::Site;
 use alloy_primitives::B256;
 use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::eip712::Vote;
 use consilium_core::encode::decode;
 use consilium_core::field::{self, Fp};
 use consilium_core::merkle::vector_root;
@@ -116,9 +117,10 @@ impl Site {
         let terms = &round.terms;
         let missing = |what| Error::NoResult { round: terms.round, what, faults: Vec::new() };
         let certificate = round.certificate.as_ref().ok_or_else(|| missing("certificate"))?;
-        self.check_signatures(terms, settled).await?;
+        let nodes = self.nodes_of(terms.study, terms.round, &terms.committee)?;
+        check_signatures(self.ledger(), nodes, terms, settled).await?;
         let mut faults = Vec::new();
-        let set = |node: NodeClient| async move { fetch_set(&node, terms, certificate).await };
+        let set = |node: NodeClient| async move { fetch_set(&node, &certificate.vote).await };
         let cohort = self.ask_nodes(terms, "set", &mut faults, set).await?;
         let caller = self.caller();
         let aggregate = |node: NodeClient| {
@@ -190,9 +192,9 @@ impl Site {
     }
 }
 
-async fn fetch_set(node: &NodeClient, terms: &Terms, certificate: &Certified) -> Result<Cohort, NodeFailure> {
-    let vote = &certificate.vote;
-    let cohort = node.set(terms.study, terms.round, vote.size).await?;
+/// The members under a certified root.
+pub(crate) async fn fetch_set(node: &NodeClient, vote: &Vote) -> Result<Cohort, NodeFailure> {
+    let cohort = node.set(vote.study, vote.round, vote.size).await?;
     if (cohort.root(), cohort.size()) == (vote.setRoot, vote.size) {
         return Ok(cohort);
     }

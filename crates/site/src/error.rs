@@ -65,6 +65,16 @@ pub enum Error {
         /// What each node did.
         faults: Vec<NodeFailure>,
     },
+    /// There is no result for whoever reads settled rounds.
+    #[error("round {round} of study {study} is {state}, not settled for good: there is nothing to read")]
+    NotSettled {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+        /// The round's state.
+        state: &'static str,
+    },
     /// The round did not end in the time that the caller gave it.
     #[error("round {round} of study {study} is still {state} after {seconds:.0} s: call again, or ask the sponsor")]
     StillRunning {
@@ -104,7 +114,8 @@ impl Error {
         match self {
             Self::Undelivered { .. } | Self::NoResult { .. } | Self::StillRunning { .. } | Self::Interrupted => true,
             Self::Ledger(error) => error.is_temporary(),
-            Self::Refused(_)
+            Self::NotSettled { .. }
+            | Self::Refused(_)
             | Self::Encode(_)
             | Self::Tensors(_)
             | Self::Config(_)

@@ -57,6 +57,7 @@ pub mod nodes;
 mod outcome;
 mod pause;
 mod progress;
+mod reader;
 mod site;
 pub mod tensors;
 
@@ -67,4 +68,5 @@ pub use error::{Error, Refusal};
 pub use keys::SiteKeys;
 pub use outcome::{Checked, Inclusion, Outcome};
 pub use progress::{Observer, Progress, log};
+pub use reader::Reader;
 pub use site::{RngSource, Site};

@@ -3,10 +3,9 @@
 
 use crate::config::{Timeouts, seconds};
 use crate::error::ConfigError;
-use crate::keys::SiteKeys;
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{Cohort, SetMember};
-use consilium_core::eip712::{Access, Domain, Signed};
+use consilium_core::eip712::{Access, Domain, SecretKey, Signed};
 use consilium_core::round::{SignedReceipt, SignedSettlement};
 use consilium_core::transcript::access_object;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -133,8 +132,8 @@ struct FailedBody {
 pub struct Caller {
     /// The signing domain.
     pub domain: Domain,
-    /// The caller's keys.
-    pub keys: SiteKeys,
+    /// The caller's key.
+    pub key: SecretKey,
 }
 
 /// One node.
@@ -330,7 +329,7 @@ fn capability(caller: &Caller, study: u64, round: u64, method: &str, path: &str,
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let expires = now + CAPABILITY_SECONDS;
     let access = Access { study, round, object: access_object(method, path, body), expires };
-    let signature: Signed = caller.domain.sign(caller.keys.signing(), &access);
+    let signature: Signed = caller.domain.sign(&caller.key, &access);
     format!("Consilium {study}.{round}.{expires}.{}", hex::encode_prefixed(signature.as_bytes()))
 }
 

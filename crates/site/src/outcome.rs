@@ -8,7 +8,7 @@ use crate::aggregate::Aggregate;
 use crate::config::seconds;
 use crate::error::Error;
 use crate::journal::Slot;
-use crate::nodes::{NodeFailure, NodeFault};
+use crate::nodes::{NodeClient, NodeFailure, NodeFault};
 use crate::pause::Pauses;
 use crate::progress::Progress;
 use crate::site::Site;
@@ -19,7 +19,7 @@ use consilium_core::certify::{Cohort, ReceiptCertificate};
 use consilium_core::params::Finality;
 use consilium_core::terms::Terms;
 use consilium_ledger::error::Disagreement;
-use consilium_ledger::{Ledger, Round, Settled, Standing, State};
+use consilium_ledger::{Endpoints, Ledger, Round, Settled, Standing, State};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -156,7 +156,7 @@ impl Site {
         self.note_certificate(round, slot).await?;
         let over = |outcome| Ok(Look::Over(Box::new(outcome)));
         match (round.state_at(round.read_at.timestamp), &round.settlement) {
-            (State::Settled, Some(settled)) if self.is_settled_for_good(round, settled).await? => {
+            (State::Settled, Some(settled)) if is_settled_for_good(self.endpoints(), round, settled).await? => {
                 let checked = self.checked_result(round, settled).await?;
                 self.in_journal(move |journal| journal.forget_message(&slot)).await?;
                 over(Outcome::Settled(Box::new(checked)))
@@ -186,31 +186,6 @@ impl Site {
         self.in_journal(move |journal| journal.note_certified(slot, subject)).await
     }
 
-    /// Whether the settlement is final, and the same, on every endpoint.
-    async fn is_settled_for_good(&self, round: &Round, settled: &Settled) -> Result<bool, Error> {
-        let rule = round.terms.policy.finality;
-        for ledger in self.endpoints().all() {
-            if ledger.standing(&settled.at.block, rule).await? != Standing::Final {
-                return Ok(false);
-            }
-        }
-        for ledger in self.endpoints().all().iter().skip(1) {
-            let other = ledger.round(round.terms.study, round.terms.round).await?;
-            if other.settlement.as_ref() != Some(settled) {
-                let root = |settled: &Settled| settled.settlement.aggregateRoot;
-                let disagreement = Disagreement {
-                    first: self.ledger().endpoint().to_owned(),
-                    second: ledger.endpoint().to_owned(),
-                    number: settled.at.block.number,
-                    first_says: root(settled),
-                    second_says: other.settlement.as_ref().map_or(B256::ZERO, root),
-                };
-                return Err(consilium_ledger::Error::Disagreement(Box::new(disagreement)).into());
-            }
-        }
-        Ok(true)
-    }
-
     /// Whether no certificate can come any more, on any endpoint.
     pub(crate) async fn is_void_for_good(&self, round: &Round) -> Result<bool, Error> {
         let terms = &round.terms;
@@ -234,34 +209,6 @@ impl Site {
         }
         Ok(true)
     }
-
-    /// Q nodes of the committee have signed this very settlement: in the transaction, or as the nodes serve it.
-    pub(crate) async fn check_signatures(&self, terms: &Terms, settled: &Settled) -> Result<(), Error> {
-        let in_transaction = self.ledger().settlement_signatures(terms, settled).await;
-        if let Ok(Some(Ok(_))) = in_transaction {
-            return Ok(());
-        }
-        let (mut signed, mut faults) = (BTreeSet::new(), Vec::new());
-        for node in self.nodes_of(terms.study, terms.round, &terms.committee)? {
-            let statements = match node.statements(terms.study, terms.round, terms.sites.len()).await {
-                Ok(statements) => statements,
-                Err(failure) => {
-                    faults.push(failure);
-                    continue;
-                }
-            };
-            let genuine = statements.settlements.iter().filter(|said| {
-                let member = terms.committee.member(said.node);
-                member.is_some_and(|m| terms.domain.check(&settled.settlement, &said.signature, m.address).is_ok())
-            });
-            signed.extend(genuine.map(|said| said.node));
-            if signed.len() >= terms.committee.sizes().quorum() {
-                return Ok(());
-            }
-            faults.push(node.failure(NodeFault::Malformed("too few signatures on the settlement".into())));
-        }
-        Err(Error::NoResult { round: terms.round, what: "committee's signatures", faults })
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -283,4 +230,62 @@ async fn final_time(ledger: &Ledger, rule: Finality) -> Result<Option<u64>, Erro
         Finality::Finalized => ledger.block(BlockNumberOrTag::Finalized).await?,
     };
     Ok(block.map(|block| block.timestamp))
+}
+
+/// Whether the settlement is final, and the same, on every endpoint.
+pub(crate) async fn is_settled_for_good(endpoints: &Endpoints, round: &Round, settled: &Settled) -> Result<bool, Error> {
+    let rule = round.terms.policy.finality;
+    for ledger in endpoints.all() {
+        if ledger.standing(&settled.at.block, rule).await? != Standing::Final {
+            return Ok(false);
+        }
+    }
+    for ledger in endpoints.all().iter().skip(1) {
+        let other = ledger.round(round.terms.study, round.terms.round).await?;
+        if other.settlement.as_ref() != Some(settled) {
+            let root = |settled: &Settled| settled.settlement.aggregateRoot;
+            let disagreement = Disagreement {
+                first: endpoints.primary().endpoint().to_owned(),
+                second: ledger.endpoint().to_owned(),
+                number: settled.at.block.number,
+                first_says: root(settled),
+                second_says: other.settlement.as_ref().map_or(B256::ZERO, root),
+            };
+            return Err(consilium_ledger::Error::Disagreement(Box::new(disagreement)).into());
+        }
+    }
+    Ok(true)
+}
+
+/// Q nodes of the committee have signed this very settlement: in the transaction, or as the nodes serve it.
+pub(crate) async fn check_signatures(
+    ledger: &Ledger,
+    nodes: Vec<NodeClient>,
+    terms: &Terms,
+    settled: &Settled,
+) -> Result<(), Error> {
+    let in_transaction = ledger.settlement_signatures(terms, settled).await;
+    if let Ok(Some(Ok(_))) = in_transaction {
+        return Ok(());
+    }
+    let (mut signed, mut faults) = (BTreeSet::new(), Vec::new());
+    for node in nodes {
+        let statements = match node.statements(terms.study, terms.round, terms.sites.len()).await {
+            Ok(statements) => statements,
+            Err(failure) => {
+                faults.push(failure);
+                continue;
+            }
+        };
+        let genuine = statements.settlements.iter().filter(|said| {
+            let member = terms.committee.member(said.node);
+            member.is_some_and(|m| terms.domain.check(&settled.settlement, &said.signature, m.address).is_ok())
+        });
+        signed.extend(genuine.map(|said| said.node));
+        if signed.len() >= terms.committee.sizes().quorum() {
+            return Ok(());
+        }
+        faults.push(node.failure(NodeFault::Malformed("too few signatures on the settlement".into())));
+    }
+    Err(Error::NoResult { round: terms.round, what: "committee's signatures", faults })
 }

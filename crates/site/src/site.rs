@@ -158,7 +158,7 @@ impl Site {
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        Caller { domain: self.config().addresses.domain(), keys: self.keys().clone() }
+        Caller { domain: self.config().addresses.domain(), key: self.keys().signing().clone() }
     }
 
     /// The committee's nodes with a URL, beginning with another one for every site and round.

@@ -24,6 +24,8 @@ pub(super) enum Role {
     Auditor,
     /// An admitted site.
     Site,
+    /// Whoever holds a licence to the study's aggregates.
+    Licensee,
 }
 
 /// A request, as a capability names it.
@@ -104,7 +106,13 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
     }
     let committee = service.committee_of(study, round, known.rounds).await.map_err(unreadable)?;
     let seat = committee.and_then(|committee| committee.index_of(caller));
-    Ok(seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site)))
+    let role = seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site));
+    if role.is_some() {
+        return Ok(role);
+    }
+    // Asked last, and in a queue of its own: strangers with ever new keys keep nobody waiting who takes part.
+    let licensed = service.licensed(study, caller).await.map_err(unreadable)?;
+    Ok(licensed.then_some(Role::Licensee))
 }
 
 /// A caller with a role, or a refusal.

@@ -43,6 +43,15 @@ enum Found {
     Closed(Box<ClosedRound>),
 }
 
+impl Found {
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Open(open) => open.stage() == Stage::Settled,
+            Self::Closed(closed) => closed.status["stage"] == stage_name(Stage::Settled),
+        }
+    }
+}
+
 async fn find(service: &Service, study: u64, round: u64) -> Result<Found, Refused> {
     if let Some(Entry::Open(open)) = service.rounds.get(study, round) {
         return Ok(Found::Open(open));
@@ -117,6 +126,7 @@ async fn readable(
     match caller {
         (_, Role::Member(_) | Role::Auditor) => found.ok_or_else(|| Refused::not_found("no such contribution is here")),
         // A site learns of others' contributions neither whether they are here.
+        (stranger, Role::Licensee) => Err(Refused::forbidden(stranger)),
         (site, Role::Site) => found.filter(|member| member.site == site).ok_or_else(|| Refused::forbidden(site)),
     }
 }
@@ -158,7 +168,7 @@ pub(super) async fn share(
 ) -> Result<Response, Refused> {
     let (study, round) = params(path)?;
     let (caller, role) = admit(&service, study, round, &headers, &uri).await?;
-    if role == Role::Site {
+    if matches!(role, Role::Site | Role::Licensee) {
         return Err(Refused::forbidden(caller));
     }
     let bytes = service.blobs.share(study, round).await?;
@@ -173,7 +183,10 @@ pub(super) async fn aggregate(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let (study, round) = params(path)?;
-    let _caller = admit(&service, study, round, &headers, &uri).await?;
+    let (_, role) = admit(&service, study, round, &headers, &uri).await?;
+    if role == Role::Licensee && !find(&service, study, round).await?.is_settled() {
+        return Err(Refused::not_ready("the round is not settled, and a licence is for settled ones"));
+    }
     let bytes = service.blobs.aggregate(study, round).await?;
     raw(&service, bytes.ok_or_else(|| Refused::not_ready("this node has no aggregate of this round"))?)
 }

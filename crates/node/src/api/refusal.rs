@@ -137,7 +137,8 @@ impl Refused {
     }
 
     pub(super) fn forbidden(caller: impl std::fmt::Display) -> Self {
-        let remedy = "use a key that the chain names as member, sponsor, auditor or admitted site of the round";
+        let remedy = "use a key that the chain names as member, sponsor, auditor or admitted site of the round; for the aggregate alone, a \
+                      licence will do";
         Self::new(StatusCode::FORBIDDEN, "forbidden", format!("{caller} may not do this"), remedy)
     }
 

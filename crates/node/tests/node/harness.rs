@@ -39,7 +39,7 @@ pub(crate) fn now() -> u64 {
 /// What a node answers with, in wei.
 pub(crate) const BOND: u64 = 1_000_000;
 
-fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
+fn new_study(keys: &[NodeKeys], sites: &[SecretKey], currency: Address) -> NewStudy {
     NewStudy {
         program: AnyProgram::WeightedMean(WeightedMean::new(DIMENSION, 25, 8, 128, 1.0).unwrap()),
         threshold: 1,
@@ -47,7 +47,7 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey]) -> NewStudy {
         sites: sites.iter().map(SecretKey::address).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
-        conditions: Conditions { bond: U256::from(BOND), ..Conditions::default() },
+        conditions: Conditions { bond: U256::from(BOND), currency, ..Conditions::default() },
     }
 }
 
@@ -232,7 +232,8 @@ impl World {
             ledger.register(&wallet, &registration).await.unwrap();
             ledger.set_consent(&wallet, Address::ZERO, true).await.unwrap();
         }
-        assert_eq!(ledger.create_study(&sponsor, &new_study(&keys, &sites)).await.unwrap().output, 1);
+        let currency = ledger.deploy_trial_token(&sponsor).await.unwrap().output;
+        assert_eq!(ledger.create_study(&sponsor, &new_study(&keys, &sites, currency)).await.unwrap().output, 1);
 
         let (folder, recorded) = (tempfile::tempdir().unwrap(), Arc::default());
         let mut proxies = Vec::new();
@@ -267,7 +268,8 @@ impl World {
 
     /// Another study with the same committee and sites.
     pub(crate) async fn create_study(&self) -> u64 {
-        self.ledger.create_study(&self.sponsor, &new_study(&self.keys, &self.sites)).await.unwrap().output
+        let currency = self.ledger.currency(1).await.unwrap();
+        self.ledger.create_study(&self.sponsor, &new_study(&self.keys, &self.sites, currency)).await.unwrap().output
     }
 
     pub(crate) fn builder(&self, node: usize) -> NodeBuilder {

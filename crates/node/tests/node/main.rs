@@ -5,5 +5,6 @@ mod bad_input;
 mod chain_faults;
 mod disk;
 mod harness;
+mod licences;
 mod rounds;
 mod secrecy;
