@@ -3,12 +3,16 @@
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod chain;
+pub(crate) mod claim;
 pub(crate) mod connection;
 pub(crate) mod contribute;
 pub(crate) mod demo;
+pub(crate) mod funds;
 pub(crate) mod keys;
+pub(crate) mod licence;
 pub(crate) mod node;
 pub(crate) mod result;
 pub(crate) mod round;
+pub(crate) mod stake;
 pub(crate) mod study;
 pub(crate) mod vectors;

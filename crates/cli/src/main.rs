@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod failure;
 mod output;
+mod payments;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -43,6 +44,10 @@ enum Command {
     Contribute(commands::contribute::Arguments),
     /// Fetch a round's aggregate, checked against the chain.
     Result(commands::result::Arguments),
+    /// Pay sites and nodes what a study owes them; anyone may, for anyone.
+    Claim(commands::claim::Arguments),
+    /// Sell, buy and use licences to a study's aggregates.
+    Licence(commands::licence::Arguments),
     /// Audit a study from the chain and the nodes.
     Audit(commands::audit::Arguments),
     /// Measure this machine: proving, verifying, releasing, unmasking, closing a round.
@@ -79,6 +84,8 @@ impl Command {
             Self::Round(arguments) => arguments.json,
             Self::Contribute(arguments) => arguments.json,
             Self::Result(arguments) => arguments.json,
+            Self::Claim(arguments) => arguments.json,
+            Self::Licence(arguments) => arguments.json,
             Self::Audit(arguments) => arguments.json,
             Self::Vectors(arguments) => arguments.json,
         }
@@ -95,6 +102,8 @@ async fn run(command: Command) -> Result<(), failure::Failure> {
         Command::Round(arguments) => commands::round::run(arguments).await,
         Command::Contribute(arguments) => commands::contribute::run(arguments).await,
         Command::Result(arguments) => commands::result::run(arguments).await,
+        Command::Claim(arguments) => commands::claim::run(arguments).await,
+        Command::Licence(arguments) => commands::licence::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Vectors(arguments) => commands::vectors::run(&arguments),

@@ -30,7 +30,12 @@ pub(crate) fn print<T: Serialize>(json: bool, value: &T, text: impl FnOnce(&T) -
 /// Writes a result to a file, as JSON to be read by people too.
 pub(crate) fn write_json<T: Serialize>(file: &Path, value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
-    std::fs::write(file, text + "\n").map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))
+    write_file(file, (text + "\n").as_bytes())
+}
+
+/// Writes bytes to a file.
+pub(crate) fn write_file(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(file, bytes).map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))
 }
 
 /// A bar for work of `length` steps, on standard error, hidden when that is no terminal.

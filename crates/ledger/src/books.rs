@@ -10,7 +10,7 @@ use crate::money::Money;
 use crate::state::State;
 use alloy::rpc::types::Filter;
 use alloy_primitives::{Address, B256, U256};
-use consilium_core::eip712::{Settlement, nodes_in};
+use consilium_core::eip712::{Settlement, Vote, nodes_in};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 
@@ -79,6 +79,15 @@ pub struct Totals {
     pub unclaimed_revenue: U256,
     /// What the treasury has of the currency, for all studies.
     pub balance: U256,
+}
+
+impl PaidRound {
+    /// What the voters signed: the set under whose root the sites are.
+    #[must_use]
+    pub fn vote(&self) -> Vote {
+        let Settlement { study, round, setRoot, .. } = self.settlement;
+        Vote { study, round, setRoot, size: self.sites }
+    }
 }
 
 impl Totals {

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::{print, spinner};
 use alloy_primitives::{Address, U256};
 use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
-use consilium_ledger::{Addresses, DeployOptions, deploy, http_provider};
+use consilium_ledger::{Addresses, DeployOptions, Ledger, deploy, http_provider};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,6 +27,8 @@ enum Command {
     Serve(Serve),
     /// Deploy the five contracts and write their addresses to a file.
     Deploy(Deploy),
+    /// Make coins of the currency for test networks. They are worth nothing.
+    Mint(Mint),
     /// Show the head and the contracts.
     Status(ChainOptions),
 }
@@ -72,9 +74,29 @@ struct Deploy {
     /// Shortest time in seconds between two distributions of licence revenue.
     #[arg(long, default_value_t = DeployOptions::default().period_length)]
     period_length: u64,
+    /// Also deploy a currency of which anyone can make coins, for test networks.
+    #[arg(long)]
+    trial_token: bool,
     /// Where to write the addresses.
     #[arg(long, value_name = "FILE", default_value = "addresses.json")]
     out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Mint {
+    #[command(flatten)]
+    chain: ChainOptions,
+    #[command(flatten)]
+    key: KeyOption,
+    /// The currency; that of the addresses file if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    currency: Option<Address>,
+    /// For whom; the key's own account if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<Address>,
+    /// How many, in the smallest unit: a coin has 10^18 of them.
+    #[arg(long)]
+    amount: U256,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -82,6 +104,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve(options) => serve_chain(options, json).await,
         Command::Deploy(options) => deploy_contracts(options, json).await,
+        Command::Mint(options) => mint(options, json).await,
         Command::Status(options) => status(&options, json).await,
     }
 }
@@ -117,7 +140,13 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
         dispute_time: options.dispute_time,
         period_length: options.period_length,
     };
-    let deployment = deploy(http_provider(&options.rpc)?, &wallet, terms).await?;
+    let mut deployment = deploy(http_provider(&options.rpc)?, &wallet, terms).await?;
+    if options.trial_token {
+        let ledger = Ledger::connect(&options.rpc, deployment.addresses).await?;
+        let currency = ledger.deploy_trial_token(&wallet).await?;
+        deployment.addresses.trial_token = Some(currency.output);
+        deployment.creations.push(("TrialToken", currency.receipt));
+    }
     work.finish_and_clear();
     deployment.addresses.save(&options.out).map_err(Failure::failed)?;
     print(json, &deployment.addresses, |addresses| {
@@ -128,9 +157,10 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
 
 /// One line a contract.
 fn listed(addresses: &Addresses) -> String {
-    let Addresses { registry, consilium, treasury, licences, study_token, .. } = addresses;
+    let Addresses { registry, consilium, treasury, licences, study_token, trial_token, .. } = addresses;
+    let currency = trial_token.map(|currency| format!("\ntrial token {currency}")).unwrap_or_default();
     format!(
-        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}"
+        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}{currency}"
     )
 }
 
@@ -142,7 +172,8 @@ async fn status(options: &ChainOptions, json: bool) -> Result<(), Failure> {
     let value = serde_json::json!({
         "chain_id": ledger.chain_id(), "block": head.number, "hash": head.hash, "timestamp": head.timestamp,
         "registry": addresses.registry, "consilium": addresses.consilium, "treasury": addresses.treasury,
-        "licences": addresses.licences, "study_token": addresses.study_token, "studies": studies,
+        "licences": addresses.licences, "study_token": addresses.study_token, "trial_token": addresses.trial_token,
+        "studies": studies,
     });
     print(json, &value, |_| {
         format!(
@@ -153,5 +184,21 @@ async fn status(options: &ChainOptions, json: bool) -> Result<(), Failure> {
             listed(addresses)
         )
     });
+    Ok(())
+}
+
+async fn mint(options: Mint, json: bool) -> Result<(), Failure> {
+    let (ledger, wallet) = (options.chain.ledger().await?, options.key.wallet()?);
+    let missing = || {
+        Failure::usage(
+            "the addresses file names no trial token: deploy one with `chain deploy --trial-token`, or give --currency",
+        )
+    };
+    let currency = options.currency.or(ledger.addresses().trial_token).ok_or_else(missing)?;
+    let to = options.to.unwrap_or(wallet.address());
+    let receipt = ledger.mint_trial_coins(&wallet, currency, to, options.amount).await?;
+    let balance = ledger.coins(currency, to).await?;
+    let value = serde_json::json!({ "currency": currency, "to": to, "balance": balance.to_string(), "gas": receipt.gas_used });
+    print(json, &value, |_| format!("{to} has {balance} of the currency {currency} ({} gas)", receipt.gas_used));
     Ok(())
 }

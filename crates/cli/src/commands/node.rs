@@ -1,6 +1,8 @@
 //! `consilium node`: a committee node's configuration, registration and service.
 
 use super::connection::ChainOptions;
+use super::funds::Sending;
+use super::stake;
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::{Address, U256};
@@ -26,6 +28,12 @@ enum Command {
     Config(ConfigOptions),
     /// Register the node on chain with its stake and KEM key.
     Register(Register),
+    /// Add to the node's free stake, which committees take bonds from.
+    Deposit(stake::Deposit),
+    /// Leave a study's committee. The bond stays locked for the unbonding delay, and the study needs a new committee.
+    Resign(Sending),
+    /// Make a bond free stake again, after the unbonding delay; anyone may, for any node.
+    Reclaim(stake::Reclaim),
     /// Serve until Ctrl-C or SIGTERM.
     Run(Run),
 }
@@ -128,6 +136,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Register(options) => register(options, arguments.json).await,
+        Command::Deposit(options) => stake::deposit(options, arguments.json).await,
+        Command::Resign(options) => stake::resign(options, arguments.json).await,
+        Command::Reclaim(options) => stake::reclaim(options, arguments.json).await,
         Command::Run(options) => serve(options, arguments.json).await,
     }
 }

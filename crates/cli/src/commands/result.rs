@@ -2,7 +2,7 @@
 
 use super::contribute::{SiteOptions, failure, read_tensors};
 use crate::failure::Failure;
-use crate::output::{print, spinner};
+use crate::output::{print, spinner, write_file};
 use consilium_site::{Checked, Inclusion, Outcome, Site};
 use std::path::{Path, PathBuf};
 
@@ -66,14 +66,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn write_files(site: &Site, arguments: &Arguments, base: &Path, checked: &Checked) -> Result<(), Failure> {
     let base = read_tensors(base)?;
     let next = site.successor(arguments.site.study, &base, checked).await.map_err(failure)?;
-    let write = |file: &Path, bytes: Vec<u8>| {
-        std::fs::write(file, bytes).map_err(|error| Failure::failed(format!("cannot write {}: {error}", file.display())))
-    };
     if let Some(file) = &arguments.out {
-        write(file, base.layout().safetensors_of(checked.aggregate.mean()).map_err(Failure::failed)?)?;
+        write_file(file, &base.layout().safetensors_of(checked.aggregate.mean()).map_err(Failure::failed)?)?;
     }
     if let Some(file) = &arguments.model {
-        write(file, next.to_safetensors().map_err(Failure::failed)?)?;
+        write_file(file, &next.to_safetensors().map_err(Failure::failed)?)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `consilium study`: the sponsor's side of a study, and a look at it.
 
 use super::connection::ChainOptions;
+use super::funds::{self, Sending};
 use super::keys::KeyOption;
 use crate::failure::Failure;
 use crate::output::print;
@@ -28,6 +29,18 @@ enum Command {
     Show(Show),
     /// Replace the list of admitted sites from the next round on.
     Sites(Sites),
+    /// Form the committee of the next epoch, as after a conviction or a resignation. Sites have to be told its fingerprint.
+    Committee(FormCommittee),
+    /// Give the study money.
+    Fund(funds::Fund),
+    /// Take money out that no round has reserved.
+    Withdraw(funds::Withdraw),
+    /// Set what rounds pay from the next opened one on.
+    Rewards(funds::Rewards),
+    /// Take a site back that was struck off for signing two contributions.
+    Restore(funds::Restore),
+    /// Show what came in, went out and is held; with --node, also who was paid and who is owed.
+    Money(funds::Show),
     /// Let an auditor read the study's vectors, or stop it.
     Auditor(Auditor),
 }
@@ -145,6 +158,18 @@ struct Sites {
 }
 
 #[derive(Debug, clap::Args)]
+struct FormCommittee {
+    #[command(flatten)]
+    sending: Sending,
+    /// The committee, node 1 first.
+    #[arg(long = "member", value_name = "ADDRESS", value_delimiter = ',', required = true)]
+    members: Vec<Address>,
+    /// t: how many nodes may be corrupt.
+    #[arg(long, short)]
+    threshold: u8,
+}
+
+#[derive(Debug, clap::Args)]
 struct Auditor {
     #[command(flatten)]
     chain: ChainOptions,
@@ -166,6 +191,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Create(options) => create(*options, json).await,
         Command::Show(options) => show(&options, json).await,
         Command::Sites(options) => sites(&options, json).await,
+        Command::Committee(options) => committee(&options, json).await,
+        Command::Fund(options) => funds::fund(options, json).await,
+        Command::Withdraw(options) => funds::withdraw(options, json).await,
+        Command::Rewards(options) => funds::rewards(options, json).await,
+        Command::Restore(options) => funds::restore(options, json).await,
+        Command::Money(options) => funds::show(options, json).await,
         Command::Auditor(options) => auditor(&options, json).await,
     }
 }
@@ -240,6 +271,22 @@ async fn sites(options: &Sites, json: bool) -> Result<(), Failure> {
     let receipt = ledger.set_sites(&options.key.wallet()?, options.study, &list).await?;
     print(json, &serde_json::json!({ "sites": list.len(), "gas": receipt.gas_used }), |_| {
         format!("{} sites admitted from the next round on ({} gas)", list.len(), receipt.gas_used)
+    });
+    Ok(())
+}
+
+async fn committee(options: &FormCommittee, json: bool) -> Result<(), Failure> {
+    let Sending { chain, key, study } = &options.sending;
+    let ledger = chain.ledger().await?;
+    let formed = ledger.set_committee(&key.wallet()?, *study, options.threshold, &options.members).await?;
+    let study = ledger.study(*study).await?;
+    let fingerprint = study.committee().map(consilium_core::params::CommitteeMembers::hash);
+    let value = serde_json::json!({
+        "study": study.id, "epoch": formed.output, "fingerprint": fingerprint, "gas": formed.receipt.gas_used,
+    });
+    print(json, &value, |_| {
+        let shown = fingerprint.map_or_else(|| "none".to_owned(), |hash| hash.to_string());
+        format!("committee of epoch {}; fingerprint for the sites to pin: {shown}", formed.output)
     });
     Ok(())
 }
