@@ -6,6 +6,7 @@ mod ending;
 mod folder;
 mod hospitals;
 mod marked;
+mod pay;
 mod plan;
 mod processes;
 mod report;
@@ -16,6 +17,7 @@ mod training;
 use crate::commands::demo::Arguments;
 use crate::failure::Failure;
 use crate::output::write_json;
+use consilium_core::params::Committee;
 use consilium_training::dataset::DataSet;
 use consilium_training::fedavg::Options;
 use consilium_training::model::Shape;
@@ -25,8 +27,12 @@ pub(crate) use hospitals::sites;
 use plan::Plan;
 use report::Report;
 pub(crate) use setup::{Stage, prepare, start_nodes};
+
 use std::path::Path;
 use std::time::Instant;
+
+/// Hospitals that upload at the same time.
+pub(crate) const UPLOADS: usize = 8;
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let started = Instant::now();
@@ -41,14 +47,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     introduce(&arguments, &data, shape);
     let folder = Folder::new(arguments.dir.clone(), bytes_needed(&arguments, shape.parameters()))?;
 
-    let mut stage = prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius).await?;
+    let committee = Committee::new(arguments.nodes as usize, arguments.threshold as usize).map_err(Failure::usage)?;
+    let plan = Plan::new(&arguments, &committee);
+    let mut stage = prepare(&arguments, folder.path(), shape.parameters(), training.clip_radius, plan.needs_spare()).await?;
     start_nodes(&mut stage).await?;
-    let plan = Plan::new(&arguments, &stage.committee);
     println!(
-        "chain {} with its contracts, study {}, {} nodes running, logs in {}\n",
+        "chain {} with its contracts, study {}, {} nodes running{}, logs in {}\n",
         stage.ledger.chain_id(),
         stage.study,
-        stage.nodes.len(),
+        stage.everyone().count(),
+        if stage.spare.is_some() { ", one of them to spare" } else { "" },
         folder.path().display()
     );
 
@@ -71,6 +79,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         plain: report::Quality { accuracy: 0.0, auc: 0.0 },
         alone_mean_accuracy: 0.0,
         misbehaviour: Vec::new(),
+        money: None,
         audit: String::new(),
         seconds_total: 0.0,
     };
@@ -111,7 +120,7 @@ async fn serve(stage: &Stage, folder: &Path) {
         stage.rpc,
         folder.display()
     );
-    for node in &stage.nodes {
+    for node in stage.everyone() {
         println!("  node {}  {}={}", node.number, node.address, node.url);
     }
     drop(tokio::signal::ctrl_c().await);

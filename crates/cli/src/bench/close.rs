@@ -5,8 +5,7 @@ use super::stages::{Limits, Stages};
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::commands::demo;
-use crate::commands::round::unix_seconds;
-use crate::demo::{Folder, Stage, bytes_needed, prepare, sites, start_nodes};
+use crate::demo::{Folder, Stage, UPLOADS, bytes_needed, prepare, sites, start_nodes};
 use crate::failure::Failure;
 use consilium_core::params::Committee;
 use consilium_site::tensors::{Format, Layout, TensorLayout, Tensors};
@@ -14,8 +13,6 @@ use consilium_site::{Outcome, Site};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::time::Instant;
 
-/// Hospitals that upload at the same time.
-const UPLOADS: usize = 8;
 /// Rounds that are closed.
 const ROUNDS: u32 = 3;
 /// Seconds for the uploads of one round, more than any machine should need.
@@ -31,7 +28,7 @@ pub(super) async fn row(arguments: &Arguments, committee: &Committee, limits: &L
 async fn rounds(arguments: &Arguments, d: usize) -> Result<Vec<f64>, Failure> {
     let options = demo::Arguments::bare(arguments.close_sites, arguments.nodes, arguments.threshold, ROUNDS);
     let folder = Folder::new(None, bytes_needed(&options, d))?;
-    let mut stage = prepare(&options, folder.path(), d, 1.0).await?;
+    let mut stage = prepare(&options, folder.path(), d, 1.0, false).await?;
     start_nodes(&mut stage).await?;
     let sites = sites(&stage, folder.path()).await?;
     let layout = TensorLayout { name: "bench".to_owned(), shape: vec![d], format: Format::F32 };
@@ -46,9 +43,7 @@ async fn rounds(arguments: &Arguments, d: usize) -> Result<Vec<f64>, Failure> {
 
 /// Plays one round and says how many milliseconds its end took.
 async fn close(stage: &Stage, sites: &[Site], base: &mut Tensors) -> Result<f64, Failure> {
-    let now = stage.ledger.head().await?.timestamp.max(unix_seconds());
-    let (deadline, settle_by) = (now + PATIENCE, now + 2 * PATIENCE);
-    let opened = stage.ledger.open_round(&stage.sponsor, stage.study, base.model_digest(), deadline, settle_by).await?.output;
+    let opened = stage.open_round(base.model_digest(), PATIENCE, 2 * PATIENCE).await?.output;
     let (subject, d) = (base.model_digest(), base.values().len());
     let uploads = sites.iter().enumerate().map(|(i, site)| async move {
         let update: Vec<f64> = (0..d).map(|k| ((i * 7 + k) as f64 * 0.37).sin() / d as f64).collect();

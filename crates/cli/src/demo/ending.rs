@@ -1,5 +1,6 @@
 //! What it cost and what it was worth: the same training in the open, each hospital alone, time and bytes, and the audit.
 
+use super::pay;
 use super::report::{Quality, Report, bytes};
 use super::rounds::Game;
 use super::setup::Stage;
@@ -54,6 +55,7 @@ pub(super) async fn finish(
     print_worth(report, &comparison);
     print_cost(report, &game, &comparison);
     report.misbehaviour = game.misbehaviour;
+    report.money = Some(pay::everyone(stage).await?);
     audit(report, stage).await?;
     report.seconds_total = started.elapsed().as_secs_f64();
     println!("\nall of it took {:.0} s", report.seconds_total);

@@ -2,11 +2,13 @@
 
 use super::setup::Stage;
 use crate::failure::Failure;
+use alloy_primitives::B256;
 use consilium_ledger::Endpoints;
-use consilium_site::{Site, SiteConfig, SitePolicy, StudyPins, Timeouts};
+use consilium_site::{Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
 use consilium_training::dataset::Samples;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// One hospital.
 pub(super) struct Hospital {
@@ -45,9 +47,24 @@ pub(crate) async fn sites(stage: &Stage, dir: &Path) -> Result<Vec<Site>, Failur
             },
             timeouts: Timeouts::default(),
         };
-        // What a node answers while it is busy, killed or behind is tried elsewhere; only results are told.
-        let quiet = std::sync::Arc::new(|event| tracing::debug!(?event));
-        sites.push(Site::new(config, keys.clone(), endpoints.clone()).map_err(Failure::failed)?.with_observer(quiet));
+        sites.push(start(config, keys.clone(), endpoints.clone())?);
     }
     Ok(sites)
+}
+
+/// A site. What a node answers while it is busy, killed or behind is tried elsewhere; only results are told.
+fn start(config: SiteConfig, keys: SiteKeys, endpoints: Endpoints) -> Result<Site, Failure> {
+    let quiet = Arc::new(|event| tracing::debug!(?event));
+    Ok(Site::new(config, keys, endpoints).map_err(Failure::failed)?.with_observer(quiet))
+}
+
+/// The same hospital, started again with another committee's fingerprint in its configuration.
+pub(super) fn pin(hospital: Arc<Hospital>, study: u64, fingerprint: B256) -> Result<Arc<Hospital>, Failure> {
+    let busy = || Failure::failed("a hospital is still busy with the round before");
+    let Hospital { number, site, samples } = Arc::into_inner(hospital).ok_or_else(busy)?;
+    let (mut config, keys, endpoints) = (site.config().clone(), site.keys().clone(), site.endpoints().clone());
+    // One process at a time holds a site's journal.
+    drop(site);
+    config.policy.studies.entry(study).or_default().committees.insert(fingerprint);
+    Ok(Arc::new(Hospital { number, site: start(config, keys, endpoints)?, samples }))
 }

@@ -1,6 +1,7 @@
 //! The marked part: sites that cheat, a node that lies, a leader that is killed, and what gave them away.
 
 use super::cheats::{Cheat, Message, forge};
+use super::hospitals::pin;
 use super::plan::{Drill, leader};
 use super::report::Misbehaviour;
 use super::rounds::{Game, Trained};
@@ -8,6 +9,7 @@ use super::setup::Stage;
 use super::training::tensors;
 use crate::commands::keys::short;
 use crate::failure::Failure;
+use consilium_core::params::CommitteeMembers;
 use consilium_ledger::Event;
 use consilium_site::journal::Slot;
 use rand_chacha::ChaCha20Rng;
@@ -94,7 +96,7 @@ impl Game {
         let number = leader(round, &stage.committee);
         let node = &mut stage.nodes[number - 1];
         node.kill().await?;
-        let who = format!("node {number} ({})", short(&node.address));
+        let who = format!("node {} ({})", node.number, short(&node.address));
         println!("   {who} was killed with SIGKILL half-way through the uploads");
         if stage.committee.n() == stage.committee.quorum() {
             tokio::time::sleep(Duration::from_secs(3)).await;
@@ -134,7 +136,8 @@ impl Game {
         match drill {
             Drill::LyingNode => {
                 self.note_liar(stage, round).await?;
-                Self::restart_last(stage, false).await
+                Self::restart_last(stage, false).await?;
+                self.replace_last(stage).await
             }
             Drill::KilledLeader if stage.committee.n() > stage.committee.quorum() => {
                 let client = stage.client.clone();
@@ -144,6 +147,29 @@ impl Game {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The sponsor's answer to a conviction: a committee with the spare node in the last one's place. Hospitals take part
+    /// again once their operators have compared its fingerprint and pinned it.
+    async fn replace_last(&mut self, stage: &mut Stage) -> Result<(), Failure> {
+        let Some(spare) = stage.spare.take() else { return Err(Failure::failed("there is no spare node")) };
+        let (number, out) = (spare.number, stage.nodes.pop());
+        stage.nodes.push(spare);
+        stage.dismissed = out;
+        let members: Vec<_> = stage.nodes.iter().map(|node| node.address).collect();
+        let threshold = stage.committee.t() as u8;
+        let epoch = stage.ledger.set_committee(&stage.sponsor, stage.study, threshold, &members).await?.output;
+        let study = stage.ledger.study(stage.study).await?;
+        let fingerprint = study.committee().map(CommitteeMembers::hash).unwrap_or_default();
+        println!(
+            "   the sponsor forms the committee of epoch {epoch} with node {number} in its place\n   the operators of {} hospitals \
+             compare its fingerprint {} and pin it",
+            self.hospitals.len(),
+            &fingerprint.to_string()[..18]
+        );
+        let hospitals = std::mem::take(&mut self.hospitals).into_iter();
+        self.hospitals = hospitals.map(|hospital| pin(hospital, stage.study, fingerprint)).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// The lying node's own signature, held against the settled roots.
@@ -158,7 +184,7 @@ impl Game {
             let roots = statements["share_roots"].as_array().cloned().unwrap_or_default();
             if let Some(said) = roots.iter().find(|said| said["node"].as_u64() == Some(liar as u64)) {
                 let settled_root = settled.share_roots[liar - 1];
-                let who = format!("node {liar} ({})", short(&stage.nodes[liar - 1].address));
+                let who = format!("node {} ({})", stage.nodes[liar - 1].number, short(&stage.nodes[liar - 1].address));
                 let evidence =
                     format!("it signed share root {}, settled is {settled_root}", said["root"].as_str().unwrap_or_default());
                 let (caught_by, sentence) = convicted(stage, round, settled.at.block.number).await?;
@@ -182,11 +208,10 @@ async fn convicted(stage: &Stage, round: u64, since: u64) -> Result<(String, Str
             if (conviction.study, conviction.round) != (stage.study, round) {
                 continue;
             }
-            let reporter = stage.nodes.iter().find(|node| node.address == conviction.reporter);
+            let reporter = stage.everyone().find(|node| node.address == conviction.reporter);
             let name = reporter.map_or_else(|| conviction.reporter.to_string(), |node| format!("node {}", node.number));
             let sentence = format!(
-                "it was convicted in transaction {} and lost its bond: {} wei to {name}, {} wei kept for the sites of the round; \
-                 before another round the sponsor has to form a committee without it",
+                "it was convicted in transaction {} and lost its bond: {} wei to {name}, {} wei kept for the sites of the round",
                 event.at.transaction, conviction.reward, conviction.kept
             );
             return Ok((format!("the others, when they interpolated; {name} proved it to the contract"), sentence));

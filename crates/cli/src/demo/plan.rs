@@ -30,11 +30,9 @@ impl Plan {
         if options.honest {
             return plan;
         }
-        let mut wanted = vec![Drill::CheatingSites, Drill::KilledLeader];
-        let mut last = None;
-        if committee.n() > committee.quorum() {
-            last = Some(Drill::LyingNode);
-        } else {
+        let mut wanted = vec![Drill::CheatingSites, Drill::LyingNode, Drill::KilledLeader];
+        if committee.n() == committee.quorum() {
+            wanted.retain(|drill| *drill != Drill::LyingNode);
             let n = committee.n();
             plan.left_out
                 .push(format!("the lying node: with n = 3t+1 = {n} it would strand the certified round for want of a quorum"));
@@ -43,25 +41,24 @@ impl Plan {
             wanted.retain(|drill| *drill != Drill::CheatingSites);
             plan.left_out.push("the cheating sites: too few honest ones would be left for the minimum cohort".to_owned());
         }
-        plan.place(u64::from(options.rounds), &wanted, last);
+        plan.place(u64::from(options.rounds), &wanted);
         plan
     }
 
-    /// Gives drills their rounds, from the second one on. A convicted node leaves the study without a committee, and
-    /// hospitals pin theirs, so that drill takes the last round.
-    fn place(&mut self, rounds: u64, wanted: &[Drill], last: Option<Drill>) {
+    /// Gives drills their rounds, from the second one on.
+    fn place(&mut self, rounds: u64, wanted: &[Drill]) {
         let mut free = 2..=rounds;
-        let mut placed = Vec::new();
-        let (first, others) = wanted.split_at(wanted.len().min(1));
-        placed.extend(first.iter().map(|drill| (free.next(), *drill)));
-        placed.extend(last.map(|drill| (free.next_back(), drill)));
-        placed.extend(others.iter().map(|drill| (free.next(), *drill)));
-        for (round, drill) in placed {
-            match round {
-                Some(round) => self.drills.push((round, drill)),
+        for drill in wanted {
+            match free.next() {
+                Some(round) => self.drills.push((round, *drill)),
                 None => self.left_out.push(format!("{}: there are too few rounds", drill.what())),
             }
         }
+    }
+
+    /// Whether a node will be convicted, so that another one has to take its place.
+    pub(super) fn needs_spare(&self) -> bool {
+        self.drills.iter().any(|(_, drill)| *drill == Drill::LyingNode)
     }
 
     pub(super) fn of(&self, round: u64) -> Drill {

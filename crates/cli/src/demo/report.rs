@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) plain: Quality,
     pub(crate) alone_mean_accuracy: f64,
     pub(crate) misbehaviour: Vec<Misbehaviour>,
+    /// Who was paid.
+    pub(crate) money: Option<super::pay::Payments>,
     /// `pass` or `fail`.
     pub(crate) audit: String,
     pub(crate) seconds_total: f64,

@@ -1,12 +1,12 @@
 //! One round: open, train, contribute, close, compare.
 
+use super::UPLOADS;
 use super::cheats::{Cheat, Message};
 use super::hospitals::Hospital;
 use super::plan::{Drill, Plan};
 use super::report::{Misbehaviour, RoundReport};
 use super::setup::Stage;
 use super::training::{canonical_places, largest_deviation, parameters, tensors};
-use crate::commands::round::unix_seconds;
 use crate::failure::Failure;
 use crate::output::bar;
 use consilium_core::certify::SetMember;
@@ -22,9 +22,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Hospitals that upload at the same time.
-const UPLOADS: usize = 8;
 
 /// The training under way, and what has been noticed.
 pub(super) struct Game {
@@ -130,9 +127,7 @@ impl Game {
 
     async fn open(&self, stage: &Stage, round: u64, drill: Drill, base: &Tensors) -> Result<u64, Failure> {
         let certify_within = self.certify_within(drill);
-        let now = stage.ledger.head().await?.timestamp.max(unix_seconds());
-        let (deadline, settle_by) = (now + certify_within, now + certify_within + 600);
-        let opened = stage.ledger.open_round(&stage.sponsor, stage.study, base.model_digest(), deadline, settle_by).await?;
+        let opened = stage.open_round(base.model_digest(), certify_within, certify_within + 600).await?;
         if opened.output == round {
             Ok(opened.receipt.gas_used)
         } else {

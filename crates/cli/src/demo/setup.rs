@@ -4,6 +4,7 @@ use super::processes::NodeProcess;
 use crate::commands::chain::fortune;
 use crate::commands::demo::Arguments;
 use crate::commands::keys::{create_account, read_signing_key};
+use crate::commands::round::unix_seconds;
 use crate::failure::Failure;
 use crate::output::bar;
 use alloy::providers::Provider;
@@ -12,7 +13,7 @@ use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
 use consilium_core::eip712::SecretKey;
 use consilium_core::params::{Committee, Finality};
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_ledger::{Conditions, DeployOptions, Ledger, NewStudy, Registration, Wallet, deploy, http_provider};
+use consilium_ledger::{Conditions, DeployOptions, Ledger, Mined, NewStudy, Registration, Wallet, deploy, http_provider};
 use consilium_node::NodeKeys;
 use consilium_site::SiteKeys;
 use std::collections::BTreeMap;
@@ -23,8 +24,13 @@ const CHAIN_ID: u64 = 31_337;
 const SCALE_BITS: u64 = 25;
 const WEIGHT_BITS: u64 = 8;
 
-/// How long a settlement can be challenged: long for what is found at once, short for whoever watches the demo.
-const CHALLENGE_SECONDS: u32 = 60;
+/// How long a settlement can be challenged, after which it pays: long for what is found at once, short for whoever watches.
+const CHALLENGE_SECONDS: u32 = 5;
+/// Rounds on record at once, more than are played in a challenge window. Older ones are paid from the archive.
+const RING: u16 = 16;
+/// Coins of the trial currency that one settled round pays, and the nodes' part of it in ten-thousandths.
+const BUDGET: u64 = 1_000;
+const NODE_SHARE: u16 = 2_000;
 
 /// The stage on which the rounds are played.
 pub(crate) struct Stage {
@@ -35,19 +41,33 @@ pub(crate) struct Stage {
     pub(crate) study: u64,
     pub(crate) program: WeightedMean,
     pub(crate) committee: Committee,
+    /// The committee, node 1's seat first.
     pub(crate) nodes: Vec<NodeProcess>,
+    /// Registered and running, in no committee yet.
+    pub(crate) spare: Option<NodeProcess>,
+    /// Convicted, and no longer in the committee. It still serves what it keeps of earlier rounds.
+    pub(crate) dismissed: Option<NodeProcess>,
     pub(crate) sites: Vec<SiteKeys>,
     pub(crate) client: reqwest::Client,
 }
 
 impl Stage {
-    /// Base URLs of the committee.
-    pub(crate) fn urls(&self) -> BTreeMap<Address, String> {
-        self.nodes.iter().map(|node| (node.address, node.url.clone())).collect()
+    /// Every node that runs.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &NodeProcess> {
+        self.nodes.iter().chain(&self.spare).chain(&self.dismissed)
     }
-}
 
-impl Stage {
+    /// Base URLs of all nodes.
+    pub(crate) fn urls(&self) -> BTreeMap<Address, String> {
+        self.everyone().map(|node| (node.address, node.url.clone())).collect()
+    }
+
+    /// Opens the next round about a model. It is to be certified and settled within these times, in seconds from now.
+    pub(crate) async fn open_round(&self, subject: B256, certify: u64, settle: u64) -> Result<Mined<u64>, Failure> {
+        let now = self.ledger.head().await?.timestamp.max(unix_seconds());
+        Ok(self.ledger.open_round(&self.sponsor, self.study, subject, now + certify, now + settle).await?)
+    }
+
     /// What a transaction used.
     pub(crate) async fn gas_of(&self, transaction: B256) -> Result<u64, Failure> {
         let receipt = self.ledger.provider().get_transaction_receipt(transaction).await.map_err(Failure::unreachable)?;
@@ -60,12 +80,29 @@ fn tenth() -> U256 {
     U256::from(10).pow(U256::from(17))
 }
 
-pub(crate) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, clip: f64) -> Result<Stage, Failure> {
+/// What one settled round pays, in the smallest unit.
+fn budget() -> U256 {
+    U256::from(BUDGET) * coin()
+}
+
+/// One coin of the trial currency.
+pub(super) fn coin() -> U256 {
+    U256::from(10).pow(U256::from(18))
+}
+
+/// Sets the stage, with one node more than the committee needs if there is to be a spare one.
+pub(crate) async fn prepare(
+    options: &Arguments,
+    dir: &Path,
+    dimension: usize,
+    clip: f64,
+    with_spare: bool,
+) -> Result<Stage, Failure> {
     let committee = Committee::new(options.nodes as usize, options.threshold as usize).map_err(Failure::usage)?;
     let program = WeightedMean::new(dimension as u64, SCALE_BITS, WEIGHT_BITS, WeightedMean::PRODUCTION_TESTS, clip)
         .map_err(Failure::usage)?;
     program.check_production().map_err(Failure::usage)?;
-    let (nodes, node_keys): (Vec<_>, Vec<_>) = (1..=committee.n())
+    let (mut nodes, node_keys): (Vec<_>, Vec<_>) = (1..=committee.n() + usize::from(with_spare))
         .map(|j| NodeProcess::prepare(j, dir.join(format!("node-{j}"))))
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
@@ -84,6 +121,8 @@ pub(crate) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, c
     deployment.addresses.save(&dir.join("addresses.json")).map_err(Failure::failed)?;
     let ledger = Ledger::connect(&rpc, deployment.addresses).await?;
     register(&ledger, &sponsor, &node_keys).await?;
+    let spare = if with_spare { nodes.pop() } else { None };
+    let currency = ledger.deploy_trial_token(&sponsor).await?.output;
 
     let sites = (0..options.sites).map(|_| SiteKeys::generate().map_err(Failure::failed)).collect::<Result<Vec<_>, _>>()?;
     let auditor = create_account(&dir.join("auditor.json"))?;
@@ -94,12 +133,23 @@ pub(crate) async fn prepare(options: &Arguments, dir: &Path, dimension: usize, c
         sites: sites.iter().map(SiteKeys::address).collect(),
         minimum_cohort: (options.sites / 2).max(2),
         finality: Finality::Instant,
-        conditions: Conditions { bond: tenth(), challenge_window: CHALLENGE_SECONDS, ..Conditions::default() },
+        conditions: Conditions {
+            currency,
+            budget: budget(),
+            node_share: NODE_SHARE,
+            bond: tenth(),
+            challenge_window: CHALLENGE_SECONDS,
+            ring: RING,
+            ..Conditions::default()
+        },
     };
     let study = ledger.create_study(&sponsor, &new).await?.output;
     ledger.set_auditor(&sponsor, study, auditor.address(), true).await?;
+    let funds = budget() * U256::from(options.rounds);
+    ledger.mint_trial_coins(&sponsor, currency, sponsor.address(), funds).await?;
+    ledger.fund_with_permit(&sponsor, study, funds).await?;
     let client = reqwest::Client::new();
-    Ok(Stage { ledger, rpc, sponsor, auditor, study, program, committee, nodes, sites, client })
+    Ok(Stage { ledger, rpc, sponsor, auditor, study, program, committee, nodes, spare, dismissed: None, sites, client })
 }
 
 /// The embedded chain, served over loopback HTTP for as long as this process lives.
@@ -135,12 +185,12 @@ async fn register(ledger: &Ledger, sponsor: &Wallet, nodes: &[NodeKeys]) -> Resu
 /// Writes the nodes' configurations, starts them and waits until all answer.
 pub(crate) async fn start_nodes(stage: &mut Stage) -> Result<(), Failure> {
     let urls = stage.urls();
-    let progress = bar(stage.nodes.len() as u64, "starting nodes");
-    for node in &mut stage.nodes {
+    let progress = bar(urls.len() as u64, "starting nodes");
+    for node in stage.nodes.iter_mut().chain(&mut stage.spare) {
         node.configure(&stage.rpc, stage.ledger.addresses(), &urls)?;
         node.start()?;
     }
-    for node in &mut stage.nodes {
+    for node in stage.nodes.iter_mut().chain(&mut stage.spare) {
         node.ready(&stage.client).await?;
         progress.inc(1);
     }
