@@ -2,8 +2,9 @@
 
 use crate::client::{Client, peers};
 use crate::report::{Book, Check, Level, Report, Scope};
-use crate::{capability, chain, contributions, outputs, round};
+use crate::{capability, chain, contributions, money, outputs, round};
 use alloy_primitives::Address;
+use consilium_core::certify::Cohort;
 use consilium_core::eip712::SecretKey;
 use consilium_ledger::{Endpoints, State};
 use reqwest::Url;
@@ -94,9 +95,18 @@ impl Auditor {
         }
         chain::convictions(&view, &mut book);
         let may_read = level == Level::Full && capability::check(&view.study, self.key.as_ref(), &mut book);
+        let books = money::read(&view, &mut book).await;
         let rounds = self.chosen(view.study.rounds, &mut book);
+        let mut sets = BTreeMap::new();
         for &round in &rounds {
-            self.audit_round(&view, round, may_read, &mut book).await;
+            let set = self.audit_round(&view, round, may_read, &mut book).await;
+            sets.extend(set.map(|set| (round, set)));
+            if let Some(books) = &books {
+                money::pay(books, round, &mut book).await;
+            }
+        }
+        if let Some(books) = &books {
+            money::claims(books, sets, &mut book).await;
         }
         capability::limits(level, &mut book);
         Report::new(study, level, rounds, book.lines)
@@ -111,21 +121,22 @@ impl Auditor {
         wanted.iter().copied().filter(|round| (1..=last).contains(round)).collect()
     }
 
-    async fn audit_round(&self, view: &chain::View, number: u64, may_read: bool, book: &mut Book) {
-        let Some(recorded) = round::recorded(view, number, book).await else { return };
+    async fn audit_round(&self, view: &chain::View, number: u64, may_read: bool, book: &mut Book) -> Option<Cohort> {
+        let recorded = round::recorded(view, number, book).await?;
         let case = round::Case {
             client: &self.client,
             peers: peers(&recorded.terms.committee, &self.nodes),
             state: recorded.state_at(view.history.head().timestamp),
             round: &recorded,
         };
-        let Some(cohort) = round::public(&self.endpoints, view, &case, book).await else { return };
+        let cohort = round::public(&self.endpoints, view, &case, book).await?;
         if may_read {
             contributions::check(&case, &cohort, self.copies, book).await;
             if case.state == State::Settled {
                 outputs::check(&case, book).await;
             }
         }
+        Some(cohort)
     }
 }
 

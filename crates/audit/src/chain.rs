@@ -15,7 +15,7 @@ pub(crate) struct View {
     pub(crate) ledger: Ledger,
     pub(crate) history: History,
     pub(crate) study: Study,
-    /// The events of the registry and of Consilium, of all studies.
+    /// The events of the registry, of Consilium and of the treasury, of all studies.
     pub(crate) all: Vec<ChainEvent>,
     /// Breaks of a round's order.
     pub(crate) violations: Vec<(u64, String)>,

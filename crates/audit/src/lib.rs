@@ -11,6 +11,7 @@
 //! | endpoints against each other, contract code, committees and stake | `chain` | public |
 //! | states in order and in time | `order` | public |
 //! | certificate, finality, set, receipts, Finals, settlement, credits | `round` | public |
+//! | money: what came in, what rounds pay, who got it | `money` | public |
 //! | signed statements: valid, without contradiction, and as settled | `statements`, `offences` | public |
 //! | the right to read | `capability` | full |
 //! | headers (digest, signature, boxes) and masked vectors | `contributions` | full |
@@ -53,6 +54,7 @@ mod chain;
 mod client;
 mod contributions;
 mod display;
+mod money;
 mod offences;
 mod order;
 mod outputs;

@@ -44,6 +44,12 @@ pub enum Check {
     Settlement,
     /// Who is credited.
     Rewards,
+    /// What came in, went out and is held.
+    Money,
+    /// What a round pays.
+    Pay,
+    /// Who was paid.
+    Claims,
     /// Signed share roots against the settled ones.
     ShareRoots,
     /// Signed statements that contradict each other or the chain.
@@ -84,6 +90,9 @@ impl Check {
             Self::Finals => "Finals",
             Self::Settlement => "signed result",
             Self::Rewards => "credits",
+            Self::Money => "money",
+            Self::Pay => "pay",
+            Self::Claims => "claims",
             Self::ShareRoots => "signed shares",
             Self::Statements => "signed statements",
             Self::Evidence => "reported evidence",
@@ -114,6 +123,9 @@ impl Check {
             Self::Finals => "the committee committed to this one set before releasing",
             Self::Settlement => "enough committee members signed the result",
             Self::Rewards => "credits follow from the set and the recorded votes",
+            Self::Money => "every coin of the study is accounted for",
+            Self::Pay => "the round pays by the published formula",
+            Self::Claims => "who was paid was owed it",
             Self::ShareRoots => "each node's signed share is the settled one",
             Self::Statements => "the nodes' signed statements do not contradict each other",
             Self::Evidence => "offences that nodes have reported",

@@ -4,7 +4,7 @@
 //! the settled roots here.
 
 use crate::books::{Books, PaidRound, QUESTIONS};
-use crate::contracts::{ITreasury, Treasury as T};
+use crate::contracts::{Consilium, IConsilium, ITreasury, Treasury as T};
 use crate::error::{Error, Misuse};
 use crate::money::Money;
 use alloy::sol_types::{SolStruct, SolValue};
@@ -118,19 +118,38 @@ impl Books {
             let round = self.rounds.iter().find(|round| round.round == credit.round).ok_or_else(wrong)?;
             let cohort = cohorts.get(&credit.round).ok_or_else(wrong)?;
             let tree = trees.entry(credit.round).or_insert_with(|| reward_paths(cohort, &round.voters));
-            let share = self.share(round, credit, tree.open(credit.index as usize), &archive);
+            let share = self.share(round, credit.index, tree.open(credit.index as usize), &archive);
             let empty = || ITreasury::Claim { study: self.study, period, account: credit.account, shares: Vec::new() };
             claims.entry(credit.account).or_insert_with(empty).shares.push(share);
         }
         Ok(claims.into_values().collect())
     }
 
-    fn share(&self, round: &PaidRound, credit: &Credit, path: Vec<B256>, archive: &[B256]) -> ITreasury::Share {
+    /// What the contract itself pays each site and each voter of a round whose challenge window is over.
+    ///
+    /// # Errors
+    /// `NotFinal` when the round can still be challenged, or is not in the archive.
+    pub async fn pay_by_contract(&self, round: &PaidRound) -> Result<(U256, U256), Error> {
+        let share = self.share(round, 0, Vec::new(), &self.archive());
+        let proof = IConsilium::Proof {
+            round: share.round,
+            settlement: round.settlement.eip712_hash_struct(),
+            sites: share.sites,
+            nodes: share.nodes,
+            rewards: share.rewards,
+            position: share.position,
+            path: share.archivePath,
+        };
+        let paid = self.ledger.view(Consilium::payOfCall { study: self.study, proof }, Some(self.at)).await?;
+        Ok((paid.perSite, paid.perNode))
+    }
+
+    fn share(&self, round: &PaidRound, index: u32, path: Vec<B256>, archive: &[B256]) -> ITreasury::Share {
         // Archived rounds are the oldest settled ones, so that a round's number among these is its place there.
         let place = self.rounds.iter().position(|other| other.round == round.round).filter(|_| !round.on_record);
         ITreasury::Share {
             round: round.round,
-            index: credit.index,
+            index,
             sites: round.sites,
             nodes: round.voters.len() as u32,
             setRoot: round.settlement.setRoot,
@@ -149,13 +168,21 @@ impl Books {
     }
 }
 
+impl PaidRound {
+    /// Whether this is the set that was settled, and the rewards that were settled are its own.
+    #[must_use]
+    pub fn credits(&self, cohort: &Cohort) -> bool {
+        let settled = (self.settlement.setRoot, self.settlement.rewardRoot);
+        (cohort.root(), reward_root(cohort, &self.voters)) == settled
+    }
+}
+
 /// Most credits of one transaction: a first claim takes about 75,000 gas, and a transaction has 2^24.
 pub const CLAIMS_AT_ONCE: usize = 150;
 
 /// The leaves of a round's reward tree that are worth something.
 fn credits(round: &PaidRound, cohort: &Cohort, (per_site, per_node): (U256, U256)) -> Result<Vec<Credit>, Misuse> {
-    let settled = (cohort.root(), reward_root(cohort, &round.voters));
-    if settled != (round.settlement.setRoot, round.settlement.rewardRoot) {
+    if !round.credits(cohort) {
         return Err(Misuse::Cohort { study: round.settlement.study, round: round.round });
     }
     let sites = cohort.members().iter().map(|member| (member.site, false, per_site));

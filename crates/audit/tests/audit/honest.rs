@@ -32,6 +32,9 @@ async fn a_settled_study_passes_both_audits_and_every_check_is_made() {
         Check::Finals,
         Check::Settlement,
         Check::Rewards,
+        Check::Money,
+        Check::Pay,
+        Check::Claims,
         Check::ShareRoots,
         Check::Statements,
     ];

@@ -31,6 +31,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const START: u64 = 2_000_000_000;
 pub(crate) const N: usize = 5;
+/// What a round pays.
+pub(crate) const BUDGET: u64 = 1_000;
 const VOTERS: [usize; 4] = [1, 2, 4, 5];
 
 pub(crate) struct World {
@@ -119,6 +121,7 @@ impl World {
     }
 
     pub(crate) async fn study(&self) -> u64 {
+        let currency = self.ledger.deploy_trial_token(&self.sponsor).await.unwrap().output;
         let new = NewStudy {
             program: AnyProgram::WeightedMean(WeightedMean::new(40, 25, 8, 128, 1.0).unwrap()),
             threshold: 1,
@@ -126,11 +129,19 @@ impl World {
             sites: self.sites.iter().map(SecretKey::address).collect(),
             minimum_cohort: 2,
             finality: Finality::Instant,
-            conditions: Conditions::default(),
+            conditions: Conditions { currency, budget: U256::from(BUDGET), node_share: 1_000, ..Conditions::default() },
         };
         let study = self.ledger.create_study(&self.sponsor, &new).await.unwrap().output;
+        let funds = U256::from(10 * BUDGET);
+        self.ledger.mint_trial_coins(&self.sponsor, currency, self.sponsor.address(), funds).await.unwrap();
+        self.ledger.fund(&self.sponsor, study, funds).await.unwrap();
         self.ledger.set_auditor(&self.sponsor, study, self.auditor.address(), true).await.unwrap();
         study
+    }
+
+    /// The voters of every round.
+    pub(crate) fn voters(&self) -> Vec<Address> {
+        VOTERS.iter().map(|node| self.nodes[node - 1].address()).collect()
     }
 
     pub(crate) fn pass(&self, seconds: u64) {
@@ -162,7 +173,7 @@ impl World {
         let vote = Vote { study, round: terms.round, setRoot: cohort.root(), size: cohort.size() };
         self.ledger.certify(&self.nodes[1], &vote, &self.signers(&vote)).await.unwrap();
 
-        let voters: Vec<Address> = VOTERS.iter().map(|node| self.nodes[node - 1].address()).collect();
+        let voters = self.voters();
         let points: BTreeMap<usize, &[Fp]> = shares.iter().map(|(&node, share)| (node, &share[..])).collect();
         let aggregate = unmask(terms.committee.sizes(), &points).unwrap();
         let mut result = settlement(study, terms.round, &cohort, &voters, &aggregate);
