@@ -1,10 +1,11 @@
 //! Several machines on one: every party has its own folder, and does everything with commands, as the README tells.
 
-use super::support::{Done, Service, command, free_ports, run};
+use super::support::{Done, Service, command, free_ports, run, until};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::{TempDir, tempdir};
 
 const NODES: usize = 5;
@@ -91,7 +92,7 @@ impl World {
         let mut world = Self { nodes: Vec::new(), _chain: chain, rpc, places: nodes.into_iter().zip(urls).collect(), folder };
 
         let rpc = world.rpc.clone();
-        world.sponsor(&["chain", "deploy", "--rpc", &rpc, "--key", "key.json"]).exits(0);
+        world.sponsor(&["chain", "deploy", "--trial-token", "--rpc", &rpc, "--key", "key.json"]).exits(0);
         let parties = (1..=NODES).map(|j| format!("node-{j}")).chain((1..=SITES).map(|i| format!("site-{i}")));
         for party in parties {
             std::fs::copy(world.at("sponsor/addresses.json"), world.at(&party).join("addresses.json")).unwrap();
@@ -134,7 +135,10 @@ impl World {
         let (rpc, dimension) = (self.rpc.as_str(), DIMENSION.to_string());
         let create = "study create --json --key key.json --threshold 1 --sites sites.txt --minimum-cohort 2 --finality instant";
         let mut arguments: Vec<&str> = create.split(' ').collect();
+        let currency = self.currency();
+        let money = ["--currency", &currency, "--budget", "1000", "--node-share", "2000", "--challenge-window", "1"];
         arguments.extend(["--rpc", rpc, "--dimension", &dimension, "--member", &members]);
+        arguments.extend(money);
         assert_eq!(self.sponsor(&arguments).exits(0).json()["study"], 1);
 
         let shown = self.sponsor(&["study", "show", "--study", "1", "--rpc", rpc, "--json"]).exits(0).json();
@@ -175,6 +179,24 @@ impl World {
         Done::new(self.contribution(i, config).output().unwrap())
     }
 
+    /// The trial currency, as everyone finds it in the addresses file.
+    fn currency(&self) -> String {
+        let addresses: Value = serde_json::from_slice(&std::fs::read(self.at("sponsor/addresses.json")).unwrap()).unwrap();
+        addresses["trial_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A command of a party about study 1, with the chain; its words are parted by spaces.
+    fn about(&self, party: &str, words: &str) -> Done {
+        let arguments = words.split(' ').chain(["--json", "--study", "1", "--rpc", &self.rpc]);
+        run(&self.at(party), &arguments.collect::<Vec<_>>())
+    }
+
+    /// The same with every node's URL.
+    fn at_nodes(&self, party: &str, words: &str) -> Done {
+        let nodes: Vec<String> = self.places.iter().map(|(address, url)| format!("{address}={url}")).collect();
+        self.about(party, &format!("{words} --node {}", nodes.join(",")))
+    }
+
     fn round(&self) -> Value {
         self.sponsor(&["round", "show", "--json", "--study", "1", "--round", "1", "--rpc", &self.rpc]).exits(0).json()
     }
@@ -197,6 +219,11 @@ fn a_round_by_commands_only() {
         world.configure_site(i, "site.toml", &pin);
     }
     std::fs::write(world.at("sponsor/model.safetensors"), safetensors(&base())).unwrap();
+    let mint = ["chain", "mint", "--json", "--key", "key.json", "--amount", "5000", "--rpc", &world.rpc];
+    assert_eq!(world.sponsor(&mint).exits(0).json()["balance"], "5000");
+    world.about("sponsor", "study fund --key key.json --amount 1000").exits(0);
+    world.about("sponsor", "study fund --key key.json --amount 500 --permit").exits(0);
+    world.about("sponsor", "study fund --key key.json --amount 99999").exits(4).says(&["ERC20InsufficientBalance"]);
     let open = "round open --json --study 1 --key key.json --model model.safetensors --certify-within 300 --settle-within 600";
     let mut arguments: Vec<&str> = open.split(' ').collect();
     arguments.extend(["--rpc", &world.rpc]);
@@ -221,6 +248,8 @@ fn a_round_by_commands_only() {
         Done::new(child.wait_with_output().unwrap()).exits(0);
     }
     check_results(&world);
+    check_payments(&world);
+    check_licences(&world);
 
     let after = world.round();
     assert_eq!((&after["state"], &after["size"]), (&"Settled".into(), &SITES.into()));
@@ -252,4 +281,57 @@ fn check_results(world: &World) {
             assert!((next[k] - f64::from(base()[k]) - got[k]).abs() < 1e-6, "coordinate {k} of the next model");
         }
     }
+}
+
+/// The sponsor pays everyone; no site has a coin of native currency, nor sends anything.
+fn check_payments(world: &World) {
+    let pay = || {
+        let paid = world.at_nodes("sponsor", "claim --all --key key.json").exits(0).json();
+        (paid["total"] != "0").then_some(paid)
+    };
+    let paid = until("the challenge window is over", Duration::from_secs(30), pay);
+    // 800 for three sites; 200 for the four or five that voted.
+    let voters = paid["paid"].as_array().unwrap().iter().filter(|account| account["node"] == true).count() as u64;
+    assert!((4..=5).contains(&voters), "{paid}");
+    let expected = 3 * (800 / 3) + voters * (200 / voters);
+    assert_eq!(paid["total"], expected.to_string());
+    assert_eq!(world.at_nodes("site-1", "claim --all --key key.json").exits(0).json()["total"], "0", "each once");
+
+    let books = world.at_nodes("site-1", "study money").exits(0).json();
+    assert_eq!((&books["funded"], &books["free"], &books["claimed"]), (&"1500".into(), &"500".into(), &paid["total"]));
+    let accounts = books["accounts"].as_array().unwrap();
+    assert!(accounts.iter().all(|account| account["owed"] == "0" && account["later"] == "0"), "{books}");
+    let sites = accounts.iter().filter(|account| account["paid"] == "266").count();
+    assert_eq!(sites, SITES, "{books}");
+
+    world.about("sponsor", "study withdraw --key key.json --amount 501").exits(4).says(&["FundsMissing"]);
+    world.about("sponsor", "study withdraw --key key.json --amount 500").exits(0);
+    world.about("node-1", "study rewards --key key.json --budget 5 --node-share 0").exits(4).says(&["sponsor"]);
+    world.about("sponsor", "study rewards --key key.json --budget 0 --node-share 0").exits(0);
+}
+
+/// A stranger buys a licence and reads the result with it; what it paid goes to those who made it.
+fn check_licences(world: &World) {
+    std::fs::create_dir(world.at("buyer")).unwrap();
+    std::fs::copy(world.at("sponsor/addresses.json"), world.at("buyer/addresses.json")).unwrap();
+    let made = run(&world.at("buyer"), &["keys", "new", "account", "--out", "key.json", "--json"]).exits(0).json();
+    let buyer = made["address"].as_str().unwrap();
+    let download = "licence download --key key.json --round 1";
+    world.at_nodes("buyer", download).exits(3).says(&["forbidden", "licence"]);
+
+    world.about("sponsor", "licence offer --key key.json --price 700").exits(0);
+    world.about("sponsor", &format!("licence buy --key key.json --to {buyer}")).exits(0);
+    let shown = world.about("buyer", &format!("licence show --account {buyer}")).exits(0).json();
+    assert_eq!((&shown["price"], &shown["account"]["may_download"]), (&"700".into(), &true.into()));
+    let fetch = || {
+        let done = world.at_nodes("buyer", download);
+        (done.code == 0).then(|| done.json())
+    };
+    let fetched = until("the nodes know of the licence", Duration::from_secs(30), fetch);
+    assert_eq!(fetched["aggregate_root"], world.round()["aggregate_root"]);
+
+    assert_eq!(world.about("sponsor", "licence close-period --key key.json").exits(0).json()["period"], 1);
+    let paid = world.at_nodes("sponsor", "claim --all --period 1 --key key.json").exits(0).json();
+    // The nodes' share is zero by now.
+    assert_eq!(paid["total"], (3 * (700 / 3)).to_string());
 }
