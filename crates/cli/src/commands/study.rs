@@ -146,12 +146,7 @@ struct Show {
 #[derive(Debug, clap::Args)]
 struct Sites {
     #[command(flatten)]
-    chain: ChainOptions,
-    #[command(flatten)]
-    key: KeyOption,
-    /// Study number.
-    #[arg(long)]
-    study: u64,
+    sending: Sending,
     /// File with one site address a line.
     #[arg(long, value_name = "FILE")]
     sites: PathBuf,
@@ -172,12 +167,7 @@ struct FormCommittee {
 #[derive(Debug, clap::Args)]
 struct Auditor {
     #[command(flatten)]
-    chain: ChainOptions,
-    #[command(flatten)]
-    key: KeyOption,
-    /// Study number.
-    #[arg(long)]
-    study: u64,
+    sending: Sending,
     /// The auditor's address.
     address: Address,
     /// Take the right away.
@@ -266,9 +256,9 @@ fn describe(study: &Study, members: &[Address]) -> String {
 }
 
 async fn sites(options: &Sites, json: bool) -> Result<(), Failure> {
-    let ledger = options.chain.ledger().await?;
+    let Sending { chain, key, study } = &options.sending;
     let list = read_addresses(&options.sites)?;
-    let receipt = ledger.set_sites(&options.key.wallet()?, options.study, &list).await?;
+    let receipt = chain.ledger().await?.set_sites(&key.wallet()?, *study, &list).await?;
     print(json, &serde_json::json!({ "sites": list.len(), "gas": receipt.gas_used }), |_| {
         format!("{} sites admitted from the next round on ({} gas)", list.len(), receipt.gas_used)
     });
@@ -292,16 +282,11 @@ async fn committee(options: &FormCommittee, json: bool) -> Result<(), Failure> {
 }
 
 async fn auditor(options: &Auditor, json: bool) -> Result<(), Failure> {
-    let ledger = options.chain.ledger().await?;
+    let Sending { chain, key, study } = &options.sending;
     let allowed = !options.revoke;
-    let receipt = ledger.set_auditor(&options.key.wallet()?, options.study, options.address, allowed).await?;
+    let receipt = chain.ledger().await?.set_auditor(&key.wallet()?, *study, options.address, allowed).await?;
     print(json, &serde_json::json!({ "auditor": options.address, "allowed": allowed, "gas": receipt.gas_used }), |_| {
-        format!(
-            "{} {} read the vectors of study {}",
-            options.address,
-            if allowed { "may" } else { "may no longer" },
-            options.study
-        )
+        format!("{} {} read the vectors of study {study}", options.address, if allowed { "may" } else { "may no longer" })
     });
     Ok(())
 }
