@@ -117,16 +117,32 @@ contract Consilium is Studies {
         require(_recordLapse(study, round), WrongState(study, round, State.Abandoned));
     }
 
-    function defraud(uint64 study, uint64 round) external returns (bool inTime) {
-        _onlyFrom(address(registry));
+    function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
+        if (!_isSettlement(study, round, settlement)) return accused;
         (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Settled);
-        if (block.timestamp >= _challengeEnds(head, desk)) return false;
+        Committees.Stored storage committee = _committees[study][head.epoch];
+        accused.termsHash = _studies[study].termsHash;
+        accused.threshold = committee.threshold;
+        accused.signers = head.signers;
+        accused.nodes = committee.members();
+        if (block.timestamp >= _challengeEnds(head, desk)) return accused;
+        accused.inTime = true;
         stored.head.state = State.Fraudulent;
         // No output share is wrong because it differs from a wrong settlement.
         stored.settlement = 0;
         _studies[study].desk.free += _rewards[study][head.rewards].budget;
         emit RoundFraudulent(study, round);
-        return true;
+    }
+
+    function vacateIfSettlement(uint64 study, uint64 round, bytes32 settlement) external returns (bool found) {
+        return _isSettlement(study, round, settlement);
+    }
+
+    function vacateIfCertified(uint64 study, uint64 round) external returns (bytes32 setRoot) {
+        (uint64 rounds, uint64 ring) = _vacate(study);
+        if (!_isOnRecord(round, rounds, ring)) return 0;
+        StoredRound storage stored = _ring[study][round % ring];
+        if (stored.head.state >= State.Certified) setRoot = stored.setRoot;
     }
 
     // ------------------------------------------------------------------------------------------------ views
@@ -185,21 +201,10 @@ contract Consilium is Studies {
         });
     }
 
-    function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool) {
-        // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
-        // no statement hashes to zero.
-        uint16 ring = _studies[study].desk.ring;
-        return settlement != 0 && ring != 0 && _ring[study][round % ring].settlement == settlement;
-    }
-
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
         Desk memory desk = _desk(study);
         if (!_onRecord(desk, round)) return address(0);
         return _committees[study][_slot(study, desk, round).head.epoch].member(index);
-    }
-
-    function setRootOf(uint64 study, uint64 round) external view returns (bytes32 setRoot) {
-        (setRoot,) = _certificate(study, _desk(study), round);
     }
 
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size) {
@@ -211,7 +216,7 @@ contract Consilium is Studies {
         (setRoot, size) = _certificate(study, desk, actual);
     }
 
-    function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
+    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
         Desk memory desk = _desk(study);
         uint16 version = proof.rewards;
         if (_onRecord(desk, proof.round)) {
@@ -408,8 +413,20 @@ contract Consilium is Studies {
         return _ring[study][desk.ring == 0 ? 0 : round % desk.ring];
     }
 
+    /// Of a committee that is vacant from now on.
+    function _isSettlement(uint64 study, uint64 round, bytes32 settlement) private returns (bool) {
+        // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
+        // no statement hashes to zero.
+        (, uint64 ring) = _vacate(study);
+        return settlement != 0 && ring != 0 && _ring[study][round % ring].settlement == settlement;
+    }
+
     function _onRecord(Desk memory desk, uint64 round) private pure returns (bool) {
-        return round != 0 && round <= desk.rounds && uint256(round) + desk.ring > desk.rounds;
+        return _isOnRecord(round, desk.rounds, desk.ring);
+    }
+
+    function _isOnRecord(uint64 round, uint256 rounds, uint256 ring) private pure returns (bool) {
+        return round != 0 && round <= rounds && uint256(round) + ring > rounds;
     }
 
     function _isFinal(Head memory head, Desk memory desk) private view returns (bool) {

@@ -190,11 +190,8 @@ abstract contract Studies is Digests {
         stored.desk.free = (free - amount).toUint88();
     }
 
-    function vacate(uint64 study) external returns (uint64 newest) {
-        _onlyFrom(address(registry));
-        Desk storage desk = _studies[study].desk;
-        desk.vacant = true;
-        return desk.rounds;
+    function setVacant(uint64 study) external returns (uint64 newest) {
+        (newest,) = _vacate(study);
     }
 
     function sponsorChanged(uint64 study, address sponsor) external {
@@ -209,10 +206,6 @@ abstract contract Studies is Digests {
 
     function sponsorOf(uint64 study) external view returns (address) {
         return _studies[study].sponsor;
-    }
-
-    function termsHashOf(uint64 study) external view returns (bytes32) {
-        return _studies[study].termsHash;
     }
 
     function guardianOf(uint64 study) external view returns (address) {
@@ -351,6 +344,18 @@ abstract contract Studies is Digests {
         assembly ("memory-safe") {
             sstore(stored.slot, word)
         }
+    }
+
+    /// For the registry. One read and one write of the desk, and of what is in it no more than proofs need.
+    function _vacate(uint64 study) internal returns (uint64 rounds, uint64 ring) {
+        _onlyFrom(address(registry));
+        StoredStudy storage stored = _studies[study];
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(stored.slot)
+            sstore(stored.slot, or(word, shl(248, 1)))
+        }
+        return (uint32(word >> 88), uint16(word >> 184));
     }
 
     function _sponsored(uint64 study) internal view returns (StoredStudy storage stored) {

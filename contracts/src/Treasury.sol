@@ -30,6 +30,11 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     uint8 private constant SITE = 0;
     uint8 private constant NODE = 1;
 
+    // A word of its own, as a struct so that its place is worked out once.
+    struct Marks {
+        uint256 bits;
+    }
+
     address public immutable consilium;
     address public immutable licences;
     uint64 public immutable periodLength;
@@ -37,7 +42,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     mapping(uint64 study => uint32) public periods;
     mapping(uint64 study => Purse) private _purses;
     mapping(uint64 study => mapping(uint32 period => Period)) private _periods;
-    mapping(uint64 study => mapping(uint32 period => mapping(address account => mapping(uint256 word => uint256))))
+    mapping(uint64 study => mapping(uint32 period => mapping(address account => mapping(uint256 word => Marks))))
         private _claims;
 
     /// @param licences_ The contract that sells licences; it may be deployed later, as may Consilium.
@@ -137,25 +142,25 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         bool different = digest != otherDigest || boxes != otherBoxes;
         require(different && signer == site && other == site, NoEquivocation(signer, other));
 
-        mapping(uint256 => uint256) storage words = _claims[study][0][site];
-        uint256 word = words[round / ROUNDS_A_WORD];
+        Marks storage marks = _marks(study, 0, site, round);
+        uint256 bits = marks.bits;
         uint256 bit = 1 << (FORFEITED + round % ROUNDS_A_WORD);
-        require(word & bit == 0, AlreadyStruck(study, round, site));
-        words[round / ROUNDS_A_WORD] = word | bit | STRUCK;
+        require(bits & bit == 0, AlreadyStruck(study, round, site));
+        marks.bits = bits | bit | STRUCK;
         emit SiteStruck(study, site, round);
     }
 
     function restore(uint64 study, address site, uint64 round) external {
         require(msg.sender == IConsilium(consilium).sponsorOf(study), NotPermitted(msg.sender));
         require(isStruck(study, site, round), NotStruck(study, round, site));
-        _claims[study][0][site][round / ROUNDS_A_WORD] &= ~STRUCK;
+        _marks(study, 0, site, round).bits &= ~STRUCK;
         emit SiteRestored(study, site, round);
     }
 
     // ------------------------------------------------------------------------------------------------ views
 
     function isStruck(uint64 study, address site, uint64 round) public view returns (bool) {
-        return _claims[study][0][site][round / ROUNDS_A_WORD] & STRUCK != 0;
+        return _marks(study, 0, site, round).bits & STRUCK != 0;
     }
 
     function isClaimed(uint64 study, uint32 period, address account, uint64 round, bool asNode)
@@ -163,7 +168,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         view
         returns (bool)
     {
-        return _isTaken(study, period, account, round, asNode);
+        return _isTaken(_marks(study, period, account, round).bits, study, period, account, round, asNode);
     }
 
     function purseOf(uint64 study) external view returns (Purse memory) {
@@ -187,12 +192,11 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     function _take(Claim calldata one, Share calldata share) private returns (uint256) {
         bool asNode = share.index >= share.sites;
         (uint256 perSite, uint256 perNode) = _worth(one, share, _settlementOf(one, share, asNode));
-        require(
-            !_isTaken(one.study, one.period, one.account, share.round, asNode),
-            NothingOwed(one.study, share.round, one.account)
-        );
-        uint256 bit = 1 << ((asNode ? AS_NODE : 0) + share.round % ROUNDS_A_WORD);
-        _claims[one.study][one.period][one.account][share.round / ROUNDS_A_WORD] |= bit;
+        (uint64 round, address account) = (share.round, one.account);
+        Marks storage marks = _marks(one.study, one.period, account, round);
+        uint256 bits = marks.bits;
+        require(!_isTaken(bits, one.study, one.period, account, round, asNode), NothingOwed(one.study, round, account));
+        marks.bits = bits | (1 << ((asNode ? AS_NODE : 0) + round % ROUNDS_A_WORD));
         return asNode ? perNode : perSite;
     }
 
@@ -213,7 +217,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         returns (uint256 perSite, uint256 perNode)
     {
         (perSite, perNode) = IConsilium(consilium)
-            .payOf(
+            .roundPay(
                 one.study,
                 IConsilium.Proof({
                 round: share.round,
@@ -232,16 +236,20 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     }
 
     /// What a site lost by equivocation it lost in every period.
-    function _isTaken(uint64 study, uint32 period, address account, uint64 round, bool asNode)
+    /// @param bits The account's marks of this round and period.
+    function _isTaken(uint256 bits, uint64 study, uint32 period, address account, uint64 round, bool asNode)
         private
         view
         returns (bool)
     {
-        (uint256 which, uint256 place) = (round / ROUNDS_A_WORD, round % ROUNDS_A_WORD);
-        uint256 word = _claims[study][period][account][which];
-        if (asNode) return (word >> (AS_NODE + place)) & 1 == 1;
-        uint256 ofRounds = period == 0 ? word : _claims[study][0][account][which];
-        return ((word >> place) | (ofRounds >> (FORFEITED + place))) & 1 == 1;
+        uint256 place = round % ROUNDS_A_WORD;
+        if (asNode) return (bits >> (AS_NODE + place)) & 1 == 1;
+        uint256 ofRounds = period == 0 ? bits : _marks(study, 0, account, round).bits;
+        return ((bits >> place) | (ofRounds >> (FORFEITED + place))) & 1 == 1;
+    }
+
+    function _marks(uint64 study, uint32 period, address account, uint64 round) private view returns (Marks storage) {
+        return _claims[study][period][account][round / ROUNDS_A_WORD];
     }
 
     /// Takes money, and refuses a currency that does not deliver what it says.

@@ -98,21 +98,39 @@ contract OffenceGasTest is Trial {
         vm.snapshotGasLastCall("offences", words);
     }
 
-    function test_gas_signedOffences() public {
+    // Each in a study of its own: the first conviction also tells Consilium that the committee has a vacant seat.
+
+    function test_gas_wrongShare() public {
         honest();
         proveWrongShare(2, 2, LIE);
         snapshot("wrong output share");
+    }
+
+    function test_gas_twoFinals() public {
+        honest();
         proveTwoFinals(1, 9);
         snapshot("contradiction: two Finals");
+    }
+
+    function test_gas_foreignShare() public {
+        honest();
         bytes memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
         vm.prank(reporter);
         registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
         snapshot("contradiction: share of another set");
+    }
+
+    function test_gas_twoShares() public {
+        honest();
         bytes memory one = signedShare(4, outcome.round, SET_ROOT, 4, LIE);
         bytes memory two = signedShare(4, outcome.round, SET_ROOT, 4, REWARD_ROOT);
         vm.prank(reporter);
         registry.proveTwoShares(study, outcome.round, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, two);
         snapshot("contradiction: two shares");
+    }
+
+    function test_gas_twoSettlements() public {
+        honest();
         ICourt.Said memory said = saidBy5(SET_ROOT);
         ICourt.Said memory again = saidBy5(LIE);
         vm.prank(reporter);

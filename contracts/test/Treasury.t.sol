@@ -383,9 +383,13 @@ contract TreasuryTest is Play {
         vm.expectRevert(reason);
         consilium.debit(study, sponsor, 1);
         vm.expectRevert(reason);
-        consilium.defraud(study, 1);
+        consilium.defraud(study, 1, 0);
         vm.expectRevert(reason);
-        consilium.vacate(study);
+        consilium.setVacant(study);
+        vm.expectRevert(reason);
+        consilium.vacateIfSettlement(study, 1, 0);
+        vm.expectRevert(reason);
+        consilium.vacateIfCertified(study, 1);
         vm.expectRevert(reason);
         consilium.sponsorChanged(study, address(this));
     }

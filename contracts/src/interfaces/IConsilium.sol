@@ -110,6 +110,19 @@ interface IConsilium {
         bytes32[] path;
     }
 
+    /// @notice What the court needs of a settlement that is said to be wrong.
+    struct Accused {
+        /// Hash of the study's program and parameters, as in `Study`.
+        bytes32 termsHash;
+        /// Of the round's committee.
+        uint8 threshold;
+        /// Whether the round is Fraudulent now.
+        bool inTime;
+        /// Who signed the settlement: bit j-1 is node j.
+        uint256 signers;
+        address[] nodes;
+    }
+
     /// @notice A committee: node j of the protocol is `nodes[j - 1]`.
     struct Committee {
         uint8 threshold;
@@ -347,13 +360,22 @@ interface IConsilium {
     /// @notice Treasury: its sponsor takes so much out.
     function debit(uint64 study, address sponsor, uint128 amount) external;
 
-    /// @notice Registry: a settlement was proved wrong. Too late, it stays settled: it may have paid.
-    /// @return inTime Whether the round is Fraudulent now.
-    function defraud(uint64 study, uint64 round) external returns (bool inTime);
+    /// @notice Registry: a settlement is wrong, and the committee has a vacant seat. Too late, the round stays settled:
+    /// it may have paid. The registry asks first and reverts if the proof fails.
+    /// @return accused Who signed it; of threshold 0 if this is not the settlement of the round.
+    function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused);
 
     /// @notice Registry: a committee member is liable no more; no round opens before the next committee.
     /// @return newest The newest round, the last that the member may serve.
-    function vacate(uint64 study) external returns (uint64 newest);
+    function setVacant(uint64 study) external returns (uint64 newest);
+
+    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @return found Whether the round was settled with this EIP-712 struct hash, and not proved wrong.
+    function vacateIfSettlement(uint64 study, uint64 round, bytes32 settlement) external returns (bool found);
+
+    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @return setRoot The certified set of exactly this round; 0 if it has none or is not on record.
+    function vacateIfCertified(uint64 study, uint64 round) external returns (bytes32 setRoot);
 
     /// @notice Study token: a study has another owner.
     function sponsorChanged(uint64 study, address sponsor) external;
@@ -369,23 +391,14 @@ interface IConsilium {
     /// @notice The conditions a study was created with.
     function conditionsOf(uint64 study) external view returns (Conditions memory);
 
-    /// @notice Hash of a study's program and parameters, as in `Study`.
-    function termsHashOf(uint64 study) external view returns (bytes32);
-
-    /// @notice Whether a round on record was settled with this EIP-712 struct hash, and not proved wrong.
-    function isSettlement(uint64 study, uint64 round, bytes32 settlement) external view returns (bool);
-
     /// @notice The node of an index, from 1, of a round's committee; zero if there is none or the round is not on record.
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address);
 
     /// @notice The certified set of a round on record; of the newest certified one if this round has none; else zeros.
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size);
 
-    /// @notice The certified set of exactly this round; 0 if it has none or is not on record.
-    function setRootOf(uint64 study, uint64 round) external view returns (bytes32);
-
     /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not.
-    function payOf(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode);
+    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode);
 
     /// @notice Sites and voters counted over all rounds up to `through` that are settled for good, and the node share
     /// that holds now. Every round up to `through` is over.

@@ -16,38 +16,59 @@ library MerkleTrees {
         return sha256(abi.encodePacked(uint8(0), content));
     }
 
+    /// @notice The same of content in calldata, hashed where a copy of it is cheapest: past the free memory, once.
+    function leafHashOf(bytes calldata content) internal view returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 0)
+            calldatacopy(add(buffer, 1), content.offset, content.length)
+            // The precompile cannot fail but for want of gas, and then there is none left to go on with.
+            if iszero(staticcall(gas(), 2, buffer, add(content.length, 1), 0, 0x20)) { revert(0, 0) }
+            hash := mload(0)
+        }
+    }
+
     /// @notice The root that a leaf and its siblings lead to.
+    /// @dev One buffer past the free memory, which stays free, holds what is hashed next. A path that is too short
+    /// takes siblings from what follows it in the calldata; the last check refuses it, as one that is too long.
     /// @param length What the top hash binds: elements of a vector, members of a set, leaves of a rewards tree.
     function rootOf(uint8 kind, uint64 length, uint256 leaves, uint256 index, bytes32 leaf, bytes32[] calldata path)
         internal
         view
-        returns (bytes32)
+        returns (bytes32 root)
     {
         require(index < leaves, InvalidPath(index, leaves, path.length));
-        (bytes32 hash, uint256 place, uint256 width, uint256 used) = (leaf, index, leaves, 0);
-        while (width > 1) {
-            if (place ^ 1 < width) {
-                require(used < path.length, InvalidPath(index, leaves, path.length));
-                bytes32 sibling = path[used++];
-                hash = place & 1 == 0 ? _node(hash, sibling) : _node(sibling, hash);
-            }
-            place >>= 1;
-            width = (width + 1) >> 1;
-        }
-        require(used == path.length, InvalidPath(index, leaves, path.length));
-        return sha256(abi.encodePacked(kind, length, hash));
-    }
-
-    /// @dev Past the free memory, which stays free: a path has up to twenty of these, and memory only grows.
-    function _node(bytes32 left, bytes32 right) private view returns (bytes32 hash) {
+        bool fits;
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore8(free, 1)
-            mstore(add(free, 1), left)
-            mstore(add(free, 0x21), right)
-            // The precompile cannot fail on 65 bytes but for want of gas, and then there is none left to go on with.
-            if iszero(staticcall(gas(), 2, free, 0x41, 0, 0x20)) { revert(0, 0) }
-            hash := mload(0)
+            let buffer := mload(0x40)
+            let left := add(buffer, 1)
+            let right := add(buffer, 0x21)
+            let next := path.offset
+            root := leaf
+            mstore8(buffer, 1)
+            // Of this level: the place of our node, and of the last one.
+            let place := index
+            let last := sub(leaves, 1)
+            for {} last {} {
+                // Only the last node can lack a sibling, if its place is even: it moves up as it is.
+                if or(and(place, 1), lt(place, last)) {
+                    let side := shl(5, and(place, 1))
+                    mstore(add(left, side), root)
+                    mstore(sub(right, side), calldataload(next))
+                    next := add(next, 0x20)
+                    if iszero(staticcall(gas(), 2, buffer, 0x41, 0, 0x20)) { revert(0, 0) }
+                    root := mload(0)
+                }
+                place := shr(1, place)
+                last := shr(1, last)
+            }
+            fits := eq(next, add(path.offset, shl(5, path.length)))
+            mstore8(buffer, kind)
+            mstore(add(buffer, 1), shl(192, length))
+            mstore(add(buffer, 9), root)
+            if iszero(staticcall(gas(), 2, buffer, 0x29, 0, 0x20)) { revert(0, 0) }
+            root := mload(0)
         }
+        require(fits, InvalidPath(index, leaves, path.length));
     }
 }

@@ -15,6 +15,8 @@ abstract contract Compensations is Stakes, ICourt {
 
     /// @dev A tenth: worth a transaction, and a bad bargain for a node that accuses itself.
     uint256 private constant REPORTER_PART = 10;
+    // Of a bond: since, ended and index.
+    uint256 private constant SERVICE = (uint256(type(uint64).max) << SINCE) | (uint256(type(uint8).max) << INDEX);
 
     uint64 public immutable compensationDelay;
 
@@ -79,50 +81,60 @@ abstract contract Compensations is Stakes, ICourt {
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    function _convictOne(uint64 study, address node, uint64 round, Offence offence) internal {
-        Bond memory bond = _bond(study, node);
-        require(_isLiable(bond), NotLiable(study, node));
-        uint256 reward = _convict(study, node, bond, round, offence);
-        IConsilium(consilium).vacate(study);
-        _pay(msg.sender, reward);
+    /// @param slot Of the bond, with its word, as `_bondAt` has them. Consilium knows of the vacancy already.
+    function _convictOne(uint64 study, address node, uint256 slot, uint256 word, uint64 round, Offence offence)
+        internal
+    {
+        require(_isLiable(word), NotLiable(study, node));
+        _pay(msg.sender, _convict(study, node, slot, word, round, offence));
     }
 
-    /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round is still to be
-    /// marked.
-    function _convictSigners(uint64 study, uint64 round, uint256 signers, address[] memory nodes) internal {
-        bool marked = IConsilium(consilium).defraud(study, round);
+    /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round was not marked
+    /// before.
+    function _convictSigners(uint64 study, uint64 round, IConsilium.Accused memory accused) internal {
         (uint256 reward, uint256 convicted) = (0, 0);
-        for (uint256 i = 0; i < nodes.length; i++) {
-            if ((signers >> i) & 1 == 0) continue;
-            Bond memory bond = _bond(study, nodes[i]);
-            if (!_isLiable(bond)) continue;
-            reward += _convict(study, nodes[i], bond, round, Offence.WrongSettlement);
+        for (uint256 i = 0; i < accused.nodes.length; i++) {
+            if ((accused.signers >> i) & 1 == 0) continue;
+            address node = accused.nodes[i];
+            (uint256 slot, uint256 word) = _bondAt(study, node);
+            if (!_isLiable(word)) continue;
+            reward += _convict(study, node, slot, word, round, Offence.WrongSettlement);
             convicted++;
         }
-        require(marked || convicted != 0, NoOffence());
-        IConsilium(consilium).vacate(study);
+        require(accused.inTime || convicted != 0, NoOffence());
         _pay(msg.sender, reward);
     }
 
-    function _isLiable(Bond memory bond) private pure returns (bool) {
-        return bond.standing == Standing.Serving || bond.standing == Standing.Discharged;
+    function _isLiable(uint256 word) private pure returns (bool) {
+        uint256 standing = uint8(word >> STANDING);
+        return standing == uint256(Standing.Serving) || standing == uint256(Standing.Discharged);
     }
 
-    function _convict(uint64 study, address node, Bond memory bond, uint64 round, Offence offence)
+    /// Writes the bond's new word at once: the times of service stay as they were.
+    function _convict(uint64 study, address node, uint256 slot, uint256 word, uint64 round, Offence offence)
         private
         returns (uint256 reward)
     {
-        reward = bond.amount / REPORTER_PART;
-        uint64 until = (block.timestamp + compensationDelay).toUint64();
+        uint256 kept = uint96(word);
+        uint256 until;
+        // A part is no more than the whole, and both times have at most 64 bits.
+        unchecked {
+            reward = kept / REPORTER_PART;
+            kept -= reward;
+            until = (block.timestamp + compensationDelay).toUint40();
+        }
+        bool serving = uint8(word >> STANDING) == uint256(Standing.Serving);
+        Standing standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
+        word &= SERVICE;
         // A node that sits in the committee keeps its index until the seat is vacated.
-        if (bond.standing != Standing.Serving) bond.index = 0;
-        bond.amount -= reward.toUint96();
-        bond.until = uint256(until).toUint40();
+        if (!serving) word &= ~(uint256(type(uint8).max) << INDEX);
         // A statement may name any round; one that does not fit has no certificate, and its number does not matter.
-        bond.round = round > type(uint32).max ? 0 : uint256(round).toUint32();
-        bond.standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
-        _keepBond(study, node, bond);
-        emit Convicted(study, node, round, offence, msg.sender, reward, bond.amount, until);
+        if (round <= type(uint32).max) word |= uint256(round) << ROUND;
+        word |= kept | (until << UNTIL) | (uint256(standing) << STANDING);
+        assembly ("memory-safe") {
+            sstore(slot, word)
+        }
+        emit Convicted(study, node, round, offence, msg.sender, reward, kept, uint64(until));
     }
 
     function _convicted(uint64 study, address node) private view returns (Bond memory bond) {

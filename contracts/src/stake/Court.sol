@@ -26,11 +26,14 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 root,
         bytes calldata signature
     ) external {
-        _requireSettlement(study, round, roots);
+        bytes32 settlement = _settlement(study, round, roots);
+        bytes32 found = _vacate(IConsilium.vacateIfSettlement.selector, study, round, settlement);
+        require(found != 0, NotTheSettlement(study, round));
         address node = _signerOf(Statements.shareRoot(study, round, roots.setRoot, index, root), signature);
-        _requireOwnIndex(study, round, index, node);
+        (uint256 slot, uint256 bond) = _bondAt(study, node);
+        _requireOwnIndex(study, round, index, node, bond);
         require(roots.shareRoots[index - 1] != root, NoOffence());
-        _convictOne(study, node, round, Offence.WrongShare);
+        _convictOne(study, node, slot, bond, round, Offence.WrongShare);
     }
 
     function proveForeignShare(
@@ -41,12 +44,13 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 root,
         bytes calldata signature
     ) external {
-        bytes32 certified = IConsilium(consilium).setRootOf(study, round);
+        bytes32 certified = _vacate(IConsilium.vacateIfCertified.selector, study, round, 0);
         require(certified != 0, NotCertified(study, round));
         require(setRoot != certified, NoOffence());
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
-        _requireOwnIndex(study, round, index, node);
-        _convictOne(study, node, round, Offence.ForeignShare);
+        (uint256 slot, uint256 bond) = _bondAt(study, node);
+        _requireOwnIndex(study, round, index, node, bond);
+        _convictOne(study, node, slot, bond, round, Offence.ForeignShare);
     }
 
     // ------------------------------------------------------------------------------------------------ two signatures
@@ -65,7 +69,9 @@ abstract contract Court is Compensations, SignedStatements {
         address node = _signerOf(Statements.finality(study, subject, round, setRoot), signature);
         address other = _signerOf(Statements.finality(study, subject, otherRound, otherSetRoot), otherSignature);
         require(node == other, TwoSigners(node, other));
-        _convictOne(study, node, round, Offence.TwoFinals);
+        (uint256 slot, uint256 bond) = _bondAt(study, node);
+        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        _convictOne(study, node, slot, bond, round, Offence.TwoFinals);
     }
 
     function proveTwoShares(
@@ -83,8 +89,10 @@ abstract contract Court is Compensations, SignedStatements {
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
         address other = _signerOf(Statements.shareRoot(study, round, otherSetRoot, index, otherRoot), otherSignature);
         require(node == other, TwoSigners(node, other));
-        _requireOwnIndex(study, round, index, node);
-        _convictOne(study, node, round, Offence.TwoShares);
+        (uint256 slot, uint256 bond) = _bondAt(study, node);
+        _requireOwnIndex(study, round, index, node, bond);
+        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        _convictOne(study, node, slot, bond, round, Offence.TwoShares);
     }
 
     function proveTwoSettlements(uint64 study, uint64 round, Said calldata said, Said calldata otherSaid) external {
@@ -94,7 +102,9 @@ abstract contract Court is Compensations, SignedStatements {
         address node = _signerOf(statement, said.signature);
         address other = _signerOf(otherStatement, otherSaid.signature);
         require(node == other, TwoSigners(node, other));
-        _convictOne(study, node, round, Offence.TwoSettlements);
+        (uint256 slot, uint256 bond) = _bondAt(study, node);
+        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        _convictOne(study, node, slot, bond, round, Offence.TwoSettlements);
     }
 
     // ------------------------------------------------------------------------------------------------ openings
@@ -107,25 +117,25 @@ abstract contract Court is Compensations, SignedStatements {
         uint64 element,
         Opening[] calldata openings
     ) external {
-        _requireSettlement(study, round, roots);
-        uint64 length = _lengthOf(study, program);
-        IConsilium.Round memory settled = IConsilium(consilium).roundOf(study, round);
-        IConsilium.Committee memory committee = IConsilium(consilium).committeeOf(study, settled.epoch);
+        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
         uint256 count = openings.length;
-        require(element < length && count == uint256(committee.threshold) + 2, OpeningPoints());
+        require(element < length && count == uint256(accused.threshold) + 2, OpeningPoints());
 
         (uint256[] memory points, uint256[] memory values) = (new uint256[](count), new uint256[](count));
         for (uint256 i = 0; i < count; i++) {
-            points[i] = openings[i].point;
-            require(i == 0 || points[i] > points[i - 1], OpeningPoints());
-            _requireLeaf(roots, length, element / uint64(Vectors.LEAF_ELEMENTS), openings[i]);
-            require(openings[i].content.length == Vectors.LEAF_BYTES, OpeningPoints());
-            values[i] = Goldilocks.element(openings[i].content, element % Vectors.LEAF_ELEMENTS);
+            Opening calldata opening = openings[i];
+            bytes calldata content = opening.content;
+            uint8 point = opening.point;
+            require(i == 0 || point > points[i - 1], OpeningPoints());
+            _requireLeaf(roots, length, element / uint64(Vectors.LEAF_ELEMENTS), point, content, opening.path);
+            require(content.length == Vectors.LEAF_BYTES, OpeningPoints());
+            uint256 value = Goldilocks.element(content, element % Vectors.LEAF_ELEMENTS);
             // A value that is none is an offence of its own, with a proof of one opening.
-            require(values[i] < Goldilocks.P, OpeningPoints());
+            require(value < Goldilocks.P, OpeningPoints());
+            (points[i], values[i]) = (point, value);
         }
         require(!Goldilocks.fits(points, values), NoOffence());
-        _convictSigners(study, round, settled.signers, committee.nodes);
+        _convictSigners(study, round, accused);
     }
 
     function proveMalformedLeaf(
@@ -136,11 +146,10 @@ abstract contract Court is Compensations, SignedStatements {
         uint64 leaf,
         Opening calldata opening
     ) external {
-        _requireSettlement(study, round, roots);
-        uint64 length = _lengthOf(study, program);
-        _requireLeaf(roots, length, leaf, opening);
+        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
+        _requireLeaf(roots, length, leaf, opening.point, opening.content, opening.path);
         require(!Vectors.isLeaf(opening.content, length, leaf), NoOffence());
-        _convictSignersOf(study, round);
+        _convictSigners(study, round, accused);
     }
 
     function proveMalformedRoot(
@@ -151,50 +160,94 @@ abstract contract Court is Compensations, SignedStatements {
         uint8 point,
         bytes calldata preimage
     ) external {
-        _requireSettlement(study, round, roots);
+        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
         require(sha256(preimage) == _rootAt(roots, point), NotTheLeaf(point));
-        require(!Vectors.isTop(preimage, _lengthOf(study, program)), NoOffence());
-        _convictSignersOf(study, round);
+        require(!Vectors.isTop(preimage, length), NoOffence());
+        _convictSigners(study, round, accused);
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    /// The settlement's hash is on record only while the round counts as settled.
-    function _requireSettlement(uint64 study, uint64 round, Roots calldata roots) private view {
-        bytes32 settlement = Statements.settlement(
-            study,
-            round,
-            roots.setRoot,
-            keccak256(abi.encodePacked(roots.shareRoots)),
-            roots.aggregateRoot,
-            roots.rewardRoot
-        );
-        require(IConsilium(consilium).isSettlement(study, round, settlement), NotTheSettlement(study, round));
+    /// As `Statements.settlement`, hashed from the calldata in one buffer. It is on record only while the round counts as
+    /// settled.
+    function _settlement(uint64 study, uint64 round, Roots calldata roots) private pure returns (bytes32 statement) {
+        bytes32[] calldata shareRoots = roots.shareRoots;
+        (bytes32 kind, uint256 ofStudy, uint256 ofRound) = (Statements.SETTLEMENT, study, round);
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            let size := shl(5, shareRoots.length)
+            calldatacopy(buffer, shareRoots.offset, size)
+            let shareRootsHash := keccak256(buffer, size)
+            mstore(buffer, kind)
+            mstore(add(buffer, 0x20), ofStudy)
+            mstore(add(buffer, 0x40), ofRound)
+            // Of `roots`, the set's comes first, the aggregate's and the rewards' third and fourth.
+            mstore(add(buffer, 0x60), calldataload(roots))
+            mstore(add(buffer, 0x80), shareRootsHash)
+            calldatacopy(add(buffer, 0xa0), add(roots, 0x40), 0x40)
+            statement := keccak256(buffer, 0xe0)
+        }
+    }
+
+    /// Tells Consilium that a seat is vacant, and takes its answer, without the copies that the compiler makes. It refuses
+    /// nobody but others than the registry, and words that it does not ask for it does not read.
+    function _vacate(bytes4 selector, uint256 study, uint256 round, bytes32 settlement)
+        private
+        returns (bytes32 answer)
+    {
+        address to = consilium;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, selector)
+            mstore(add(buffer, 0x04), study)
+            mstore(add(buffer, 0x24), round)
+            mstore(add(buffer, 0x44), settlement)
+            let told := call(gas(), to, 0, buffer, 0x64, 0, 0x20)
+            if iszero(and(told, gt(returndatasize(), 0x1f))) { revert(0, 0) }
+            answer := mload(0)
+        }
+    }
+
+    /// What there is to know about a wrong settlement, in one call, which also marks it: whatever fails afterwards
+    /// undoes that.
+    function _accuse(uint64 study, uint64 round, Roots calldata roots, Program calldata program)
+        private
+        returns (IConsilium.Accused memory accused, uint64 length)
+    {
+        accused = IConsilium(consilium).defraud(study, round, _settlement(study, round, roots));
+        require(accused.threshold != 0, NotTheSettlement(study, round));
+        bytes32 terms = keccak256(abi.encode(program.kind, program.name, program.parameters));
+        require(accused.termsHash == terms, NotTheProgram(study));
+        length = Vectors.lengthOf(program.name, program.parameters);
+        require(length != 0, NotTheProgram(study));
     }
 
     /// Nodes rebuild each other's statements with the signer's own number, so that one under another's number counts
     /// for nothing, here neither.
-    function _requireOwnIndex(uint64 study, uint64 round, uint8 index, address node) private view {
-        Bond memory bond = _bond(study, node);
+    function _requireOwnIndex(uint64 study, uint64 round, uint8 index, address node, uint256 bond) private view {
+        uint256 standing = uint8(bond >> STANDING);
         // The bond knows the index of the current service; of earlier ones the committee itself does.
-        bool current = index == bond.index && round > bond.since
-            && (bond.standing == Standing.Serving || (bond.standing == Standing.Discharged && round <= bond.ended));
+        bool current = index == uint8(bond >> INDEX) && round > uint32(bond >> SINCE)
+            && (standing == uint256(Standing.Serving)
+                || (standing == uint256(Standing.Discharged) && round <= uint32(bond >> ENDED)));
         require(
             current || IConsilium(consilium).memberOf(study, round, index) == node,
             NotItsIndex(study, round, index, node)
         );
     }
 
-    function _requireLeaf(Roots calldata roots, uint64 length, uint64 leaf, Opening calldata opening) private view {
+    function _requireLeaf(
+        Roots calldata roots,
+        uint64 length,
+        uint64 leaf,
+        uint8 point,
+        bytes calldata content,
+        bytes32[] calldata path
+    ) private view {
         bytes32 found = MerkleTrees.rootOf(
-            MerkleTrees.VECTOR,
-            length,
-            Vectors.leaves(length),
-            leaf,
-            MerkleTrees.leafHash(opening.content),
-            opening.path
+            MerkleTrees.VECTOR, length, Vectors.leaves(length), leaf, MerkleTrees.leafHashOf(content), path
         );
-        require(found == _rootAt(roots, opening.point), NotTheLeaf(opening.point));
+        require(found == _rootAt(roots, point), NotTheLeaf(point));
     }
 
     function _rootAt(Roots calldata roots, uint8 point) private pure returns (bytes32) {
@@ -203,21 +256,16 @@ abstract contract Court is Compensations, SignedStatements {
         return roots.shareRoots[point - 1];
     }
 
-    function _lengthOf(uint64 study, Program calldata program) private view returns (uint64 length) {
-        bytes32 terms = keccak256(abi.encode(program.kind, program.name, program.parameters));
-        require(IConsilium(consilium).termsHashOf(study) == terms, NotTheProgram(study));
-        length = Vectors.lengthOf(program.name, program.parameters);
-        require(length != 0, NotTheProgram(study));
-    }
-
-    function _statementOf(uint64 study, uint64 round, Said calldata said) private pure returns (bytes32) {
-        return
-            Statements.settlement(study, round, said.setRoot, said.shareRootsHash, said.aggregateRoot, said.rewardRoot);
-    }
-
-    function _convictSignersOf(uint64 study, uint64 round) private {
-        IConsilium.Round memory settled = IConsilium(consilium).roundOf(study, round);
-        IConsilium.Committee memory committee = IConsilium(consilium).committeeOf(study, settled.epoch);
-        _convictSigners(study, round, settled.signers, committee.nodes);
+    /// As `Statements.settlement`: what a node said begins with the statement's last four members, in order.
+    function _statementOf(uint64 study, uint64 round, Said calldata said) private pure returns (bytes32 statement) {
+        (bytes32 kind, uint256 ofStudy, uint256 ofRound) = (Statements.SETTLEMENT, study, round);
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, kind)
+            mstore(add(buffer, 0x20), ofStudy)
+            mstore(add(buffer, 0x40), ofRound)
+            calldatacopy(add(buffer, 0x60), said, 0x80)
+            statement := keccak256(buffer, 0xe0)
+        }
     }
 }

@@ -9,6 +9,15 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 abstract contract Stakes is INodeRegistry {
     using SafeCast for uint256;
 
+    // Where the members of a bond begin in its word; the amount is lowest.
+    uint256 internal constant UNTIL = 96;
+    uint256 internal constant SINCE = 136;
+    uint256 internal constant ENDED = 168;
+    uint256 internal constant ROUND = 200;
+    uint256 internal constant INDEX = 232;
+    uint256 internal constant STANDING = 240;
+    uint256 internal constant FROZEN = 248;
+
     uint256 private constant KEM_KEY_LENGTH = 1216;
     uint256 private constant IDENTITY_LENGTH = 128;
 
@@ -66,7 +75,7 @@ abstract contract Stakes is INodeRegistry {
     function resign(uint64 study) external {
         Standing standing = _bonds[study][msg.sender].standing;
         require(_sits(study, msg.sender), NotServing(study, msg.sender));
-        if (standing == Standing.Serving) _discharge(study, IConsilium(consilium).vacate(study), msg.sender);
+        if (standing == Standing.Serving) _discharge(study, IConsilium(consilium).setVacant(study), msg.sender);
         else _leaveSeat(study, msg.sender);
     }
 
@@ -186,31 +195,26 @@ abstract contract Stakes is INodeRegistry {
         _nodes[account].serving -= 1;
     }
 
-    /// The compiler reads a packed struct member by member; this does it at once, in its layout: first member lowest.
-    function _bond(uint64 study, address account) internal view returns (Bond memory bond) {
+    /// Where a bond is stored, and its one word: for proofs, which take no copy of it in memory.
+    function _bondAt(uint64 study, address account) internal view returns (uint256 slot, uint256 word) {
         Bond storage stored = _bonds[study][account];
-        uint256 word;
         assembly ("memory-safe") {
-            word := sload(stored.slot)
+            slot := stored.slot
+            word := sload(slot)
         }
-        bond.amount = uint96(word);
-        bond.until = uint40(word >> 96);
-        bond.since = uint32(word >> 136);
-        bond.ended = uint32(word >> 168);
-        bond.round = uint32(word >> 200);
-        bond.index = uint8(word >> 232);
-        bond.standing = Standing(uint8(word >> 240));
-        bond.frozen = word >> 248 != 0;
     }
 
-    function _keepBond(uint64 study, address account, Bond memory bond) internal {
-        Bond storage stored = _bonds[study][account];
-        uint256 word = uint256(bond.amount) | (uint256(bond.until) << 96) | (uint256(bond.since) << 136)
-            | (uint256(bond.ended) << 168) | (uint256(bond.round) << 200) | (uint256(bond.index) << 232)
-            | (uint256(bond.standing) << 240) | (bond.frozen ? 1 << 248 : 0);
-        assembly ("memory-safe") {
-            sstore(stored.slot, word)
-        }
+    /// The compiler reads a packed struct member by member; this does it at once, in its layout: first member lowest.
+    function _bond(uint64 study, address account) internal view returns (Bond memory bond) {
+        (, uint256 word) = _bondAt(study, account);
+        bond.amount = uint96(word);
+        bond.until = uint40(word >> UNTIL);
+        bond.since = uint32(word >> SINCE);
+        bond.ended = uint32(word >> ENDED);
+        bond.round = uint32(word >> ROUND);
+        bond.index = uint8(word >> INDEX);
+        bond.standing = Standing(uint8(word >> STANDING));
+        bond.frozen = word >> FROZEN != 0;
     }
 
     function _free(uint64 study, address account, uint96 amount) internal {

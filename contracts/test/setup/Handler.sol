@@ -173,7 +173,7 @@ contract Handler is Deployment {
         consilium.setPolicy(study, minimumCohort[study], "finalized");
     }
 
-    function leave(uint256 who) external {
+    function depart(uint256 who) external {
         uint256 j = bound(who, FIRST_LEAVER, POOL);
         bool allowed = !gone[j] && serving(j) == 0;
         vm.prank(node(j));
