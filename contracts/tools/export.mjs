@@ -2,7 +2,8 @@
 //   node tools/export.mjs           write crates/ledger/abi/*.json
 //   node tools/export.mjs --check   exit 1 if a committed file is not what the sources compile to
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
 
@@ -10,11 +11,29 @@ const contracts = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const target = path.join(contracts, "..", "crates", "ledger", "abi");
 const names = ["NodeRegistry", "Consilium", "Treasury", "StudyToken", "Licences", "TrialToken"];
 
-// A build of its own, of the sources alone: what else is compiled along, or cached, must not reach the bytecode.
+// Hash of all that the bytecode depends on, by name and content.
+function inputs() {
+  const hash = createHash("sha256");
+  const sources = readdirSync(path.join(contracts, "src"), { recursive: true }).filter((name) => name.endsWith(".sol"));
+  const files = sources.sort().map((name) => path.join("src", name));
+  for (const name of [...files, "foundry.toml", "package-lock.json", "tools/solc"]) {
+    const content = readFileSync(path.join(contracts, name));
+    hash.update(`${name} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex");
+}
+
+// A build of its own, of the sources alone: what else is compiled along, or cached, must not reach the bytecode. The
+// last one will do if it was of exactly these inputs.
 function compile() {
+  const stamp = path.join(contracts, "out", "export", "inputs");
+  const wanted = inputs();
+  if (contentOf(stamp) === wanted) return;
+  rmSync(stamp, { force: true });
   const forge = path.join(contracts, "node_modules", ".bin", "forge");
   const args = ["build", "src", "--force", "--out", "out/export", "--cache-path", "cache/export"];
   execFileSync(forge, args, { cwd: contracts, stdio: ["ignore", "ignore", "inherit"] });
+  writeFileSync(stamp, wanted);
 }
 
 function artefact(name) {
@@ -24,7 +43,7 @@ function artefact(name) {
   return JSON.stringify({ abi, bytecode: bytecode.object }, null, 1) + "\n";
 }
 
-function committed(file) {
+function contentOf(file) {
   try {
     return readFileSync(file, "utf8");
   } catch {
@@ -41,7 +60,7 @@ for (const name of names) {
   if (!check) {
     writeFileSync(file, fresh);
     console.log(`wrote crates/ledger/abi/${name}.json`);
-  } else if (committed(file) !== fresh) {
+  } else if (contentOf(file) !== fresh) {
     console.error(`crates/ledger/abi/${name}.json is stale: run node contracts/tools/export.mjs and commit it`);
     process.exitCode = 1;
   }
