@@ -5,13 +5,15 @@ import {Treasury} from "../../src/Treasury.sol";
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ITreasury} from "../../src/interfaces/ITreasury.sol";
 import {TrialToken} from "../../src/tokens/TrialToken.sol";
-import {Play} from "./Play.sol";
+import {HarmHandler} from "./HarmHandler.sol";
 
-/// @dev Random money: two studies in one coin, rounds that settle or lapse, claims of right and wrong leaves, licences,
-/// periods, withdrawals. Books of its own say what every claim must pay.
-contract MoneyHandler is Play {
-    uint64 public constant STUDIES = 2;
+/// @dev Random money: two studies in one coin, rounds that settle or lapse, claims of right and wrong leaves on record
+/// and in the archive, licences, periods, withdrawals, and the bonds that proofs took (HarmHandler.sol). Books of its own
+/// say what every claim must pay.
+contract MoneyHandler is HarmHandler {
     uint256 private constant RIGHT_BUDGET = 1003;
+    /// The version of budget and node share that a study is created with.
+    uint16 private constant REWARDS = 1;
 
     uint256 public paidIn;
     uint256 public paidOut;
@@ -22,6 +24,8 @@ contract MoneyHandler is Play {
     mapping(uint64 study => uint256) public sold;
 
     mapping(uint64 study => Outcome[]) private _settled;
+    /// What the archive keeps of them, in the same order.
+    mapping(uint64 study => bytes32[]) private _leaves;
     mapping(uint64 study => mapping(uint64 round => uint256)) private _finalAt;
     mapping(bytes32 leaf => bool) private _claimed;
 
@@ -69,9 +73,11 @@ contract MoneyHandler is Play {
         if (how == 0) return _voidIt(study, opened);
         Outcome memory outcome = outcomeOf(study, opened, 1, 5, bound(size, 3, 7));
         certifyAs(outcome);
+        _certifiedOf(study, opened, outcome.cohort.length);
         if (how == 1) return _abandonIt(study, opened);
         settleAs(outcome);
         _settled[study].push(outcome);
+        _leaves[study].push(archiveLeaf(outcome, REWARDS));
         _finalAt[study][opened] = vm.getBlockTimestamp() + WINDOW;
     }
 
@@ -79,11 +85,12 @@ contract MoneyHandler is Play {
         uint64 study = _study(which);
         if (_settled[study].length == 0) return;
         Outcome memory outcome = _settled[study][what % _settled[study].length];
-        // Only rounds on record: paths into the archive have tests of their own.
-        if (outcome.round + RING <= consilium.studyOf(study).rounds) return;
         uint32 period = uint32(bound(inPeriod, 0, uint256(treasury.periods(study)) + 1));
         uint32 index = uint32(bound(leaf, 0, outcome.cohort.length + 3));
         ITreasury.Claim memory one = claimOf(outcome, period, index);
+        if (outcome.round + RING <= consilium.studyOf(study).rounds) {
+            _showArchived(study, what % _settled[study].length, one.shares[0]);
+        }
         bytes32 key = keccak256(abi.encode(study, outcome.round, period, index));
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
         claims[0] = one;
@@ -159,7 +166,13 @@ contract MoneyHandler is Play {
         consilium.abandonRound(study, number);
     }
 
-    function _study(uint256 which) private pure returns (uint64) {
-        return uint64(bound(which, 1, STUDIES));
+    /// @dev The path from a round that left the ring to its peak.
+    function _showArchived(uint64 study, uint256 position, ITreasury.Share memory share) private view {
+        bytes32[] memory leaves = new bytes32[](consilium.studyOf(study).archived);
+        for (uint256 i = 0; i < leaves.length; i++) {
+            leaves[i] = _leaves[study][i];
+        }
+        (share.rewards, share.position) = (REWARDS, uint32(position));
+        share.archivePath = archivePath(leaves, position);
     }
 }
