@@ -52,8 +52,17 @@ impl Cohort {
     /// The set root: leaves SHA-256(0x00 || address || digest), top SHA-256(0x03 || size || tree).
     #[must_use]
     pub fn root(&self) -> B256 {
-        let leaves = self.0.iter().map(|m| leaf(&[m.site.as_slice(), m.digest.as_slice()].concat())).collect();
-        root(TreeKind::Set, self.0.len() as u64, leaves)
+        root(TreeKind::Set, self.0.len() as u64, self.leaves())
+    }
+
+    /// The siblings from member number `index` up to the set root, as [`crate::merkle::open`] gives them.
+    #[must_use]
+    pub fn open(&self, index: usize) -> Vec<B256> {
+        crate::merkle::open(&self.leaves(), index)
+    }
+
+    fn leaves(&self) -> Vec<B256> {
+        self.0.iter().map(|m| leaf(&[m.site.as_slice(), m.digest.as_slice()].concat())).collect()
     }
 }
 

@@ -17,7 +17,7 @@
 //! | sum over the certified set | [`release::OutputShare`] | [`release`] | 6.7, 6.8 |
 //! | interpolation | [`unmask::Aggregate`] | [`unmask`] | 6.10 |
 //! | what the chain records | [`eip712::Settlement`] | [`settle`] | 6.11 |
-//! | offences and checks | [`audit::Offence`] | [`audit`] | 6.12 |
+//! | offences and checks | [`audit::Offence`] | [`audit`], [`openings`], [`accusation`] | 6.12 |
 //!
 //! [`round`] drives a node through these stages as a state machine `apply(event) -> effects`. Beneath lie [`terms`] (what a round is about), [`params`]
 //! (committee, policy), [`program`] (what is proved), [`field`], [`stream`], [`transcript`], [`merkle`], [`eip712`],
@@ -49,6 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod accusation;
 pub mod audit;
 pub mod certify;
 pub mod codec;
@@ -61,6 +62,7 @@ pub mod field;
 pub mod known_answers;
 pub mod mask;
 pub mod merkle;
+pub mod openings;
 pub mod params;
 pub mod program;
 pub mod prove;

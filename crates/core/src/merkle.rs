@@ -71,11 +71,18 @@ fn level_up(level: &[B256]) -> Vec<B256> {
 /// A tree without leaves has the top hash over the length alone.
 #[must_use]
 pub fn root(kind: TreeKind, length: u64, leaves: Vec<B256>) -> B256 {
+    sha256(&[&preimage(kind, length, leaves)])
+}
+
+/// What the top hash is the SHA-256 of: kind, length, and the hash of the tree if it has leaves.
+#[must_use]
+pub fn preimage(kind: TreeKind, length: u64, leaves: Vec<B256>) -> Vec<u8> {
     let mut level = leaves;
     while level.len() > 1 {
         level = level_up(&level);
     }
-    top(kind, length, level.first())
+    let tree: &[u8] = level.first().map_or(&[], |hash| hash.as_slice());
+    [&[kind.byte()], &length.to_be_bytes()[..], tree].concat()
 }
 
 fn top(kind: TreeKind, length: u64, tree: Option<&B256>) -> B256 {

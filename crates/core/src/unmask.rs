@@ -59,10 +59,10 @@ pub struct NotEnoughAgree {
 /// Elements evaluated at a time: a subtree of a vector's tree.
 const BLOCK: usize = merkle::SUBTREE_ELEMENTS;
 
-/// Polynomials of degree t through the shares of t+1 nodes, element by element.
-struct Base<'a> {
-    nodes: Vec<usize>,
-    shares: Vec<&'a [Fp]>,
+/// Polynomials of degree t through the shares of t+1 nodes, element by element. The point 0 is the aggregate's.
+pub(crate) struct Base<'a> {
+    pub(crate) nodes: Vec<usize>,
+    pub(crate) shares: Vec<&'a [Fp]>,
 }
 
 impl Base<'_> {
@@ -72,7 +72,7 @@ impl Base<'_> {
 
     /// Hands the values at `target` within `range` to `take`, block by block, until it returns false; whether it never
     /// did.
-    fn blocks(&self, target: usize, range: Range<usize>, mut take: impl FnMut(Range<usize>, &[Fp]) -> bool) -> bool {
+    pub(crate) fn blocks(&self, target: usize, range: Range<usize>, mut take: impl FnMut(Range<usize>, &[Fp]) -> bool) -> bool {
         let coefficients = lagrange(&self.nodes, target);
         let mut buffer = vec![Fp::ZERO; BLOCK.min(range.len())];
         range.clone().step_by(BLOCK).all(|start| {

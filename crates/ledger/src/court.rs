@@ -1,58 +1,122 @@
-//! Proofs of offences, shown to the court that holds the stake (PROTOCOL.md 6.12).
+//! Proofs of offences, shown to the contracts (PROTOCOL.md 6.12).
 //!
-//! The contract looks at nothing but the signed statements and what it has recorded itself, so a wrong accusation costs its
-//! sender the gas and nobody else anything.
+//! The contracts look at nothing but what is signed or opened and at what they have recorded themselves, so a wrong
+//! accusation costs its sender the gas and nobody else anything.
 
-use crate::contracts::{ICourt, NodeRegistry as R};
+use crate::contracts::{ICourt, NodeRegistry as R, Treasury as T};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Unknown};
-use crate::study::Settled;
+use crate::study::{Round, Settled};
 use crate::wallet::{Receipt, Wallet};
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Bytes, U256};
-use consilium_core::audit::Evidence;
-use consilium_core::eip712::{Final, Settlement, ShareRoot, Signed};
-use consilium_core::round::Offender;
+use alloy_primitives::{Address, Bytes, U256};
+use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
+use consilium_core::eip712::Signed;
+use consilium_core::openings::{Flaw, Opening, Roots};
+use consilium_core::params::KIND_SUM;
+use consilium_core::round::{SignedSettlement, SignedShareRoot};
+
+impl Round {
+    /// What evidence about this round is held against.
+    #[must_use]
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            committee: self.terms.committee.sizes(),
+            length: self.terms.program.output_len(),
+            set_root: self.certificate.as_ref().map(|certificate| certificate.vote.setRoot),
+            roots: self.settlement.as_ref().map(Settled::roots),
+        }
+    }
+}
+
+impl Settled {
+    /// The settled roots of the aggregate and of the output shares.
+    #[must_use]
+    pub fn roots(&self) -> Roots<'_> {
+        Roots { aggregate: self.settlement.aggregateRoot, shares: &self.share_roots }
+    }
+}
 
 impl Ledger {
-    /// Proves an offence of a node. The node loses its bond, the wallet's account is paid a tenth of it, and the study
-    /// needs a new committee.
+    /// Proves an offence. A node loses its bond, the wallet's account is paid a tenth of it, and the study needs a new
+    /// committee; a wrong settlement costs every signer its bond and makes the round Fraudulent; a site loses the round's
+    /// reward and its place on the list.
     ///
     /// # Errors
-    /// `NotLiable` when the node was convicted already, or its bond is free again; `NotTheSettlement`, `NotCertified` when
-    /// the round is off the record; `NoOffence`, `NotItsIndex`, `TwoSigners`, `UnreadableSignature` when the evidence
-    /// proves nothing; [`Unknown::Round`] when a share root is held against a settlement that there is not.
-    pub async fn accuse(&self, wallet: &Wallet, offender: &Offender) -> Result<Receipt, Error> {
-        let call = match offender {
-            Offender::Finals(_, pair) => two_finals(pair),
-            Offender::ShareRoots(_, pair) => two_shares(pair),
-            Offender::Settlements(_, pair) => two_settlements(pair),
-            Offender::WrongShareRoot(_, said) => self.wrong_share(said).await?,
+    /// `NotLiable` when the node was convicted already, or its bond is free again, and `AlreadyStruck` for a site;
+    /// `NotTheSettlement`, `NotCertified` when the round is off the record, or proved fraudulent before; `NoOffence`,
+    /// `NotItsIndex`, `TwoSigners`, `UnreadableSignature`, `OpeningPoints`, `NotTheLeaf`, `NotTheProgram`,
+    /// `NoEquivocation` when the evidence proves nothing; [`Unknown::Round`] when it is held against a settlement that
+    /// there is not.
+    pub async fn accuse(&self, wallet: &Wallet, accusation: &Accusation) -> Result<Receipt, Error> {
+        let (study, round) = (accusation.study, accusation.round);
+        let call = match &accusation.charge {
+            Charge::TwoFinals { statements, .. } => two_finals(study, statements),
+            Charge::TwoShareRoots { statements, .. } => two_shares(study, round, statements),
+            Charge::TwoSettlements { statements, .. } => two_settlements(study, round, statements),
+            Charge::WrongShareRoot { statements, .. } => self.wrong_share(study, round, &statements[0]).await?,
+            Charge::WrongSettlement(flaw) => self.wrong_settlement(study, round, flaw).await?,
+            Charge::TwoContributions { site, statements } => {
+                let call = two_contributions(study, round, *site, statements);
+                return self.send(wallet, self.addresses().treasury.into(), U256::ZERO, call.into()).await;
+            }
         };
         self.send(wallet, self.addresses().registry.into(), U256::ZERO, call.into()).await
     }
 
-    async fn wrong_share(&self, said: &Evidence<ShareRoot>) -> Result<Vec<u8>, Error> {
-        let Evidence { statement: share, signature } = said;
-        let (study, round) = (share.study, share.round);
-        let settled = self.round(study, round).await?.settlement.ok_or(Unknown::Round { study, round })?;
-        if share.setRoot != settled.settlement.setRoot {
-            return Ok(foreign_share(said));
+    async fn settled(&self, study: u64, round: u64) -> Result<(Round, Settled), Error> {
+        let found = self.round(study, round).await?;
+        let settled = found.settlement.clone().ok_or(Unknown::Round { study, round })?;
+        Ok((found, settled))
+    }
+
+    async fn wrong_share(&self, study: u64, round: u64, said: &SignedShareRoot) -> Result<Vec<u8>, Error> {
+        let found = self.round(study, round).await?;
+        let certified = found.certificate.as_ref().ok_or(Unknown::Round { study, round })?;
+        if said.set_root != certified.vote.setRoot {
+            return Ok(foreign_share(study, round, said));
         }
+        let settled = found.settlement.as_ref().ok_or(Unknown::Round { study, round })?;
         let call = R::proveWrongShareCall {
             study,
             round,
-            roots: roots(&settled),
-            index: share.index,
-            root: share.root,
-            signature: bytes(signature),
+            roots: roots(settled),
+            index: index(said),
+            root: said.root,
+            signature: bytes(&said.signature),
         };
         Ok(call.abi_encode())
+    }
+
+    async fn wrong_settlement(&self, study: u64, round: u64, flaw: &Flaw) -> Result<Vec<u8>, Error> {
+        let (found, settled) = self.settled(study, round).await?;
+        let program = &found.terms.program;
+        let parameters = program.parameters().into();
+        let program = ICourt::Program { kind: KIND_SUM, name: program.name().to_owned(), parameters };
+        let roots = roots(&settled);
+        Ok(match flaw {
+            Flaw::Misfit { element, openings } => {
+                let openings = openings.iter().map(opening).collect();
+                R::proveWrongSettlementCall { study, round, roots, program, element: *element, openings }.abi_encode()
+            }
+            Flaw::Leaf { leaf, opening: opened } => {
+                R::proveMalformedLeafCall { study, round, roots, program, leaf: *leaf, opening: opening(opened) }.abi_encode()
+            }
+            Flaw::Root { point, preimage } => {
+                let preimage = preimage.clone();
+                R::proveMalformedRootCall { study, round, roots, program, point: *point, preimage }.abi_encode()
+            }
+        })
     }
 }
 
 fn bytes(signature: &Signed) -> Bytes {
     Bytes::copy_from_slice(signature.as_bytes())
+}
+
+/// A number that is no index proves nothing to the contract either.
+fn index(said: &SignedShareRoot) -> u8 {
+    u8::try_from(said.node).unwrap_or(0)
 }
 
 fn roots(settled: &Settled) -> ICourt::Roots {
@@ -64,56 +128,73 @@ fn roots(settled: &Settled) -> ICourt::Roots {
     }
 }
 
-fn foreign_share(said: &Evidence<ShareRoot>) -> Vec<u8> {
-    let share = &said.statement;
+fn opening(opening: &Opening) -> ICourt::Opening {
+    ICourt::Opening { point: opening.point, content: opening.content.clone(), path: opening.path.clone() }
+}
+
+fn foreign_share(study: u64, round: u64, said: &SignedShareRoot) -> Vec<u8> {
     let call = R::proveForeignShareCall {
-        study: share.study,
-        round: share.round,
-        setRoot: share.setRoot,
-        index: share.index,
-        root: share.root,
+        study,
+        round,
+        setRoot: said.set_root,
+        index: index(said),
+        root: said.root,
         signature: bytes(&said.signature),
     };
     call.abi_encode()
 }
 
-fn two_finals([first, second]: &[Evidence<Final>; 2]) -> Vec<u8> {
+fn two_finals(study: u64, [first, second]: &[FinalOf; 2]) -> Vec<u8> {
     let call = R::proveTwoFinalsCall {
-        study: first.statement.study,
-        subject: first.statement.subject,
-        round: first.statement.round,
-        setRoot: first.statement.setRoot,
-        signature: bytes(&first.signature),
-        otherRound: second.statement.round,
-        otherSetRoot: second.statement.setRoot,
-        otherSignature: bytes(&second.signature),
+        study,
+        subject: first.subject,
+        round: first.round,
+        setRoot: first.signed.set_root,
+        signature: bytes(&first.signed.signature),
+        otherRound: second.round,
+        otherSetRoot: second.signed.set_root,
+        otherSignature: bytes(&second.signed.signature),
     };
     call.abi_encode()
 }
 
-fn two_shares([first, second]: &[Evidence<ShareRoot>; 2]) -> Vec<u8> {
+fn two_shares(study: u64, round: u64, [first, second]: &[SignedShareRoot; 2]) -> Vec<u8> {
     let call = R::proveTwoSharesCall {
-        study: first.statement.study,
-        round: first.statement.round,
-        index: first.statement.index,
-        setRoot: first.statement.setRoot,
-        root: first.statement.root,
+        study,
+        round,
+        index: index(first),
+        setRoot: first.set_root,
+        root: first.root,
         signature: bytes(&first.signature),
-        otherSetRoot: second.statement.setRoot,
-        otherRoot: second.statement.root,
+        otherSetRoot: second.set_root,
+        otherRoot: second.root,
         otherSignature: bytes(&second.signature),
     };
     call.abi_encode()
 }
 
-fn two_settlements([first, second]: &[Evidence<Settlement>; 2]) -> Vec<u8> {
-    let said = |said: &Evidence<Settlement>| ICourt::Said {
-        setRoot: said.statement.setRoot,
-        shareRootsHash: said.statement.shareRootsHash,
-        aggregateRoot: said.statement.aggregateRoot,
-        rewardRoot: said.statement.rewardRoot,
+fn two_settlements(study: u64, round: u64, [first, second]: &[SignedSettlement; 2]) -> Vec<u8> {
+    let said = |said: &SignedSettlement| ICourt::Said {
+        setRoot: said.set_root,
+        shareRootsHash: said.share_roots_hash,
+        aggregateRoot: said.aggregate_root,
+        rewardRoot: said.reward_root,
         signature: bytes(&said.signature),
     };
-    let (study, round) = (first.statement.study, first.statement.round);
     R::proveTwoSettlementsCall { study, round, said: said(first), otherSaid: said(second) }.abi_encode()
+}
+
+fn two_contributions(study: u64, round: u64, site: Address, [first, second]: &[SignedContribution; 2]) -> Vec<u8> {
+    let call = T::proveEquivocationCall {
+        study,
+        round,
+        site,
+        digest: first.digest,
+        boxes: first.boxes,
+        signature: bytes(&first.signature),
+        otherDigest: second.digest,
+        otherBoxes: second.boxes,
+        otherSignature: bytes(&second.signature),
+    };
+    call.abi_encode()
 }

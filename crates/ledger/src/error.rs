@@ -263,6 +263,9 @@ pub enum Misuse {
         /// The round.
         round: u64,
     },
+    /// A place beyond the end of a set.
+    #[error("the set has no member number {0}, counted from 0")]
+    Member(usize),
     /// No endpoint at all.
     #[error("at least one endpoint is needed")]
     NoEndpoint,

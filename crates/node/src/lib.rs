@@ -43,6 +43,7 @@
 
 mod api;
 mod config;
+mod court;
 mod forget;
 mod keys;
 mod metrics;

@@ -2,6 +2,8 @@
 
 use crate::api;
 use crate::config::{Config, ConfigError};
+use crate::court::filing;
+use crate::court::settlements::Settlements;
 use crate::forget;
 use crate::keys::{KeyError, NodeKeys};
 use crate::metrics::Metrics;
@@ -138,6 +140,8 @@ impl NodeBuilder {
         let watch = Watch::resume(Arc::clone(&service)).await?;
         service.spawn(watch.run());
         service.spawn(forget::run(Arc::clone(&service)));
+        service.spawn(filing::run(Arc::clone(&service)));
+        service.spawn(Settlements::resume(Arc::clone(&service)).await?.run());
         tracing::info!(%local_addr, address = %service.address(), "the node is running");
         Ok(Running::serve(service, listener, local_addr))
     }

@@ -1,7 +1,6 @@
 //! The rounds in which this node has a seat. Each is one task (`actor`) around core's state machine
 //! [`consilium_core::round::Round`]; this module holds what HTTP handlers and the chain watcher see of it.
 
-mod accuse;
 pub(crate) mod actor;
 mod again;
 mod mailbox;

@@ -53,6 +53,8 @@ pub(crate) struct Service {
     pub(crate) look: Notify,
     /// Asks for a look at what is to be deleted.
     pub(crate) forget: Notify,
+    /// Asks for a look at the evidence that is to be filed.
+    pub(crate) evidence: Notify,
     pub(crate) head: Mutex<Option<Block>>,
     studies: Mutex<Cache<u64, Study>>,
     /// Committees of rounds, which never change.
@@ -92,6 +94,7 @@ impl Service {
             uploads: Semaphore::new(config.limits.uploads),
             look: Notify::new(),
             forget: Notify::new(),
+            evidence: Notify::new(),
             head: Mutex::new(None),
             studies: Mutex::default(),
             committees: Mutex::default(),

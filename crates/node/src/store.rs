@@ -7,6 +7,7 @@ mod blobs;
 mod database;
 mod journal;
 mod opening;
+mod offences;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use database::{ClosedRound, Database};

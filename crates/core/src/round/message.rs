@@ -231,7 +231,7 @@ pub struct SignedSettlement {
 }
 
 impl SignedSettlement {
-    pub(super) fn new(node: usize, said: &Settlement, signature: Signed) -> Self {
+    pub(crate) fn new(node: usize, said: &Settlement, signature: Signed) -> Self {
         let (set_root, share_roots_hash) = (said.setRoot, said.shareRootsHash);
         let (aggregate_root, reward_root) = (said.aggregateRoot, said.rewardRoot);
         Self { node, set_root, share_roots_hash, aggregate_root, reward_root, signature }

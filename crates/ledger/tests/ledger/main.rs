@@ -3,6 +3,7 @@
 //! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
 //! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays and claims.
 
+mod court;
 mod failures;
 mod following;
 mod logs;

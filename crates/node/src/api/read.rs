@@ -102,7 +102,13 @@ pub(super) async fn statements(State(service): Shared, path: Params<(u64, u64)>)
             let evidence = service.database.run(move |db| db.evidence(study, round)).await?;
             open.statements(&evidence)
         }
-        Found::Closed(closed) => closed.statements,
+        Found::Closed(closed) => {
+            // Offences are found after a round's end, too.
+            let evidence = service.database.run(move |db| db.evidence(study, round)).await?;
+            let mut statements = closed.statements;
+            statements["evidence"] = json!(evidence);
+            statements
+        }
     }))
 }
 

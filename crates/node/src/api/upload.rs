@@ -3,6 +3,7 @@
 
 use super::access;
 use super::{Refused, Shared};
+use crate::court::sites;
 use crate::metrics::Metrics;
 use crate::rounds::{OpenRound, Outcome};
 use crate::service::{Service, locked};
@@ -139,6 +140,7 @@ async fn receive_header(
     let digest = contribution
         .authenticate(&service.domain, &open.context)
         .map_err(|error| Refused::signature(format!("the site's signature does not hold: {error}")))?;
+    sites::compare(service, open, &contribution, digest).await?;
     let member = SetMember { site: contribution.site, digest };
     Ok((bytes, contribution, member))
 }

@@ -78,4 +78,10 @@ impl Peers {
         let answer = self.get(peer, study, round, "share").await?;
         self.bounded(answer, most).await
     }
+
+    /// A round's aggregate, as a peer has it.
+    pub(crate) async fn aggregate(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
+        let answer = self.get(peer, study, round, "aggregate").await?;
+        self.bounded(answer, most).await
+    }
 }

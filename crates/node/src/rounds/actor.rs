@@ -3,10 +3,12 @@
 //! `Effect::Sign` goes through the journal: what is to be signed is on disk before it is signed, and what contradicts
 //! the journal is never signed.
 
-use super::{OpenRound, accuse, again, pull, release, repair, seat, transact, verify, view};
+use super::{OpenRound, again, pull, release, repair, seat, transact, verify, view};
+use crate::court;
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
 use crate::store::{Database, StoreError};
+use consilium_core::accusation::Accusation;
 use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
 use consilium_core::round::{Effect, Event, Offender, Stage, Statement};
@@ -196,24 +198,17 @@ impl Actor {
             Effect::Settle { settlement, share_roots, signatures } => {
                 self.service.spawn(transact::settle(service, settlement, share_roots, signatures));
             }
-            Effect::Report(offender) => self.report(offender),
+            Effect::Report(offender) => self.report(&offender),
         }
     }
 
-    /// Keeps the evidence, and shows what is new to the court.
-    fn report(&mut self, offender: Offender) {
+    /// Keeps the evidence, which has it shown to the court.
+    fn report(&mut self, offender: &Offender) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
-        let (evidence, node) = (view::evidence(&self.round, &offender), offender.node());
+        let accusation = Accusation::of(&round.terms, offender);
         self.reports.spawn(async move {
-            let (study, number) = round.id();
-            let keep = || {
-                let evidence = evidence.clone();
-                service.database.run(move |db| db.add_evidence(study, number, &evidence))
-            };
-            if again::until_kept(&round, "keeping evidence of an offence", keep).await == Some(true) {
-                tracing::warn!(study, round = number, node, "evidence of an offence is kept: see the round's statements");
-                service.spawn(accuse::file(Arc::clone(&service), round, offender));
-            }
+            let keep = || court::keep(&service, accusation.clone());
+            again::until_kept(&round, "keeping evidence of an offence", keep).await;
         });
     }
 

@@ -2,6 +2,7 @@
 //! stored only when it is complete and authentic.
 
 use super::OpenRound;
+use crate::court::sites;
 use crate::metrics::Metrics;
 use crate::peers::FetchError;
 use crate::service::{Service, locked};
@@ -82,6 +83,7 @@ async fn pull(service: &Service, round: &OpenRound, member: &SetMember, peer: &A
     if contribution.site != member.site || authentic.as_ref() != Ok(digest) {
         return Err(PullError::Foreign);
     }
+    sites::compare(service, round, &contribution, *digest).await?;
     let length = round.shape.values_len();
     let mut answer = service.peers.values(peer, study, number, digest).await?;
     let mut upload = service.blobs.upload_values(digest, length).await?;

@@ -5,9 +5,7 @@ use crate::service::{Service, locked, now_seconds};
 use crate::store::{ClosedRound, StoreError};
 use crate::watch::End;
 use alloy_primitives::Address;
-use consilium_core::audit::Evidence;
-use consilium_core::eip712::Signed;
-use consilium_core::round::{Offender, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, Stage};
+use consilium_core::round::{SignedReceipt, Stage};
 use serde_json::{Value, json};
 
 pub(crate) fn stage_name(stage: Stage) -> &'static str {
@@ -75,45 +73,4 @@ pub(super) async fn closed(service: &Service, round: &OpenRound) -> Result<Close
     let (status, set, statements) = (round.status(), round.set(), round.statements(&evidence));
     let void = round.stage() == Stage::Closed && locked(&round.end).as_ref().is_some_and(End::is_void);
     Ok(ClosedRound { at: now_seconds(), forgotten: false, void, status, set, statements })
-}
-
-/// Evidence as the API shows it: everything that a verifier needs.
-pub(super) fn evidence(round: &OpenRound, offender: &Offender) -> Value {
-    let address = round.address_of(offender.node());
-    let (offence, statements): (&str, Vec<Value>) = match offender {
-        Offender::Finals(node, pair) => ("two-finals", pair.iter().map(|said| final_of(*node, said)).collect()),
-        Offender::ShareRoots(node, pair) => ("two-share-roots", pair.iter().map(|said| share_root_of(*node, said)).collect()),
-        Offender::Settlements(node, pair) => ("two-settlements", pair.iter().map(|said| settlement_of(*node, said)).collect()),
-        Offender::WrongShareRoot(node, said) => ("wrong-share-root", vec![share_root_of(*node, said)]),
-    };
-    json!({"offence": offence, "node": offender.node(), "address": address, "statements": statements})
-}
-
-fn final_of(node: usize, said: &Evidence<consilium_core::eip712::Final>) -> Value {
-    let signed = SignedFinal { node, set_root: said.statement.setRoot, signature: said.signature };
-    with(json!(signed), &[("round", json!(said.statement.round)), ("subject", json!(said.statement.subject))])
-}
-
-fn share_root_of(node: usize, said: &Evidence<consilium_core::eip712::ShareRoot>) -> Value {
-    let signature: Signed = said.signature;
-    json!(SignedShareRoot { node, set_root: said.statement.setRoot, root: said.statement.root, signature })
-}
-
-fn settlement_of(node: usize, said: &Evidence<consilium_core::eip712::Settlement>) -> Value {
-    let s = &said.statement;
-    json!(SignedSettlement {
-        node,
-        set_root: s.setRoot,
-        share_roots_hash: s.shareRootsHash,
-        aggregate_root: s.aggregateRoot,
-        reward_root: s.rewardRoot,
-        signature: said.signature,
-    })
-}
-
-fn with(mut value: Value, more: &[(&str, Value)]) -> Value {
-    for (key, item) in more {
-        value[*key] = item.clone();
-    }
-    value
 }

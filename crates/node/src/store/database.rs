@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::opening::{Kept, Opening, tagged};
+use super::offences::{ANSWERS, CHECKS};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
 use consilium_ledger::Cursor;
@@ -15,10 +16,10 @@ use std::time::{Duration, Instant};
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
-const META: Table = Table::new("meta");
-const CONTRIBUTIONS: Table = Table::new("contributions");
+pub(super) const META: Table = Table::new("meta");
+pub(super) const CONTRIBUTIONS: Table = Table::new("contributions");
 const REPAIRS: Table = Table::new("repairs");
-const EVIDENCE: Table = Table::new("evidence");
+pub(super) const EVIDENCE: Table = Table::new("evidence");
 const CLOSED: Table = Table::new("closed");
 const SEATS: Table = Table::new("seats");
 const VANISHED: Table = Table::new("vanished");
@@ -82,7 +83,7 @@ impl Database {
         };
         let database = Self(Arc::new(opened));
         database.write(Durability::Immediate, |transaction| {
-            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL] {
+            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL, ANSWERS, CHECKS] {
                 transaction.open_table(table)?;
             }
             let mut meta = transaction.open_table(META)?;
@@ -121,11 +122,11 @@ impl Database {
         Ok(done)
     }
 
-    fn put(&self, table: Table, key: &str, value: &[u8], durability: Durability) -> Result<(), StoreError> {
+    pub(super) fn put(&self, table: Table, key: &str, value: &[u8], durability: Durability) -> Result<(), StoreError> {
         self.write(durability, |transaction| Ok(transaction.open_table(table)?.insert(key, value).map(drop)?))
     }
 
-    fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, StoreError> {
+    pub(super) fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, StoreError> {
         let table = self.0.begin_read()?.open_table(table)?;
         let Some(value) = table.get(key)? else { return Ok(None) };
         serde_json::from_slice(value.value()).map(Some).map_err(|_| StoreError::Damaged(key.to_owned()))
@@ -358,7 +359,7 @@ pub(super) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, S
     serde_json::from_slice(value).map_err(|_| StoreError::Damaged(key.to_owned()))
 }
 
-fn parse_round(key: &str) -> Result<(u64, u64), StoreError> {
+pub(super) fn parse_round(key: &str) -> Result<(u64, u64), StoreError> {
     let mut parts = key.split('/').map(|part| u64::from_str_radix(part, 16).ok());
     match (parts.next().flatten(), parts.next().flatten()) {
         (Some(study), Some(round)) => Ok((study, round)),

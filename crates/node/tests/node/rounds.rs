@@ -105,7 +105,7 @@ async fn a_lying_node_is_named_with_evidence_and_the_round_settles_without_it() 
     world
         .eventually("evidence against node 5", async || {
             let evidence = world.get_json(0, number, "/statements").await["evidence"].clone();
-            evidence[0]["node"] == 5 && evidence[0]["offence"] == "wrong-share-root"
+            evidence[0]["statements"][0]["node"] == 5 && evidence[0]["offence"] == "wrong-share-root"
         })
         .await;
     assert!(!settled.settlement.unwrap().signers().contains(&5));

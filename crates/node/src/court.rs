@@ -1,0 +1,21 @@
+//! Offences: evidence is kept on disk first, then shown to the contracts until they have answered (`filing`), also after
+//! a restart. What is found: contradictions by the round machine, two contributions of one site (`sites`), and
+//! settlements that do not fit the shares behind them (`settlements`). PROTOCOL.md 6.12 is the whole list.
+
+pub(crate) mod filing;
+pub(crate) mod settlements;
+pub(crate) mod sites;
+
+use crate::service::Service;
+use crate::store::StoreError;
+use consilium_core::accusation::Accusation;
+
+/// Keeps evidence, and has it filed if it is new.
+pub(crate) async fn keep(service: &Service, accusation: Accusation) -> Result<(), StoreError> {
+    let (study, round) = (accusation.study, accusation.round);
+    if service.database.run(move |db| db.keep_accusation(&accusation)).await? {
+        tracing::warn!(study, round, "evidence of an offence is kept: see the round's statements");
+        service.evidence.notify_one();
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Each settlement is checked as it lands, by every node of its committee, beside the rounds and one at a time.
+//!
+//! A node that computed the very settlement that the chain shows has nothing left to check: its roots come from 2t+1
+//! shares on one polynomial. That is the journal's word for a node that signed it, and the round machine's for one that
+//! was overtaken. Any other node fetches what is behind the settled roots, its own share and aggregate first, keeps t+1
+//! vectors and compares each further one with them: the first that does not fit is the proof. It stops as soon as the
+//! aggregate fits 2t+1 settled shares. What peers do not serve now is asked for again, as long as the round is on record.
+
+use super::keep;
+use crate::metrics::Metrics;
+use crate::rounds::Entry;
+use crate::service::{Service, locked};
+use crate::store::{Database, StoreError};
+use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
+use consilium_core::round::Statement;
+use consilium_ledger::{Cursor, Error, Event, Progress, Round, Settled, State, Watcher};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Pause before a settlement is looked at: a node that is a little late completes the round by itself.
+const FIRST: Duration = Duration::from_secs(2);
+const SLOWEST: Duration = Duration::from_secs(300);
+/// Looks at the chain a round's own watcher makes for each of this one.
+const SLOWER: u32 = 4;
+
+/// What a look at one settlement found.
+#[derive(Debug)]
+enum Finding {
+    /// Nothing more to do; why, in words.
+    Done(&'static str),
+    /// It is wrong, and this proves it.
+    Wrong(Flaw),
+    /// Too little is served to tell.
+    Unknown,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Chain(#[from] Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+struct Due {
+    at: Instant,
+    attempts: u32,
+}
+
+/// Follows the chain for settlements, with a cursor of its own.
+pub(crate) struct Settlements {
+    service: Arc<Service>,
+    watcher: Watcher,
+    due: BTreeMap<(u64, u64), Due>,
+}
+
+impl Settlements {
+    /// Resumes where the data folder says.
+    pub(crate) async fn resume(service: Arc<Service>) -> Result<Self, StoreError> {
+        let (cursor, open) = service.database.run(|db| Ok((db.settlements_cursor()?, db.unchecked()?))).await?;
+        let watcher = Watcher::new(service.ledger().clone(), cursor.unwrap_or_default());
+        let due = open.into_iter().map(|id| (id, Due { at: Instant::now() + FIRST, attempts: 0 })).collect();
+        Ok(Self { service, watcher, due })
+    }
+
+    /// Checks until the node stops.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                Metrics::add(&self.service.metrics.chain_errors, 1);
+                tracing::debug!(%error, "settlements cannot be followed: trying again");
+            }
+            let now = Instant::now();
+            let ready: Vec<_> = self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, _)| *id).collect();
+            for (study, round) in ready {
+                let finding = check(&self.service, study, round).await;
+                self.conclude(study, round, finding).await;
+            }
+            tokio::time::sleep(self.service.config.poll_interval * SLOWER).await;
+        }
+    }
+
+    /// A settlement is written down as unchecked before the cursor moves beyond it.
+    async fn follow(&mut self) -> Result<(), CheckError> {
+        loop {
+            let Progress::Read { batch, is_head, .. } = self.watcher.next_events().await? else { return Ok(()) };
+            for event in batch.events {
+                if let Event::RoundSettled { study, round, .. } = event.event
+                    && self.concerns(study).await?
+                {
+                    self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
+                    self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
+                }
+            }
+            let cursor: Cursor = self.watcher.cursor().clone();
+            self.service.database.run(move |db| db.set_settlements_cursor(&cursor)).await?;
+            if is_head {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether this node sits, or sat, in a committee of the study: only members may read shares.
+    async fn concerns(&self, study: u64) -> Result<bool, Error> {
+        let me = self.service.address();
+        match self.service.study(study).await {
+            Ok(known) => Ok(known.is_some_and(|study| study.committees.values().any(|c| c.index_of(me).is_some()))),
+            Err(error) if error.is_temporary() => Err(error),
+            // What a sponsor has spoilt does not hide an earlier round.
+            Err(_) => Ok(true),
+        }
+    }
+
+    async fn conclude(&mut self, study: u64, round: u64, finding: Result<Finding, CheckError>) {
+        let kept = match finding {
+            Ok(Finding::Done(words)) => {
+                tracing::info!(study, round, "settlement checked: {words}");
+                self.close(study, round, words).await
+            }
+            Ok(Finding::Wrong(flaw)) => {
+                tracing::error!(study, round, "the settlement is WRONG: showing the proof to the contract");
+                let accusation = Accusation { study, round, charge: Charge::WrongSettlement(flaw) };
+                match keep(&self.service, accusation).await {
+                    Ok(()) => self.close(study, round, "wrong").await,
+                    Err(error) => Err(error),
+                }
+            }
+            Ok(Finding::Unknown) => return self.put_off(study, round),
+            Err(error) => {
+                tracing::debug!(study, round, %error, "a settlement cannot be checked yet");
+                return self.put_off(study, round);
+            }
+        };
+        if let Err(error) = kept {
+            tracing::error!(study, round, %error, "what a check found cannot be kept: trying again; check the disk");
+            self.put_off(study, round);
+        }
+    }
+
+    async fn close(&mut self, study: u64, round: u64, words: &'static str) -> Result<(), StoreError> {
+        self.service.database.run(move |db| db.set_checked(study, round, Some(words))).await?;
+        self.due.remove(&(study, round));
+        Ok(())
+    }
+
+    fn put_off(&mut self, study: u64, round: u64) {
+        let Some(due) = self.due.get_mut(&(study, round)) else { return };
+        due.attempts = due.attempts.saturating_add(1);
+        due.at = Instant::now() + (FIRST * 2u32.saturating_pow(due.attempts.min(16))).min(SLOWEST);
+        if due.attempts > 4 && due.attempts.is_power_of_two() {
+            let attempts = due.attempts;
+            tracing::warn!(study, round, attempts, "too few settled shares are served to check a settlement: asking again");
+        }
+    }
+}
+
+async fn check(service: &Arc<Service>, study: u64, number: u64) -> Result<Finding, CheckError> {
+    let history = service.ledger().history(study).await?;
+    if !history.is_on_record(number) {
+        return Ok(Finding::Done("off the record, nothing can be proved about it any more"));
+    }
+    let round = match history.round(number).await {
+        Err(error) if !error.is_temporary() => return Ok(Finding::Done("the round is not one that this version understands")),
+        read => read?,
+    };
+    let Some(settled) = round.settlement.as_ref().filter(|_| round.state == State::Settled) else {
+        return Ok(Finding::Done("the round is not settled any more"));
+    };
+    let Some(me) = round.terms.committee.index_of(service.address()) else {
+        return Ok(Finding::Done("of another committee"));
+    };
+    if let Some(Entry::Open(open)) = service.rounds.get(study, number) {
+        if locked(&open.machine).settlement() == Some(&settled.settlement) {
+            return Ok(Finding::Done("it is what this node computed"));
+        }
+        if !open.is_over() {
+            return Ok(Finding::Unknown);
+        }
+    }
+    let subject = round.terms.subject;
+    let journal = service.database.run(move |db: &Database| db.journalled(study, number, &subject)).await?;
+    if journal.iter().any(|said| matches!(said, Statement::Settlement(said) if *said == settled.settlement)) {
+        return Ok(Finding::Done("it is what this node computed and signed"));
+    }
+    compare(service, &round, settled, me).await
+}
+
+/// The vectors behind the settled roots against each other: what is here first, then what peers serve.
+async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, me: usize) -> Result<Finding, CheckError> {
+    let (study, number, length) = (round.terms.study, round.terms.round, round.terms.program.output_len());
+    let mut comparison = Comparison::new(round.terms.committee.sizes(), length);
+    let n = round.terms.committee.members().len();
+    // Whose own share is not the settled one looks at every vector there is: somebody frames it.
+    let mut framed = false;
+    let order = std::iter::once(me).chain(std::iter::once(0)).chain((1..=n).filter(|node| *node != me));
+    for point in order {
+        let Some(root) = settled.roots().at(point) else { continue };
+        let served = match fetch(service, round, point, me).await? {
+            Some(bytes) => {
+                let _core = service.cores.acquire().await;
+                let work = move || read(point as u8, length, &root, &bytes);
+                tokio::task::spawn_blocking(work).await.unwrap_or(Served::Other)
+            }
+            None => continue,
+        };
+        let flaw = match served {
+            Served::Flaw(flaw) => Some(flaw),
+            Served::Vector(values) => {
+                let mut taken = comparison;
+                let work = move || (taken.add(point, values), taken);
+                let Ok((flaw, back)) = tokio::task::spawn_blocking(work).await else { return Ok(Finding::Unknown) };
+                comparison = back;
+                flaw
+            }
+            Served::Other if point == me => {
+                tracing::error!(study, round = number, "another share than this node's own is settled under its name");
+                framed = true;
+                None
+            }
+            Served::Other => None,
+        };
+        if let Some(flaw) = flaw {
+            return Ok(Finding::Wrong(flaw));
+        }
+        if comparison.is_sound() && !framed {
+            return Ok(Finding::Done("the aggregate fits 2t+1 settled shares"));
+        }
+    }
+    Ok(Finding::Unknown)
+}
+
+/// The bytes that are served for a settled root: this node's own, or a peer's. The aggregate is anyone's who has it.
+async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Result<Option<Vec<u8>>, StoreError> {
+    let terms = &round.terms;
+    let (study, number, most) = (terms.study, terms.round, longest(terms.program.output_len()));
+    if point == me {
+        return Ok(service.blobs.share(study, number).await?.map(|bytes| bytes.to_vec()));
+    }
+    if point != 0 {
+        let Some(peer) = terms.committee.member(point) else { return Ok(None) };
+        return Ok(service.peers.share(&peer.address, study, number, most).await.ok());
+    }
+    let wanted = round.settlement.as_ref().map(|settled| settled.settlement.aggregateRoot);
+    let length = terms.program.output_len();
+    let is_settled = |bytes: &[u8]| wanted.is_some_and(|root| !matches!(read(0, length, &root, bytes), Served::Other));
+    if let Some(bytes) = service.blobs.aggregate(study, number).await?
+        && is_settled(&bytes)
+    {
+        return Ok(Some(bytes.to_vec()));
+    }
+    for member in terms.committee.members().iter().filter(|member| member.address != service.address()) {
+        if let Ok(bytes) = service.peers.aggregate(&member.address, study, number, most).await
+            && is_settled(&bytes)
+        {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}

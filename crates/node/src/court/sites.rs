@@ -1,0 +1,42 @@
+//! Two contributions of one site to one round: the headers that a node holds, or is shown, are proof enough.
+
+use super::keep;
+use crate::rounds::OpenRound;
+use crate::service::Service;
+use crate::store::StoreError;
+use alloy_primitives::B256;
+use consilium_core::accusation::{Accusation, Charge, SignedContribution};
+use consilium_core::contribution::Contribution;
+
+/// Holds an authentic header with this digest against those of the same site that are here.
+pub(crate) async fn compare(
+    service: &Service,
+    round: &OpenRound,
+    contribution: &Contribution,
+    digest: B256,
+) -> Result<(), StoreError> {
+    let ((study, number), site) = (round.id(), contribution.site);
+    let held = service.database.run(move |db| db.contributions_of(study, number, &site)).await?;
+    let new = signed(contribution, digest);
+    for member in held {
+        let Some(bytes) = service.blobs.header(&member.digest).await? else { continue };
+        let Ok(other) = Contribution::from_bytes(&bytes, &round.shape) else { continue };
+        let first = signed(&other, member.digest);
+        if first.statement(study, number, site) == new.statement(study, number, site) {
+            continue;
+        }
+        // One pair a site and round is enough, however many it signs.
+        if service.database.run(move |db| db.is_accused(study, number, &site)).await? {
+            return Ok(());
+        }
+        tracing::warn!(study, round = number, %site, "a site signed two contributions to one round");
+        let charge = Charge::TwoContributions { site, statements: Box::new([first, new]) };
+        return keep(service, Accusation { study, round: number, charge }).await;
+    }
+    Ok(())
+}
+
+fn signed(contribution: &Contribution, digest: B256) -> SignedContribution {
+    let boxes = contribution.statement(digest).boxes;
+    SignedContribution { digest, boxes, signature: contribution.signature }
+}

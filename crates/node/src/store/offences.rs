@@ -1,0 +1,124 @@
+//! Evidence with the contract's answer, and which settlements have been checked.
+
+use super::StoreError;
+use super::database::{CONTRIBUTIONS, Database, EVIDENCE, META, json, parse, parse_round, round_key};
+use alloy_primitives::Address;
+use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::certify::SetMember;
+use consilium_ledger::Cursor;
+use redb::{Durability, TableDefinition};
+
+type Table = TableDefinition<'static, &'static str, &'static [u8]>;
+
+/// What the contract answered, under the key of the evidence.
+pub(super) const ANSWERS: Table = Table::new("answers");
+/// What a check of a settlement found; null while there is something to check.
+pub(super) const CHECKS: Table = Table::new("checks");
+
+const CURSOR: &str = "settlements cursor";
+
+impl Database {
+    /// Keeps evidence until the contract has answered it; the same twice is kept once. Whether it is new.
+    pub(crate) fn keep_accusation(&self, accusation: &Accusation) -> Result<bool, StoreError> {
+        let value = serde_json::to_value(accusation).map_err(|_| StoreError::Damaged("of evidence".into()))?;
+        self.add_evidence(accusation.study, accusation.round, &value)
+    }
+
+    /// Evidence that no contract has answered yet, with its key. Records of before the court are no accusations and
+    /// stay as they are.
+    pub(crate) fn unanswered(&self) -> Result<Vec<(String, Accusation)>, StoreError> {
+        let answered: Vec<String> = self.under(ANSWERS, "")?.into_iter().map(|(key, _)| key).collect();
+        let open = self.under(EVIDENCE, "")?.into_iter().filter(|(key, _)| !answered.contains(key));
+        Ok(open.filter_map(|(key, value)| Some((key, serde_json::from_slice(&value).ok()?))).collect())
+    }
+
+    /// Marks evidence as answered.
+    pub(crate) fn answer(&self, key: &str, words: &str) -> Result<(), StoreError> {
+        self.put(ANSWERS, key, &json(&words), Durability::Immediate)
+    }
+
+    /// Whether two contributions of this site to the round are among the evidence.
+    pub(crate) fn is_accused(&self, study: u64, round: u64, wanted: &Address) -> Result<bool, StoreError> {
+        let found = self.under(EVIDENCE, &round_key(study, round))?;
+        let about = |value: &[u8]| match serde_json::from_slice(value) {
+            Ok(Accusation { charge: Charge::TwoContributions { site, .. }, .. }) => site == *wanted,
+            _ => false,
+        };
+        Ok(found.iter().any(|(_, value)| about(value)))
+    }
+
+    /// The contributions of one site to a round that are here.
+    pub(crate) fn contributions_of(&self, study: u64, round: u64, site: &Address) -> Result<Vec<SetMember>, StoreError> {
+        let members = self.under(CONTRIBUTIONS, &format!("{}{}/", round_key(study, round), hex::encode(site)))?;
+        members.into_iter().map(|(key, value)| parse(&key, &value)).collect()
+    }
+
+    /// Notes that a settlement is to be checked, or what its check found.
+    pub(crate) fn set_checked(&self, study: u64, round: u64, found: Option<&str>) -> Result<(), StoreError> {
+        self.put(CHECKS, &round_key(study, round), &json(&found), Durability::Immediate)
+    }
+
+    /// The settlements that are still to be checked.
+    pub(crate) fn unchecked(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let open = self.under(CHECKS, "")?.into_iter().filter(|(_, value)| value == b"null");
+        open.map(|(key, _)| parse_round(&key)).collect()
+    }
+
+    /// How far the chain was read for settlements.
+    pub(crate) fn settlements_cursor(&self) -> Result<Option<Cursor>, StoreError> {
+        self.get(META, CURSOR)
+    }
+
+    /// Notes it. A settlement that is unchecked is on the disk before the cursor beyond it.
+    pub(crate) fn set_settlements_cursor(&self, cursor: &Cursor) -> Result<(), StoreError> {
+        self.put(META, CURSOR, &json(cursor), Durability::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::B256;
+    use consilium_core::openings::Flaw;
+
+    #[test]
+    fn evidence_is_open_until_it_is_answered_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.redb");
+        let flaw = |point| Charge::WrongSettlement(Flaw::Root { point, preimage: vec![point].into() });
+        let [first, second] = [1, 2].map(|point| Accusation { study: 1, round: 2, charge: flaw(point) });
+        let database = Database::open(&path, "x").unwrap();
+        assert!(database.keep_accusation(&first).unwrap() && database.keep_accusation(&second).unwrap());
+        assert!(!database.keep_accusation(&first).unwrap());
+        database.add_evidence(1, 3, &serde_json::json!({"offence": "of an older version"})).unwrap();
+        let open = database.unanswered().unwrap();
+        assert_eq!(open.len(), 2);
+        database.answer(&open[0].0, "proved").unwrap();
+        drop(database);
+        let database = Database::open(&path, "x").unwrap();
+        assert_eq!(database.unanswered().unwrap(), open[1..]);
+        assert_eq!(database.evidence(1, 2).unwrap().len(), 2, "answered evidence is served all the same");
+    }
+
+    #[test]
+    fn a_settlement_is_unchecked_until_something_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        database.set_checked(1, 2, None).unwrap();
+        database.set_checked(1, 3, None).unwrap();
+        database.set_checked(1, 2, Some("sound")).unwrap();
+        assert_eq!(database.unchecked().unwrap(), [(1, 3)]);
+    }
+
+    #[test]
+    fn a_sites_contributions_are_found_by_site() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
+        let member = |site, digest| SetMember { site: Address::repeat_byte(site), digest: B256::repeat_byte(digest) };
+        for one in [member(1, 1), member(1, 2), member(2, 3)] {
+            database.add_contribution(1, 1, &one).unwrap();
+        }
+        assert_eq!(database.contributions_of(1, 1, &Address::repeat_byte(1)).unwrap(), [member(1, 1), member(1, 2)]);
+        assert!(!database.is_accused(1, 1, &Address::repeat_byte(1)).unwrap());
+    }
+}
