@@ -140,7 +140,7 @@ impl Auditor {
     }
 }
 
-fn parse(node: Address, url: &str) -> Result<Url, SetupError> {
+pub(crate) fn parse(node: Address, url: &str) -> Result<Url, SetupError> {
     let wrong = || SetupError::Url { node, url: url.to_owned() };
     let parsed: Url = url.parse().map_err(|_| wrong())?;
     let plain = matches!(parsed.scheme(), "http" | "https") && parsed.has_host();

@@ -61,6 +61,8 @@ mod outputs;
 mod report;
 mod round;
 mod statements;
+mod watchman;
 
 pub use auditor::{Auditor, Copies, SetupError};
 pub use report::{Check, Level, Line, Report, Scope, Status, Verdict};
+pub use watchman::{Outcome, Sighting, Watchman};

@@ -2,9 +2,10 @@
 
 use crate::blame::Blames;
 use crate::client::{Client, Peer, Route};
-use crate::report::{Book, Check};
+use crate::report::{Book, Check, Scope, Status};
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct;
+use consilium_core::accusation::Accusation;
 use consilium_core::certify::SetMember;
 use consilium_core::eip712::{Final, Signed};
 use consilium_core::error::SignatureError;
@@ -33,6 +34,10 @@ pub(crate) struct Gathered {
     pub(crate) settlements: Vec<SignedSettlement>,
     /// Finals with their round, out of nodes' evidence: two of them may be of two rounds over one subject.
     pub(crate) elsewhere: Vec<FinalOfRound>,
+    /// Evidence as nodes keep it, unchecked.
+    pub(crate) accusations: Vec<Accusation>,
+    /// What each node reports against others.
+    reporters: BTreeMap<usize, Vec<Value>>,
     /// Whether every node answered.
     pub(crate) complete: bool,
     checked: BTreeSet<(usize, B256, Signed)>,
@@ -83,6 +88,7 @@ pub(crate) async fn gather(client: &Client, peers: &[Peer], terms: &Terms, book:
         }
     }
     blames.write(terms.round, book);
+    gathered.note_evidence(terms.round, book);
     gathered
 }
 
@@ -161,13 +167,36 @@ impl Gathered {
             for item in &served.evidence {
                 self.harvest(terms, item);
             }
-            let reason = format!(
-                "reports {} pieces of evidence against others; what of it is signed was taken up with the statements",
-                served.evidence.len()
-            );
-            let shown: Vec<Value> = served.evidence.into_iter().take(4).collect();
-            blames.wrong(Check::Evidence, peer, reason, Value::Array(shown));
+            let accusations = served.evidence.iter().take(KEPT).filter_map(|item| Accusation::deserialize(item).ok());
+            let of_round = |known: &Accusation| (known.study, known.round) == (terms.study, terms.round);
+            for accusation in accusations.filter(of_round) {
+                if !self.accusations.contains(&accusation) {
+                    self.accusations.push(accusation);
+                }
+            }
+            self.reporters.insert(peer.number, served.evidence);
         }
+    }
+
+    /// One line, whoever and how many report it.
+    fn note_evidence(&mut self, round: u64, book: &mut Book) {
+        let reporters = std::mem::take(&mut self.reporters);
+        let mut shown: Vec<&Value> = Vec::new();
+        for item in reporters.values().flatten() {
+            if !shown.contains(&item) {
+                shown.push(item);
+            }
+        }
+        if shown.is_empty() {
+            return;
+        }
+        let nodes: Vec<usize> = reporters.keys().copied().collect();
+        let reason = format!(
+            "nodes {nodes:?} report {} pieces of evidence against others; what of it is signed was taken up with the statements",
+            shown.len()
+        );
+        let shown = shown.into_iter().take(KEPT).cloned().collect();
+        book.prove(Status::Note, Check::Evidence, Scope::Round(round), reason, Value::Array(shown));
     }
 
     fn take_all<K: Kind>(&mut self, terms: &Terms, peer: &Peer, served: Vec<Value>, blames: &mut Blames) {

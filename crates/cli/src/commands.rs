@@ -16,3 +16,4 @@ pub(crate) mod round;
 pub(crate) mod stake;
 pub(crate) mod study;
 pub(crate) mod vectors;
+pub(crate) mod watch;

@@ -50,6 +50,8 @@ enum Command {
     Licence(commands::licence::Arguments),
     /// Audit a study from the chain and the nodes.
     Audit(commands::audit::Arguments),
+    /// Watch over studies: prove offences to the contracts, pay compensations.
+    Watch(commands::watch::Arguments),
     /// Measure this machine: proving, verifying, releasing, unmasking, closing a round.
     Bench(commands::bench::Arguments),
     /// Check a folder of known answers.
@@ -87,6 +89,7 @@ impl Command {
             Self::Claim(arguments) => arguments.json,
             Self::Licence(arguments) => arguments.json,
             Self::Audit(arguments) => arguments.json,
+            Self::Watch(arguments) => arguments.json,
             Self::Vectors(arguments) => arguments.json,
         }
     }
@@ -105,6 +108,7 @@ async fn run(command: Command) -> Result<(), failure::Failure> {
         Command::Claim(arguments) => commands::claim::run(arguments).await,
         Command::Licence(arguments) => commands::licence::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
+        Command::Watch(arguments) => commands::watch::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,
         Command::Vectors(arguments) => commands::vectors::run(&arguments),
     }

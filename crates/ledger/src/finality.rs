@@ -204,3 +204,9 @@ fn disagreement(first: &Ledger, second: &Ledger, number: u64, first_says: B256, 
     let (first, second) = (first.endpoint().to_owned(), second.endpoint().to_owned());
     Error::Disagreement(Box::new(Disagreement { first, second, number, first_says, second_says }))
 }
+
+/// Two endpoints that tell different things about what stood on the chain at one height.
+pub(crate) fn differ<T: std::fmt::Debug>(first: &Ledger, second: &Ledger, number: u64, one: &T, other: &T) -> Error {
+    let hash = |said: &T| keccak256(format!("{said:?}"));
+    disagreement(first, second, number, hash(one), hash(other))
+}

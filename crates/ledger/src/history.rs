@@ -4,6 +4,7 @@ use crate::contracts::{Consilium, IConsilium, NodeRegistry};
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Unknown};
 use crate::event::{ChainEvent, Defect, Event, MalformedLog};
+use crate::strikes::Strike;
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
@@ -35,6 +36,7 @@ pub struct History {
     pub(crate) malformed: Vec<MalformedLog>,
     pub(crate) kem_keys: BTreeMap<(Address, B256), Bytes>,
     pub(crate) stored: IConsilium::Study,
+    pub(crate) strikes: Vec<Strike>,
 }
 
 impl Ledger {
@@ -125,7 +127,8 @@ impl Ledger {
         let logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
         let Batch { events, malformed } = self.decode(&logs);
         let kem_keys = self.kem_keys(&events, head.number).await?;
-        let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored };
+        let strikes = self.strikes(study, head.number).await?;
+        let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored, strikes };
         history.check()?;
         Ok(history)
     }

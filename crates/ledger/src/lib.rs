@@ -75,6 +75,7 @@ mod money;
 mod revert;
 mod stake;
 mod state;
+mod strikes;
 mod study;
 mod treasury;
 mod wallet;

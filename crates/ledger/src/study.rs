@@ -68,6 +68,8 @@ pub struct Round {
     pub certificate: Option<Certified>,
     /// The result that counts.
     pub settlement: Option<Settled>,
+    /// Sites of the published list that were struck off when the round was opened: `terms.sites` is without them.
+    pub struck: BTreeSet<Address>,
     /// The block at which this was read.
     pub read_at: Block,
 }
@@ -170,6 +172,18 @@ impl History {
     #[must_use]
     pub fn head(&self) -> &Block {
         &self.head
+    }
+
+    /// The study's number.
+    #[must_use]
+    pub fn study_number(&self) -> u64 {
+        self.study
+    }
+
+    /// How many rounds the study has had so far.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.stored.rounds
     }
 
     /// The study's events in the order of the chain.
@@ -411,9 +425,13 @@ impl History {
             let stored = self.ledger.view(call, Some(self.head.number)).await?;
             self.check_round(&stored, frozen, certificate.as_ref(), settlement.as_ref(), state)?;
         }
-        let terms = self.terms(opened, frozen)?;
+        let mut terms = self.terms(opened, frozen)?;
         terms.check().map_err(|reason| Error::Terms { study: self.study, round, reason })?;
-        Ok(Round { terms, state, opened: *opened, certificate, settlement, read_at: self.head })
+        // The root that is frozen is of the whole list; who takes part is what is left of it.
+        let mut struck = self.struck_before(opened);
+        struck.retain(|site| terms.admits(site));
+        terms.sites.retain(|site| !struck.contains(site));
+        Ok(Round { terms, state, opened: *opened, certificate, settlement, struck, read_at: self.head })
     }
 
     fn terms(&self, opened: &LogPosition, frozen: &RoundOpened) -> Result<Terms, Error> {

@@ -62,6 +62,9 @@ impl Site {
         self.check_operators(&terms.committee).await?;
         check_open(&round)?;
         let site = self.address();
+        if round.struck.contains(&site) {
+            return Err(Refusal::Struck { site, study: terms.study }.into());
+        }
         if !terms.admits(&site) {
             return Err(Refusal::NotAdmitted { site, admitted: terms.sites.len() }.into());
         }

@@ -271,6 +271,17 @@ pub enum Refusal {
         /// How many are admitted.
         admitted: usize,
     },
+    /// This site was struck off for two contributions to one round.
+    #[error(
+        "site {site} is struck off in study {study}: two contributions signed with its key for one round were proved on chain. \
+         Find out who else uses the key or the journal, then ask the sponsor to restore the site"
+    )]
+    Struck {
+        /// This site.
+        site: Address,
+        /// The study.
+        study: u64,
+    },
     /// A node is run by somebody, or somewhere, that this site does not accept.
     #[error(
         "node {node} is run by {operator:?} in {jurisdiction:?}, which `operators` or `jurisdictions` under [policy] does not \

@@ -5,4 +5,5 @@ mod honest;
 mod money;
 mod nodes;
 mod tampering;
+mod watching;
 mod world;

@@ -4,6 +4,7 @@
 //! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays and claims.
 
 mod court;
+mod differential;
 mod failures;
 mod following;
 mod logs;

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Pause before a settlement is looked at: a node that is a little late completes the round by itself.
-const FIRST: Duration = Duration::from_secs(2);
+const FIRST: Duration = Duration::from_secs(1);
+/// Looks at a settlement in which a node that still completes the round by itself is left to it.
+const PATIENCE: u32 = 2;
 const SLOWEST: Duration = Duration::from_secs(300);
 /// Looks at the chain a round's own watcher makes for each of this one.
 const SLOWER: u32 = 4;
@@ -73,9 +75,9 @@ impl Settlements {
                 tracing::debug!(%error, "settlements cannot be followed: trying again");
             }
             let now = Instant::now();
-            let ready: Vec<_> = self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, _)| *id).collect();
-            for (study, round) in ready {
-                let finding = check(&self.service, study, round).await;
+            let ready = self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, due)| (*id, due.attempts));
+            for ((study, round), attempts) in ready.collect::<Vec<_>>() {
+                let finding = check(&self.service, study, round, attempts).await;
                 self.conclude(study, round, finding).await;
             }
             tokio::time::sleep(self.service.config.poll_interval * SLOWER).await;
@@ -156,7 +158,7 @@ impl Settlements {
     }
 }
 
-async fn check(service: &Arc<Service>, study: u64, number: u64) -> Result<Finding, CheckError> {
+async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -> Result<Finding, CheckError> {
     let history = service.ledger().history(study).await?;
     if !history.is_on_record(number) {
         return Ok(Finding::Done("off the record, nothing can be proved about it any more"));
@@ -175,7 +177,7 @@ async fn check(service: &Arc<Service>, study: u64, number: u64) -> Result<Findin
         if locked(&open.machine).settlement() == Some(&settled.settlement) {
             return Ok(Finding::Done("it is what this node computed"));
         }
-        if !open.is_over() {
+        if !open.is_over() && attempts < PATIENCE {
             return Ok(Finding::Unknown);
         }
     }

@@ -42,6 +42,9 @@ pub(crate) enum Refusal {
         /// Height up to which events were taken in.
         known: u64,
     },
+    /// All nodes must refuse the same sites.
+    #[error("the endpoints disagree about which sites are struck off: {0}; find out which one lies, or remove it")]
+    Strikes(LedgerError),
     /// The chain cannot be read, or what it says is unsound.
     #[error(transparent)]
     Chain(#[from] LedgerError),
@@ -55,7 +58,7 @@ impl Refusal {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
-            Self::Behind { .. } | Self::Store(_) => true,
+            Self::Behind { .. } | Self::Store(_) | Self::Strikes(_) => true,
             Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
         }
     }
@@ -103,6 +106,7 @@ async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef
     if dimension > limit {
         return Err(Refusal::TooLarge { dimension, limit });
     }
+    service.endpoints.same_strikes(&found).await.map_err(Refusal::Strikes)?;
     let committee = &found.terms.committee;
     let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
     let registered = committee.member(me).map(|member| member.kem_key.as_slice());

@@ -6,5 +6,6 @@ mod chain_faults;
 mod disk;
 mod harness;
 mod licences;
+mod offences;
 mod rounds;
 mod secrecy;

@@ -1,0 +1,77 @@
+//! What gathered statements and nodes' own evidence may prove. Each is judged by core before anything is sent.
+
+use crate::statements::Gathered;
+use consilium_core::accusation::{Accusation, Charge, FinalOf};
+use consilium_core::round::{SignedSettlement, SignedShareRoot};
+use consilium_ledger::Round;
+
+/// Every charge that these statements could carry.
+pub(super) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
+    let terms = &round.terms;
+    let accuse = |charge| Accusation { study: terms.study, round: terms.round, charge };
+    let address = |node: usize| terms.committee.member(node).map(|member| member.address);
+    let mut found = Vec::new();
+    for said in &gathered.share_roots {
+        if let Some(address) = address(said.node) {
+            found.push(accuse(Charge::WrongShareRoot { address, statements: Box::new([said.clone()]) }));
+        }
+    }
+    for pair in pairs(&gathered.share_roots, |said: &SignedShareRoot| said.node) {
+        if let Some(address) = address(pair[0].node) {
+            found.push(accuse(Charge::TwoShareRoots { address, statements: Box::new(pair) }));
+        }
+    }
+    for pair in pairs(&gathered.settlements, |said: &SignedSettlement| said.node) {
+        if let Some(address) = address(pair[0].node) {
+            found.push(accuse(Charge::TwoSettlements { address, statements: Box::new(pair) }));
+        }
+    }
+    let here = gathered.finals.iter().map(|signed| (terms.round, signed));
+    let elsewhere = gathered.elsewhere.iter().map(|said| (said.round, &said.signed));
+    let finals = here.chain(elsewhere);
+    let finals: Vec<FinalOf> =
+        finals.map(|(round, signed)| FinalOf { round, subject: terms.subject, signed: signed.clone() }).collect();
+    for pair in pairs(&finals, |said: &FinalOf| said.signed.node) {
+        if let Some(address) = address(pair[0].signed.node) {
+            found.push(accuse(Charge::TwoFinals { address, statements: Box::new(pair) }));
+        }
+    }
+    found.extend(gathered.accusations.iter().cloned());
+    found
+}
+
+/// The first two different statements of each node.
+fn pairs<T: Clone + PartialEq>(said: &[T], node: fn(&T) -> usize) -> Vec<[T; 2]> {
+    let first = |i: usize| said[..i].iter().position(|earlier| node(earlier) == node(&said[i]));
+    let pair = |i: usize| Some([said[first(i)?].clone(), said[i].clone()]);
+    let mut found: Vec<[T; 2]> = Vec::new();
+    for i in 0..said.len() {
+        if let Some(pair) = pair(i).filter(|pair| pair[0] != pair[1])
+            && !found.iter().any(|known| node(&known[0]) == node(&pair[0]))
+        {
+            found.push(pair);
+        }
+    }
+    found
+}
+
+/// The charge, for people.
+pub(super) fn in_words(round: &Round, accusation: &Accusation) -> String {
+    let who = |address| match round.terms.committee.index_of(address) {
+        Some(node) => format!("node {node} ({address})"),
+        None => format!("{address}"),
+    };
+    match &accusation.charge {
+        Charge::TwoFinals { address, .. } => format!("{} signed two Finals about one subject", who(*address)),
+        Charge::TwoShareRoots { address, .. } => format!("{} signed two output shares", who(*address)),
+        Charge::TwoSettlements { address, .. } => format!("{} signed two settlements", who(*address)),
+        Charge::WrongShareRoot { address, .. } => {
+            format!("{} signed an output share that is not the settled one, or of another set", who(*address))
+        }
+        Charge::WrongSettlement(_) => {
+            let signers = round.settlement.as_ref().map(consilium_ledger::Settled::signers).unwrap_or_default();
+            format!("the settlement is wrong, signed by nodes {signers:?}")
+        }
+        Charge::TwoContributions { site, .. } => format!("site {site} signed two contributions"),
+    }
+}

@@ -1,0 +1,136 @@
+//! Sites that have lost their place on a study's list: two signed contributions to one round were proved (`SiteStruck`),
+//! and the sponsor has not taken them back (`SiteRestored`).
+//!
+//! What counts for a round is what stood on the chain when it was opened, so that everyone decides alike, whenever it
+//! looks. As the contract does, strikes are kept by groups of 80 rounds, and a restoration takes back those of its group.
+
+use crate::contracts::Treasury as T;
+use crate::endpoint::Ledger;
+use crate::error::{Error, Malformed};
+use crate::event::{BlockRef, LogPosition};
+use crate::finality::Endpoints;
+use crate::history::History;
+use crate::study::Round;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent;
+use alloy_primitives::{Address, B256, U256};
+use std::collections::BTreeSet;
+
+/// Rounds that share one mark of an account (`Treasury.ROUNDS_A_WORD`).
+const GROUP: u64 = 80;
+
+/// A change of a site's standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Strike {
+    at: LogPosition,
+    site: Address,
+    group: u64,
+    struck: bool,
+}
+
+impl Ledger {
+    /// The changes of all sites' standings in a study, up to a block.
+    pub(crate) async fn strikes(&self, study: u64, to: u64) -> Result<Vec<Strike>, Error> {
+        let filter = Filter::new()
+            .address(self.addresses().treasury)
+            .event_signature(vec![T::SiteStruck::SIGNATURE_HASH, T::SiteRestored::SIGNATURE_HASH])
+            .topic1(B256::from(U256::from(study)));
+        let logs = self.logs(&filter, self.addresses().deployed_at, to).await?;
+        let strike = |log: &Log| {
+            let unasked = || self.malformed(Malformed::Unasked("a site that was struck or restored"));
+            decode(log, study).filter(|_| log.address() == self.addresses().treasury).ok_or_else(unasked)
+        };
+        logs.iter().map(strike).collect()
+    }
+}
+
+fn decode(log: &Log, study: u64) -> Option<Strike> {
+    let block = BlockRef { number: log.block_number?, hash: log.block_hash? };
+    let at = LogPosition { block, index: log.log_index?, transaction: log.transaction_hash? };
+    let data = &log.inner.data;
+    let (found, site, round, struck) = if let Ok(event) = T::SiteStruck::decode_log_data(data) {
+        (event.study, event.site, event.round, true)
+    } else {
+        let event = T::SiteRestored::decode_log_data(data).ok()?;
+        (event.study, event.site, event.round, false)
+    };
+    (found == study && !log.removed).then_some(Strike { at, site, group: round / GROUP, struck })
+}
+
+/// Who is struck off at a place of the chain.
+pub(crate) fn struck_before(strikes: &[Strike], place: &LogPosition) -> BTreeSet<Address> {
+    let mut marks: BTreeSet<(Address, u64)> = BTreeSet::new();
+    for strike in strikes.iter().filter(|strike| strike.at < *place) {
+        let mark = (strike.site, strike.group);
+        if strike.struck {
+            marks.insert(mark)
+        } else {
+            marks.remove(&mark)
+        };
+    }
+    marks.into_iter().map(|(site, _)| site).collect()
+}
+
+impl History {
+    /// The sites that were struck off when a block's log at this place was written.
+    #[must_use]
+    pub fn struck_before(&self, place: &LogPosition) -> BTreeSet<Address> {
+        struck_before(&self.strikes, place)
+    }
+
+    /// The sites that are struck off at the block at which this was read: a round opened now would be without them.
+    #[must_use]
+    pub fn struck_now(&self) -> BTreeSet<Address> {
+        let block = BlockRef { number: self.head.number.saturating_add(1), hash: B256::ZERO };
+        struck_before(&self.strikes, &LogPosition { block, index: 0, transaction: B256::ZERO })
+    }
+}
+
+impl Endpoints {
+    /// Whether every endpoint has the same sites struck off as this round was read with: one that invents a strike, or
+    /// leaves one out, would set a node apart from the others.
+    ///
+    /// # Errors
+    /// [`Error::Disagreement`]; [`Error::Unreachable`] when one does not answer.
+    pub async fn same_strikes(&self, round: &Round) -> Result<(), Error> {
+        let opened = &round.opened;
+        for other in &self.all()[1..] {
+            let strikes = other.strikes(round.terms.study, opened.block.number).await?;
+            let mut found = struck_before(&strikes, opened);
+            found.retain(|site| round.struck.contains(site) || round.terms.admits(site));
+            if found != round.struck {
+                return Err(crate::finality::differ(self.primary(), other, opened.block.number, &round.struck, &found));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strike_counts_from_its_place_until_its_group_of_rounds_is_restored() {
+        let place = |number: u64, index: u64| LogPosition {
+            block: BlockRef { number, hash: B256::with_last_byte(number as u8) },
+            index,
+            transaction: B256::ZERO,
+        };
+        let (one, two) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let strike =
+            |number, index, site, round: u64, struck| Strike { at: place(number, index), site, group: round / GROUP, struck };
+        let all = [
+            strike(5, 1, one, 3, true),
+            strike(6, 0, one, 81, true),
+            strike(7, 0, two, 3, true),
+            strike(8, 0, one, 79, false),
+            strike(9, 0, one, 81, false),
+        ];
+        let struck = |number, index| struck_before(&all, &place(number, index)).into_iter().collect::<Vec<_>>();
+        assert!(struck(5, 0).is_empty() && struck(5, 1).is_empty());
+        assert_eq!(struck(5, 2), [one]);
+        assert_eq!(struck(8, 1), [one, two], "struck for a round of another group as well");
+        assert_eq!(struck(10, 0), [two]);
+    }
+}
