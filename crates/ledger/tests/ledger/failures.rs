@@ -126,7 +126,7 @@ async fn an_endpoint_that_leaves_an_event_out_is_found_out() {
 async fn a_malformed_log_spoils_its_study_and_does_not_stop_a_watcher() {
     let ledger = lied_to(|method, answer| {
         if method == "eth_getLogs" {
-            answer.as_array_mut().unwrap().last_mut().unwrap()["data"] = json!("0x1234");
+            answer.as_array_mut().unwrap().last_mut().into_iter().for_each(|last| last["data"] = json!("0x1234"));
         }
     });
     let ledger = ledger.await;
