@@ -72,7 +72,7 @@ mod tests {
             let ranges = cores.ranges(length, unit);
             prop_assert!(ranges.len() <= threads);
             prop_assert!(ranges.iter().rev().skip(1).all(|range| range.len().is_multiple_of(unit)));
-            let all: Vec<usize> = cores.each(ranges, |range| range.collect::<Vec<_>>()).concat();
+            let all: Vec<usize> = cores.each(ranges, Iterator::collect::<Vec<_>>).concat();
             prop_assert_eq!(all, (0..length).collect::<Vec<_>>());
         }
     }

@@ -82,9 +82,9 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
         for (factor, vector) in factors.iter().zip(vectors) {
             let x = load(&vector[k]);
             let upper = _mm256_srli_epi64::<32>(x);
-            for i in 0..3 {
+            for (i, sum) in a.iter_mut().enumerate() {
                 let both = _mm256_add_epi64(_mm256_mul_epu32(x, factor.lower[i]), _mm256_mul_epu32(upper, factor.upper[i]));
-                a[i] = _mm256_add_epi64(a[i], both);
+                *sum = _mm256_add_epi64(*sum, both);
             }
         }
         // 2^44·A2 = 2^32·(2^12·(lower 20 bits)) + 2^64·(rest), and 2^22·A1 = 2^22·(lower 10 bits) + 2^32·(rest).
@@ -134,4 +134,4 @@ fn reduce(u0: __m256i, u1: __m256i) -> __m256i {
     _mm256_add_epi64(sum, _mm256_srli_epi64::<32>(_mm256_xor_si256(carried, over)))
 }
 
-const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)) % MODULUS as u128 == 0);
+const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));
