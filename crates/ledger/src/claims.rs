@@ -140,7 +140,7 @@ impl Books {
             position: share.position,
             path: share.archivePath,
         };
-        let paid = self.ledger.view(Consilium::payOfCall { study: self.study, proof }, Some(self.at)).await?;
+        let paid = self.ledger.view(Consilium::roundPayCall { study: self.study, proof }, Some(self.at)).await?;
         Ok((paid.perSite, paid.perNode))
     }
 

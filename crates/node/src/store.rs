@@ -6,8 +6,8 @@
 mod blobs;
 mod database;
 mod journal;
-mod opening;
 mod offences;
+mod opening;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use database::{ClosedRound, Database};

@@ -72,7 +72,7 @@ async fn file_due(service: &Service, due: &mut BTreeMap<String, Due>) -> Result<
 /// This node's place in the order of filing: another one in each round.
 async fn rank(service: &Service, accusation: &Accusation) -> u32 {
     let (study, round) = (accusation.study, accusation.round);
-    let Ok(Some(committee)) = service.committee_of(study, round).await else { return 0 };
+    let Ok(Some(committee)) = service.committee_of(study, round, round).await else { return 0 };
     let n = committee.members().len() as u64;
     committee.index_of(service.address()).map_or(n, |me| (me as u64 + n - round % n) % n) as u32
 }

@@ -9,8 +9,8 @@
 use super::keep;
 use crate::metrics::Metrics;
 use crate::rounds::Entry;
-use crate::service::{Service, locked};
-use crate::store::{Database, StoreError};
+use crate::service::{LookupError, Service, locked};
+use crate::store::{Database, Opening, StoreError};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_core::round::Statement;
@@ -42,6 +42,8 @@ enum Finding {
 enum CheckError {
     #[error(transparent)]
     Chain(#[from] Error),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -105,13 +107,13 @@ impl Settlements {
     }
 
     /// Whether this node sits, or sat, in a committee of the study: only members may read shares.
-    async fn concerns(&self, study: u64) -> Result<bool, Error> {
+    async fn concerns(&self, study: u64) -> Result<bool, LookupError> {
         let me = self.service.address();
         match self.service.study(study).await {
             Ok(known) => Ok(known.is_some_and(|study| study.committees.values().any(|c| c.index_of(me).is_some()))),
-            Err(error) if error.is_temporary() => Err(error),
             // What a sponsor has spoilt does not hide an earlier round.
-            Err(_) => Ok(true),
+            Err(LookupError::Chain(error)) if !error.is_temporary() => Ok(true),
+            Err(error) => Err(error),
         }
     }
 
@@ -181,8 +183,8 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
             return Ok(Finding::Unknown);
         }
     }
-    let subject = round.terms.subject;
-    let journal = service.database.run(move |db: &Database| db.journalled(study, number, &subject)).await?;
+    let (opening, subject) = (Opening::of(&round.terms), round.terms.subject);
+    let journal = service.database.run(move |db: &Database| db.journalled(&opening, &subject)).await?;
     if journal.iter().any(|said| matches!(said, Statement::Settlement(said) if *said == settled.settlement)) {
         return Ok(Finding::Done("it is what this node computed and signed"));
     }

@@ -16,7 +16,7 @@ pub(crate) async fn compare(
     digest: B256,
 ) -> Result<(), StoreError> {
     let ((study, number), site) = (round.id(), contribution.site);
-    let held = service.database.run(move |db| db.contributions_of(study, number, &site)).await?;
+    let held = service.database.run(move |db| db.contributions_by(study, number, &site)).await?;
     let new = signed(contribution, digest);
     for member in held {
         let Some(bytes) = service.blobs.header(&member.digest).await? else { continue };

@@ -1,8 +1,8 @@
 //! Small durable state in one redb file. Keys are texts whose order groups them by study and round.
 
 use super::StoreError;
-use super::opening::{Kept, Opening, tagged};
 use super::offences::{ANSWERS, CHECKS};
+use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
 use consilium_ledger::Cursor;

@@ -48,7 +48,7 @@ impl Database {
     }
 
     /// The contributions of one site to a round that are here.
-    pub(crate) fn contributions_of(&self, study: u64, round: u64, site: &Address) -> Result<Vec<SetMember>, StoreError> {
+    pub(crate) fn contributions_by(&self, study: u64, round: u64, site: &Address) -> Result<Vec<SetMember>, StoreError> {
         let members = self.under(CONTRIBUTIONS, &format!("{}{}/", round_key(study, round), hex::encode(site)))?;
         members.into_iter().map(|(key, value)| parse(&key, &value)).collect()
     }
@@ -78,6 +78,7 @@ impl Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Opening;
     use alloy_primitives::B256;
     use consilium_core::openings::Flaw;
 
@@ -115,10 +116,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
         let member = |site, digest| SetMember { site: Address::repeat_byte(site), digest: B256::repeat_byte(digest) };
+        let opening = Opening { study: 1, round: 1, context: B256::ZERO };
         for one in [member(1, 1), member(1, 2), member(2, 3)] {
-            database.add_contribution(1, 1, &one).unwrap();
+            database.add_contribution(&opening, &one).unwrap();
         }
-        assert_eq!(database.contributions_of(1, 1, &Address::repeat_byte(1)).unwrap(), [member(1, 1), member(1, 2)]);
+        assert_eq!(database.contributions_by(1, 1, &Address::repeat_byte(1)).unwrap(), [member(1, 1), member(1, 2)]);
         assert!(!database.is_accused(1, 1, &Address::repeat_byte(1)).unwrap());
     }
 }
