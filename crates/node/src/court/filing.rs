@@ -112,7 +112,8 @@ async fn assign(service: &Service, study: u64, nodes: &[Address]) -> bool {
     for &node in nodes {
         match service.ledger().assign_compensation(&service.wallet, study, node).await {
             Ok(receipt) => {
-                tracing::info!(study, %node, transaction = %receipt.transaction, "its bond is assigned to the harmed sites")
+                let transaction = receipt.transaction;
+                tracing::info!(study, %node, %transaction, "its bond is assigned to the harmed sites");
             }
             Err(Error::Reverted(revert)) => tracing::debug!(study, %node, %revert, "nothing to assign"),
             Err(error) => {
