@@ -157,7 +157,7 @@ impl Bench {
 }
 
 pub(crate) fn convictions(receipt: &Receipt) -> Vec<Conviction> {
-    let of = |event: &Event| if let Event::Convicted(conviction) = event { Some(conviction.clone()) } else { None };
+    let of = |event: &Event| if let Event::Convicted(conviction) = event { Some(*conviction) } else { None };
     receipt.events.iter().filter_map(|event| of(&event.event)).collect()
 }
 
