@@ -250,6 +250,7 @@ fn a_round_by_commands_only() {
     check_results(&world);
     check_payments(&world);
     check_licences(&world);
+    check_watch(&world);
 
     let after = world.round();
     assert_eq!((&after["state"], &after["size"]), (&"Settled".into(), &SITES.into()));
@@ -334,4 +335,12 @@ fn check_licences(world: &World) {
     let paid = world.at_nodes("sponsor", "claim --all --period 1 --key key.json").exits(0).json();
     // The nodes' share is zero by now.
     assert_eq!(paid["total"], (3 * (700 / 3)).to_string());
+}
+
+/// Anyone may watch; whoever may read the shares holds them against the settlement as well.
+fn check_watch(world: &World) {
+    let seen = world.at_nodes("sponsor", "watch --once --key key.json").exits(0).json();
+    assert_eq!((&seen["outcome"], &seen["round"]), (&"sound".into(), &1.into()), "{seen}");
+    let seen = world.at_nodes("buyer", "watch --once --dry-run --key key.json").exits(3).json();
+    assert_eq!(seen["outcome"], "unavailable", "{seen}");
 }
