@@ -117,8 +117,9 @@ mod tests {
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
         let member = |site, digest| SetMember { site: Address::repeat_byte(site), digest: B256::repeat_byte(digest) };
         let opening = Opening { study: 1, round: 1, context: B256::ZERO };
+        database.add_seat(1, 1, 1).unwrap();
         for one in [member(1, 1), member(1, 2), member(2, 3)] {
-            database.add_contribution(&opening, &one).unwrap();
+            assert!(database.add_contribution(&opening, &one).unwrap());
         }
         assert_eq!(database.contributions_by(1, 1, &Address::repeat_byte(1)).unwrap(), [member(1, 1), member(1, 2)]);
         assert!(!database.is_accused(1, 1, &Address::repeat_byte(1)).unwrap());
