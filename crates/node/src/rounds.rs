@@ -12,6 +12,7 @@ mod transact;
 mod verify;
 mod view;
 
+pub(crate) use pull::patience;
 pub(crate) use view::stage_name;
 
 use crate::service::locked;

@@ -151,5 +151,6 @@ async fn refused(service: &Service, accusation: &Accusation, error: Error) -> Op
 async fn may_come(service: &Service, study: u64, round: u64) -> bool {
     let Ok(history) = service.ledger().history(study).await else { return true };
     let over = |found: consilium_ledger::Round| matches!(found.state, State::Void | State::Abandoned | State::Fraudulent);
-    history.is_on_record(round) && !history.round(round).await.is_ok_and(over)
+    // A round beyond those that the endpoint shows may be shown later.
+    round > history.rounds() || (history.is_on_record(round) && !history.round(round).await.is_ok_and(over))
 }

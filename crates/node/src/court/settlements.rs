@@ -8,14 +8,15 @@
 
 use super::keep;
 use crate::metrics::Metrics;
-use crate::rounds::Entry;
-use crate::service::{LookupError, Service, locked};
+use crate::rounds::{Entry, patience};
+use crate::service::{Service, locked};
 use crate::store::{Database, Opening, StoreError};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_core::round::Statement;
-use consilium_ledger::{Cursor, Error, Event, Progress, Round, Settled, State, Watcher};
+use consilium_ledger::{ChainEvent, Cursor, Error, Event, Progress, Round, Settled, State, Watcher};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,6 @@ enum Finding {
 enum CheckError {
     #[error(transparent)]
     Chain(#[from] Error),
-    #[error(transparent)]
-    Lookup(#[from] LookupError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -89,32 +88,28 @@ impl Settlements {
     /// A settlement is written down as unchecked before the cursor moves beyond it.
     async fn follow(&mut self) -> Result<(), CheckError> {
         loop {
+            let before = self.watcher.cursor().clone();
             let Progress::Read { batch, is_head, .. } = self.watcher.next_events().await? else { return Ok(()) };
-            for event in batch.events {
-                if let Event::RoundSettled { study, round, .. } = event.event
-                    && self.concerns(study).await?
-                {
-                    self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
-                    self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
-                }
+            if let Err(error) = self.note(&batch.events).await {
+                // What could not be written down is read again.
+                self.watcher = Watcher::new(self.service.ledger().clone(), before);
+                return Err(error.into());
             }
-            let cursor: Cursor = self.watcher.cursor().clone();
-            self.service.database.run(move |db| db.set_settlements_cursor(&cursor)).await?;
             if is_head {
                 return Ok(());
             }
         }
     }
 
-    /// Whether this node sits, or sat, in a committee of the study: only members may read shares.
-    async fn concerns(&self, study: u64) -> Result<bool, LookupError> {
-        let me = self.service.address();
-        match self.service.study(study).await {
-            Ok(known) => Ok(known.is_some_and(|study| study.committees.values().any(|c| c.index_of(me).is_some()))),
-            // What a sponsor has spoilt does not hide an earlier round.
-            Err(LookupError::Chain(error)) if !error.is_temporary() => Ok(true),
-            Err(error) => Err(error),
+    async fn note(&mut self, events: &[ChainEvent]) -> Result<(), StoreError> {
+        for event in events {
+            if let Event::RoundSettled { study, round, .. } = event.event {
+                self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
+                self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
+            }
         }
+        let cursor: Cursor = self.watcher.cursor().clone();
+        self.service.database.run(move |db| db.set_settlements_cursor(&cursor)).await
     }
 
     async fn conclude(&mut self, study: u64, round: u64, finding: Result<Finding, CheckError>) {
@@ -162,15 +157,16 @@ impl Settlements {
 
 async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -> Result<Finding, CheckError> {
     let history = service.ledger().history(study).await?;
+    // An endpoint that lags, or lies, must not end a check: only what time cannot undo does.
+    if number > history.rounds() {
+        return Ok(Finding::Unknown);
+    }
     if !history.is_on_record(number) {
         return Ok(Finding::Done("off the record, nothing can be proved about it any more"));
     }
-    let round = match history.round(number).await {
-        Err(error) if !error.is_temporary() => return Ok(Finding::Done("the round is not one that this version understands")),
-        read => read?,
-    };
+    let round = history.round(number).await?;
     let Some(settled) = round.settlement.as_ref().filter(|_| round.state == State::Settled) else {
-        return Ok(Finding::Done("the round is not settled any more"));
+        return Ok(Finding::Unknown);
     };
     let Some(me) = round.terms.committee.index_of(service.address()) else {
         return Ok(Finding::Done("of another committee"));
@@ -244,7 +240,7 @@ async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Res
     }
     if point != 0 {
         let Some(peer) = terms.committee.member(point) else { return Ok(None) };
-        return Ok(service.peers.share(&peer.address, study, number, most).await.ok());
+        return Ok(in_time(most, service.peers.share(&peer.address, study, number, most)).await);
     }
     let wanted = round.settlement.as_ref().map(|settled| settled.settlement.aggregateRoot);
     let length = terms.program.output_len();
@@ -255,11 +251,16 @@ async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Res
         return Ok(Some(bytes.to_vec()));
     }
     for member in terms.committee.members().iter().filter(|member| member.address != service.address()) {
-        if let Ok(bytes) = service.peers.aggregate(&member.address, study, number, most).await
+        if let Some(bytes) = in_time(most, service.peers.aggregate(&member.address, study, number, most)).await
             && is_settled(&bytes)
         {
             return Ok(Some(bytes));
         }
     }
     Ok(None)
+}
+
+/// What a peer serves before patience ends: one that drips its bytes holds up no other check.
+async fn in_time<T, E>(bytes: usize, fetch: impl Future<Output = Result<T, E>>) -> Option<T> {
+    tokio::time::timeout(patience(bytes), fetch).await.ok()?.ok()
 }

@@ -33,6 +33,11 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(20);
 /// The slowest peer that is waited for.
 const LEAST_BYTES_A_SECOND: usize = 100_000;
 
+/// How long a peer may take to serve so many bytes.
+pub(crate) fn patience(bytes: usize) -> Duration {
+    LEAST_PATIENCE + Duration::from_secs((bytes / LEAST_BYTES_A_SECOND) as u64)
+}
+
 /// Carries out `Effect::Pull`, unless the contribution is on its way already.
 pub(super) fn start(service: &Arc<Service>, round: &Arc<OpenRound>, member: SetMember, from: Vec<usize>) {
     if locked(&round.pulling).insert(member) {
@@ -61,7 +66,7 @@ async fn from_any(service: &Service, round: &OpenRound, member: &SetMember, from
     let _permit = service.pulls.acquire().await;
     let (study, number) = round.id();
     // A peer that drips must not hold a place for ever: a slow line gets through at this rate.
-    let patience = LEAST_PATIENCE + Duration::from_secs((round.shape.values_len() / LEAST_BYTES_A_SECOND) as u64);
+    let patience = patience(round.shape.values_len());
     let anyone = if from.is_empty() { (1..=round.terms.committee.members().len()).collect() } else { from };
     for node in anyone.into_iter().filter(|node| *node != round.me) {
         let Some(peer) = round.address_of(node) else { continue };

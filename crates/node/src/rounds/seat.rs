@@ -164,7 +164,9 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
     let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
     let opening = Opening::of(&terms);
     let read = move |db: &Database| Ok((db.journalled(&opening, &subject)?, db.certificates(&opening)?, db.foreign(&opening)?));
-    let (statements, certificates, foreign) = service.database.run(read).await?;
+    let (statements, mut certificates, foreign) = service.database.run(read).await?;
+    // A round that is opened again on the same terms may come after a site was struck off.
+    certificates.retain(|kept| terms.admits(&kept.certificate.member.site));
     if !foreign.is_empty() {
         let contributions = foreign.len();
         tracing::warn!(study, round = number, contributions, "the round was opened again: what was said before is set aside");
