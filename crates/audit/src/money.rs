@@ -129,7 +129,7 @@ pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mu
     }
 }
 
-/// Who was paid and has no credit in any of these sets.
+/// Who was paid and has no credit in any of these sets. Anyone may claim nothing for anyone.
 fn strangers(books: &Books, cohorts: &Cohorts) -> BTreeMap<Address, U256> {
     let sites = cohorts.values().flat_map(|cohort| cohort.members().iter().map(|member| member.site));
     let voters = books.rounds().iter().flat_map(|round| round.voters.iter().copied());
@@ -138,6 +138,7 @@ fn strangers(books: &Books, cohorts: &Cohorts) -> BTreeMap<Address, U256> {
     for (_, money) in books.events() {
         if let Money::Claimed { account, amount, .. } = money
             && !known.contains(account)
+            && !amount.is_zero()
         {
             let sum = strangers.entry(*account).or_default();
             *sum = sum.saturating_add(*amount);

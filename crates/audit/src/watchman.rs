@@ -121,7 +121,10 @@ impl Watchman {
                 Err(error) => seen.push(sighting(study, number, Outcome::Unavailable, error.to_string())),
             }
         }
-        self.bonds(&history, &mut seen).await?;
+        // What was proved is told, whatever becomes of the bonds.
+        if let Err(error) = self.bonds(&history, &mut seen).await {
+            seen.push(sighting(study, newest, Outcome::Unavailable, format!("lost bonds were not looked after: {error}")));
+        }
         Ok(seen)
     }
 

@@ -8,6 +8,9 @@ use consilium_site::Reader;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Calldata of one transaction, with room below the 128 KiB that pools take.
+const MOST_BYTES: usize = 100_000;
+
 /// The sets of settled rounds, as far as nodes serve them.
 #[derive(Debug, Default)]
 pub(crate) struct Sets {
@@ -62,8 +65,14 @@ pub(crate) async fn pay(
     period: u32,
 ) -> Result<Paid, Failure> {
     let mut receipts = Vec::new();
-    for part in credits.chunks(CLAIMS_AT_ONCE) {
+    let mut parts: Vec<&[Credit]> = credits.chunks(CLAIMS_AT_ONCE).rev().collect();
+    while let Some(part) = parts.pop() {
         let claims = books.claims(part, &sets.cohorts, period)?;
+        if part.len() > 1 && Ledger::claim_bytes(&claims) > MOST_BYTES {
+            let (first, second) = part.split_at(part.len() / 2);
+            parts.extend([second, first]);
+            continue;
+        }
         receipts.push(ledger.claim(wallet, &claims).await?);
     }
     Ok(Paid { credits, receipts })

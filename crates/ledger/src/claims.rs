@@ -58,7 +58,9 @@ impl Books {
         for credits in by_account.values_mut() {
             credits.retain(|credit| credit.as_node || !struck.contains(&(credit.account, credit.round)));
         }
-        let ask = |(account, credits)| self.open_of(account, credits, period, complete);
+        // A site may have been paid for a round before it was struck for it: then sums settle nothing.
+        let settles = |account: Address| complete && !struck.iter().any(|(site, _)| *site == account);
+        let ask = |(account, credits)| self.open_of(account, credits, period, settles(account));
         let open: Vec<Vec<Credit>> = stream::iter(by_account.into_iter().map(ask)).buffered(QUESTIONS).try_collect().await?;
         Ok(open.into_iter().flatten().collect())
     }

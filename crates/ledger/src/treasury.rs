@@ -67,6 +67,12 @@ impl Ledger {
         self.treasury(wallet, &T::claimCall { claims: claims.to_vec() }).await
     }
 
+    /// The bytes of calldata that [`Self::claim`] sends for these claims: pools refuse transactions beyond 128 KiB.
+    #[must_use]
+    pub fn claim_bytes(claims: &[ITreasury::Claim]) -> usize {
+        T::claimCall { claims: claims.to_vec() }.abi_encode().len()
+    }
+
     /// Anyone: shares out a study's licence revenue. Yields the period.
     ///
     /// # Errors

@@ -36,8 +36,17 @@ pub(super) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
             found.push(accuse(Charge::TwoFinals { address, statements: Box::new(pair) }));
         }
     }
-    found.extend(gathered.accusations.iter().cloned());
+    found.extend(gathered.accusations.iter().filter(|accusation| concerns(round, accusation)).cloned());
     found
+}
+
+/// Whether the accused had a part in the round. Anybody can sign two statements with a key made up for it, and have the
+/// watchman pay for the proof.
+fn concerns(round: &Round, accusation: &Accusation) -> bool {
+    match &accusation.charge {
+        Charge::TwoContributions { site, .. } => round.terms.admits(site),
+        _ => accusation.node().is_none_or(|node| round.terms.committee.index_of(node).is_some()),
+    }
 }
 
 /// The first two different statements of each node.
