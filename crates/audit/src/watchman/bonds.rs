@@ -58,7 +58,7 @@ async fn pay(
 ) -> Result<(), Error> {
     let study = history.study_number();
     let open: Vec<usize> = (0..pot.size as usize).filter(|i| !watchman.paid.contains(&(study, node, *i))).collect();
-    if open.is_empty() || pot.each.is_zero() {
+    if open.is_empty() {
         return Ok(());
     }
     let Some(cohort) = harmed(watchman, history, &pot.set_root).await else {
