@@ -7,11 +7,12 @@
 use crate::contracts::Treasury as T;
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed};
-use crate::event::{BlockRef, LogPosition};
+use crate::event::{BlockRef, ChainEvent, Event, LogPosition};
 use crate::finality::Endpoints;
-use crate::history::History;
+use crate::history::{Batch, History};
+use crate::money::Money;
 use crate::study::Round;
-use alloy::rpc::types::{Filter, Log};
+use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, U256};
 use std::collections::BTreeSet;
@@ -36,25 +37,24 @@ impl Ledger {
             .event_signature(vec![T::SiteStruck::SIGNATURE_HASH, T::SiteRestored::SIGNATURE_HASH])
             .topic1(B256::from(U256::from(study)));
         let logs = self.logs(&filter, self.addresses().deployed_at, to).await?;
-        let strike = |log: &Log| {
-            let unasked = || self.malformed(Malformed::Unasked("a site that was struck or restored"));
-            decode(log, study).filter(|_| log.address() == self.addresses().treasury).ok_or_else(unasked)
-        };
-        logs.iter().map(strike).collect()
+        let unasked = || self.malformed(Malformed::Unasked("a site that was struck or restored"));
+        let Batch { events, malformed } = self.decode(&logs);
+        if !malformed.is_empty() {
+            return Err(unasked());
+        }
+        events.iter().map(|event| Strike::of(event, study).ok_or_else(unasked)).collect()
     }
 }
 
-fn decode(log: &Log, study: u64) -> Option<Strike> {
-    let block = BlockRef { number: log.block_number?, hash: log.block_hash? };
-    let at = LogPosition { block, index: log.log_index?, transaction: log.transaction_hash? };
-    let data = &log.inner.data;
-    let (found, site, round, struck) = if let Ok(event) = T::SiteStruck::decode_log_data(data) {
-        (event.study, event.site, event.round, true)
-    } else {
-        let event = T::SiteRestored::decode_log_data(data).ok()?;
-        (event.study, event.site, event.round, false)
-    };
-    (found == study && !log.removed).then_some(Strike { at, site, group: round / GROUP, struck })
+impl Strike {
+    fn of(event: &ChainEvent, wanted: u64) -> Option<Self> {
+        let (study, site, round, struck) = match event.event {
+            Event::Money(Money::SiteStruck { study, site, round }) => (study, site, round, true),
+            Event::Money(Money::SiteRestored { study, site, round }) => (study, site, round, false),
+            _ => return None,
+        };
+        (study == wanted).then_some(Self { at: event.at, site, group: round / GROUP, struck })
+    }
 }
 
 /// Who is struck off at a place of the chain.
