@@ -175,8 +175,8 @@ async fn left_out(events: &'static [&'static str]) {
     assert_eq!(contributions(&world, 0).len(), 4, "two headers and two masked vectors");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_falls_behind_what_it_has_shown_hides_no_certificate_from_a_new_seat() {
+/// Four nodes, the first behind a gate, and round 1 with a certificate that waits for four more blocks to be final.
+async fn certified_behind_a_gate() -> (World, Gate) {
     let mut world = World::prepare(4, 2).await;
     world.ledger.set_policy(&world.sponsor, 1, 2, Finality::Depth(4)).await.unwrap();
     let gate = Gate::start(&world.sequencer).await;
@@ -187,6 +187,12 @@ async fn an_endpoint_that_falls_behind_what_it_has_shown_hides_no_certificate_fr
     let round = world.open_round(1, 600).await;
     contribute(&world, &round, &[0, 1]).await;
     world.eventually("the certificate", async || stage(&world, 0).await == "certified").await;
+    (world, gate)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_falls_behind_what_it_has_shown_hides_no_certificate_from_a_new_seat() {
+    let (mut world, gate) = certified_behind_a_gate().await;
     world.sequencer.mine_empty().unwrap();
     let newest = world.sequencer.chain().head().number();
     world.eventually("the newest block", async || head(&world, 0).await == newest).await;
@@ -214,16 +220,7 @@ async fn an_endpoint_that_falls_behind_what_it_has_shown_hides_no_certificate_fr
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_whose_block_one_look_shows_as_replaced_is_not_lost() {
-    let mut world = World::prepare(4, 2).await;
-    world.ledger.set_policy(&world.sponsor, 1, 2, Finality::Depth(4)).await.unwrap();
-    let gate = Gate::start(&world.sequencer).await;
-    world.configs[0].rpc = vec![gate.url.clone()];
-    for node in 0..4 {
-        world.start_node(node).await;
-    }
-    let round = world.open_round(1, 600).await;
-    contribute(&world, &round, &[0, 1]).await;
-    world.eventually("the certificate", async || stage(&world, 0).await == "certified").await;
+    let (world, gate) = certified_behind_a_gate().await;
     let at = world.ledger.round(1, 1).await.unwrap().certificate.unwrap().at.block.number;
     world.sequencer.mine_empty().unwrap();
     world.eventually("a later block", async || head(&world, 0).await > at).await;
