@@ -28,6 +28,9 @@ pub struct Pot {
     pub due: u64,
     /// Whether the study's guardian has stopped it.
     pub frozen: bool,
+    /// Whether the proof was of a share that is not the settled one: then [`Ledger::acquit`] gives the bond back once the
+    /// settlement of `round` is proved wrong.
+    pub misreported: bool,
 }
 
 impl Pot {
@@ -57,6 +60,7 @@ impl Ledger {
             round: bond.round.into(),
             due: u64::try_from(bond.until).unwrap_or(u64::MAX),
             frozen: bond.frozen,
+            misreported: bond.standing == MISREPORTED,
         }))
     }
 
