@@ -6,14 +6,19 @@
 use crate::contracts::{ICourt, NodeRegistry as R, Treasury as T};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Unknown};
+use crate::state::State;
 use crate::study::{Round, Settled};
 use crate::wallet::{Receipt, Wallet};
+use alloy::eips::BlockId;
+use alloy::network::TransactionBuilder as _;
+use alloy::providers::Provider as _;
+use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, Bytes, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
 use consilium_core::eip712::Signed;
 use consilium_core::openings::{Flaw, Opening, Roots};
-use consilium_core::params::KIND_SUM;
+use consilium_core::params::{Finality, KIND_SUM};
 use consilium_core::round::{SignedSettlement, SignedShareRoot};
 
 impl Round {
@@ -49,19 +54,44 @@ impl Ledger {
     /// `NoEquivocation` when the evidence proves nothing; [`Unknown::Round`] when it is held against a settlement that
     /// there is not.
     pub async fn accuse(&self, wallet: &Wallet, accusation: &Accusation) -> Result<Receipt, Error> {
+        let (contract, input) = self.proof(accusation).await?;
+        self.send(wallet, contract.into(), U256::ZERO, input.into()).await
+    }
+
+    /// Whether an offence is dealt with for good: at the newest block that is final on this endpoint by a rule its author
+    /// answers for it no more. A conviction in a block that is not final may vanish, and wants to be proved again.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`]; as [`Self::accuse`] when the proof cannot be put together.
+    pub async fn is_answered(&self, accusation: &Accusation, rule: Finality) -> Result<bool, Error> {
+        if matches!(accusation.charge, Charge::WrongSettlement(_)) {
+            let state = self.final_state(accusation.study, accusation.round, rule).await?;
+            return Ok(state.is_some_and(|(_, state)| matches!(state, State::Fraudulent | State::None)));
+        }
+        let Some(number) = self.final_height(rule).await? else { return Ok(false) };
+        let (contract, input) = self.proof(accusation).await?;
+        let request = TransactionRequest::default().with_to(contract).with_input(input);
+        match self.ask(self.provider().call(request).block(BlockId::number(number))).await {
+            Err(Error::Reverted(revert)) => Ok(revert.is("NotLiable") || revert.is("AlreadyStruck")),
+            Err(error) => Err(error),
+            Ok(_) => Ok(false),
+        }
+    }
+
+    /// The contract that judges the offence, and what it is shown.
+    async fn proof(&self, accusation: &Accusation) -> Result<(Address, Vec<u8>), Error> {
         let (study, round) = (accusation.study, accusation.round);
-        let call = match &accusation.charge {
-            Charge::TwoFinals { statements, .. } => two_finals(study, statements),
-            Charge::TwoShareRoots { statements, .. } => two_shares(study, round, statements),
-            Charge::TwoSettlements { statements, .. } => two_settlements(study, round, statements),
-            Charge::WrongShareRoot { statements, .. } => self.wrong_share(study, round, &statements[0]).await?,
-            Charge::WrongSettlement(flaw) => self.wrong_settlement(study, round, flaw).await?,
+        let registry = self.addresses().registry;
+        Ok(match &accusation.charge {
+            Charge::TwoFinals { statements, .. } => (registry, two_finals(study, statements)),
+            Charge::TwoShareRoots { statements, .. } => (registry, two_shares(study, round, statements)),
+            Charge::TwoSettlements { statements, .. } => (registry, two_settlements(study, round, statements)),
+            Charge::WrongShareRoot { statements, .. } => (registry, self.wrong_share(study, round, &statements[0]).await?),
+            Charge::WrongSettlement(flaw) => (registry, self.wrong_settlement(study, round, flaw).await?),
             Charge::TwoContributions { site, statements } => {
-                let call = two_contributions(study, round, *site, statements);
-                return self.send(wallet, self.addresses().treasury.into(), U256::ZERO, call.into()).await;
+                (self.addresses().treasury, two_contributions(study, round, *site, statements))
             }
-        };
-        self.send(wallet, self.addresses().registry.into(), U256::ZERO, call.into()).await
+        })
     }
 
     async fn settled(&self, study: u64, round: u64) -> Result<(Round, Settled), Error> {

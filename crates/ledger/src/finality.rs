@@ -42,7 +42,7 @@ impl Ledger {
     }
 
     /// The height up to which blocks are final on this endpoint by a rule.
-    async fn final_height(&self, rule: Finality) -> Result<Option<u64>, Error> {
+    pub(crate) async fn final_height(&self, rule: Finality) -> Result<Option<u64>, Error> {
         Ok(match rule {
             Finality::Instant => Some(self.head().await?.number),
             Finality::Depth(depth) => self.head().await?.number.checked_sub(depth),

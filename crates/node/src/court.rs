@@ -1,7 +1,9 @@
 //! Offences: evidence is kept on disk first, then shown to the contracts until they have answered (`filing`), also after
 //! a restart. What is found: contradictions by the round machine, two contributions of one site (`sites`), and
-//! settlements that do not fit the shares behind them (`settlements`). PROTOCOL.md 6.12 is the whole list.
+//! settlements that do not fit the shares behind them (`settlements`). What a wrong settlement took from this node before it
+//! was proved wrong is claimed back (`acquittal`). PROTOCOL.md 6.12 is the whole list.
 
+mod acquittal;
 pub(crate) mod filing;
 pub(crate) mod settlements;
 pub(crate) mod sites;

@@ -3,7 +3,6 @@
 
 use crate::service::{Service, now_seconds};
 use crate::store::{Database, StoreError};
-use consilium_core::certify::SetMember;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,24 +28,20 @@ async fn forget_due(service: &Service) -> Result<(), StoreError> {
     let due = closed.filter(|(_, closed)| !closed.forgotten && (closed.void || is_due(closed.at))).map(|(id, _)| id);
     let vanished = service.database.run(Database::vanished).await?.into_iter();
     for (study, round) in due.chain(vanished.filter(|(_, since)| is_due(*since)).map(|(id, _)| id)) {
-        forget_round(service, study, round).await?;
+        let contributions = service.database.run(move |db| db.forget(study, round)).await?;
+        tracing::info!(study, round, contributions, "masked vectors and boxes of a round are being deleted");
     }
-    Ok(())
+    delete_blobs(service).await
 }
 
-async fn forget_round(service: &Service, study: u64, round: u64) -> Result<(), StoreError> {
-    let members = service.database.run(move |db| db.deletable(study, round)).await?;
-    delete(service, &members).await?;
-    service.database.run(move |db| db.forget(study, round)).await?;
-    // An upload that was still on its way may have found its record before that, and have written its blobs after.
-    delete(service, &members).await?;
-    tracing::info!(study, round, contributions = members.len(), "masked vectors and boxes of a round are deleted");
-    Ok(())
-}
-
-async fn delete(service: &Service, members: &[SetMember]) -> Result<(), StoreError> {
-    for member in members {
-        service.blobs.forget(&member.digest).await?;
+/// Also those that the last run of the node did not come to.
+async fn delete_blobs(service: &Service) -> Result<(), StoreError> {
+    for (key, member) in service.database.run(Database::doomed).await? {
+        let wanted = key.clone();
+        if service.database.run(move |db| db.is_doomed(&wanted)).await? {
+            service.blobs.forget(&member.digest).await?;
+            service.database.run(move |db| db.deleted(&key)).await?;
+        }
     }
     Ok(())
 }

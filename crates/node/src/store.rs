@@ -5,12 +5,14 @@
 
 mod blobs;
 mod database;
+mod deletions;
 mod journal;
 mod offences;
 mod opening;
 
 pub(crate) use blobs::Blobs;
 pub(crate) use database::{ClosedRound, Database};
+pub(crate) use offences::Verdict;
 pub(crate) use opening::Opening;
 
 use alloy_primitives::B256;

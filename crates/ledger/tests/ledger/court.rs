@@ -205,8 +205,12 @@ async fn contradictions(bench: &Bench) {
     let wrong = bench.share(&settled, 1, set, other);
     let charge = Charge::WrongShareRoot { address: address(1), statements: Box::new([wrong]) };
     bench.convict(&settled, charge.clone(), Offence::WrongShare, &[1]).await;
-    let again = bench.ledger.accuse(&bench.reporter, &Accusation { study: settled.study, round: 1, charge }).await;
+    let accusation = Accusation { study: settled.study, round: 1, charge };
+    let again = bench.ledger.accuse(&bench.reporter, &accusation).await;
     assert!(again.unwrap_err().revert().is_some_and(|revert| revert.is("NotLiable")));
+    let is_answered = async |rule| bench.ledger.is_answered(&accusation, rule).await.unwrap();
+    assert!(is_answered(Finality::Instant).await);
+    assert!(!is_answered(Finality::Depth(2)).await, "a reorganisation of two blocks undoes it");
 
     let foreign = bench.share(&settled, 2, other, settled.roots[2]);
     let charge = Charge::WrongShareRoot { address: address(2), statements: Box::new([foreign]) };
@@ -215,6 +219,7 @@ async fn contradictions(bench: &Bench) {
     let pair = [bench.share(&settled, 3, set, settled.roots[3]), bench.share(&settled, 3, set, other)];
     let charge = Charge::TwoShareRoots { address: address(3), statements: Box::new(pair) };
     bench.convict(&settled, charge, Offence::TwoShares, &[3]).await;
+    assert!(is_answered(Finality::Depth(2)).await);
 
     let pair = [bench.final_of(&settled, 4, 1, set), bench.final_of(&settled, 4, 2, set)];
     let charge = Charge::TwoFinals { address: address(4), statements: Box::new(pair) };
@@ -242,9 +247,11 @@ async fn wrong_settlement(world: &World, bench: &Bench) {
     let receipt = bench.convict(&settled, Charge::WrongSettlement(flaw.clone()), Offence::WrongSettlement, &[1, 2, 3, 4]).await;
     println!("wrong settlement, 100 elements: {} gas", receipt.gas_used);
     assert_eq!(bench.round(&settled).await.state, State::Fraudulent);
-    let again = Accusation { study: settled.study, round: 1, charge: Charge::WrongSettlement(flaw) };
-    let again = bench.ledger.accuse(&bench.reporter, &again).await.unwrap_err();
+    let proved = Accusation { study: settled.study, round: 1, charge: Charge::WrongSettlement(flaw) };
+    let again = bench.ledger.accuse(&bench.reporter, &proved).await.unwrap_err();
     assert!(again.revert().is_some_and(|revert| revert.is("NotTheSettlement")), "{again:?}");
+    assert!(bench.ledger.is_answered(&proved, Finality::Instant).await.unwrap());
+    assert!(!bench.ledger.is_answered(&proved, Finality::Depth(1)).await.unwrap());
     compensations(world, bench, &settled).await;
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Only what the offender itself has signed, or what opens from settled roots, is sent, and only the contract judges it.
 //! A chain that cannot be reached is no offence of anybody: then the same proof is sent again, and nothing else. What
-//! the contract has answered is marked, so that a node that was started again files what is left.
+//! the contract has answered in a final block is marked, so that a node that was started again files what is left, and
+//! what a reorganisation took back. A share that differs from a settlement is shown once that settlement was checked.
 
 use crate::metrics::Metrics;
 use crate::service::Service;
-use crate::store::{Database, StoreError};
-use alloy_primitives::Address;
+use crate::store::{Database, StoreError, Verdict};
+use alloy_primitives::{Address, B256};
 use consilium_core::accusation::{Accusation, Charge};
-use consilium_ledger::{Error, Event, Receipt, State};
+use consilium_ledger::{Error, Event, Receipt, Round, Settled, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,13 +20,15 @@ const TURN: Duration = Duration::from_secs(1);
 const FIRST: Duration = Duration::from_secs(1);
 const SLOWEST: Duration = Duration::from_secs(300);
 
-/// What the contract does not take back.
+/// Why a piece of evidence needs no more filing.
 struct Answer(String);
 
 /// When a proof is to be sent next.
 struct Due {
     at: Instant,
     pause: Duration,
+    /// It waits for the check of the settlement that it is held against.
+    waits_for_check: bool,
 }
 
 /// Files what is kept and not answered, until the node stops.
@@ -41,7 +44,9 @@ pub(crate) async fn run(service: Arc<Service>) {
         let wake = next.map_or(SLOWEST, |next| next.saturating_duration_since(Instant::now()));
         tokio::select! {
             () = tokio::time::sleep(wake) => {}
-            () = service.evidence.notified() => {}
+            () = service.evidence.notified() => {
+                due.values_mut().filter(|turn| turn.waits_for_check).for_each(|turn| turn.at = Instant::now());
+            }
         }
     }
 }
@@ -52,10 +57,17 @@ async fn file_due(service: &Service, due: &mut BTreeMap<String, Due>) -> Result<
     for (key, accusation) in open {
         if !due.contains_key(&key) {
             let at = Instant::now() + TURN * rank(service, &accusation).await;
-            due.insert(key.clone(), Due { at, pause: FIRST });
+            due.insert(key.clone(), Due { at, pause: FIRST, waits_for_check: false });
         }
         let Some(turn) = due.get_mut(&key).filter(|turn| turn.at <= Instant::now()) else { continue };
-        match file(service, &accusation).await {
+        let held_against = standing(service, &accusation).await?;
+        turn.waits_for_check = matches!(held_against, Standing::Unchecked);
+        let answer = match held_against {
+            Standing::Fit => file(service, &accusation).await,
+            Standing::Unchecked => None,
+            Standing::Unfit(words) => Some(Answer(words.to_owned())),
+        };
+        match answer {
             Some(Answer(words)) => {
                 due.remove(&key);
                 service.database.run(move |db| db.answer(&key, &words)).await?;
@@ -69,6 +81,36 @@ async fn file_due(service: &Service, due: &mut BTreeMap<String, Due>) -> Result<
     Ok(())
 }
 
+/// How the settlement stands that a share is held against.
+enum Standing {
+    /// The evidence may be shown: the settlement is sound, or has no part in it.
+    Fit,
+    /// The settlement is not checked yet. Whoever settles a wrong one makes honest shares differ from it.
+    Unchecked,
+    /// The share proves nothing; why, in words.
+    Unfit(&'static str),
+}
+
+async fn standing(service: &Service, accusation: &Accusation) -> Result<Standing, StoreError> {
+    let Charge::WrongShareRoot { statements, .. } = &accusation.charge else { return Ok(Standing::Fit) };
+    let (study, round) = (accusation.study, accusation.round);
+    let verdict = service.database.run(move |db| db.verdict(study, round)).await?;
+    if verdict == Some(Verdict::Sound) || is_foreign(service, accusation, statements[0].set_root).await {
+        return Ok(Standing::Fit);
+    }
+    Ok(match verdict {
+        Some(Verdict::Wrong) => Standing::Unfit("not shown: the settlement that the share differs from is wrong"),
+        Some(Verdict::OutOfReach) => Standing::Unfit("not shown: the settlement that the share differs from was not checked"),
+        _ => Standing::Unchecked,
+    })
+}
+
+/// Whether a share is known to be of another set than the certified one: then no settlement has a part in it.
+async fn is_foreign(service: &Service, accusation: &Accusation, set_root: B256) -> bool {
+    let found = service.ledger().round(accusation.study, accusation.round).await.ok();
+    found.and_then(|round| round.certificate).is_some_and(|certified| certified.vote.setRoot != set_root)
+}
+
 /// This node's place in the order of filing: another one in each round.
 async fn rank(service: &Service, accusation: &Accusation) -> u32 {
     let (study, round) = (accusation.study, accusation.round);
@@ -77,7 +119,8 @@ async fn rank(service: &Service, accusation: &Accusation) -> u32 {
     committee.index_of(service.address()).map_or(n, |me| (me as u64 + n - round % n) % n) as u32
 }
 
-/// Files one proof, and has the compensation of the harmed sites assigned. `None`: it is to be sent again.
+/// Files one proof, and has the compensation of the harmed sites assigned. `None`: it is to be sent again, also when it was
+/// taken by a block that is not final yet.
 async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
     let (study, round) = (accusation.study, accusation.round);
     if accusation.node() == Some(service.address()) {
@@ -88,18 +131,30 @@ async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
         Ok(receipt) => {
             let (transaction, gas) = (receipt.transaction, receipt.gas_used);
             tracing::warn!(study, round, offender = ?accusation.node(), %transaction, gas, "the offence is proved on chain");
-            assign(service, study, &convicted(&receipt)).await.then(|| Answer(format!("proved in {transaction}")))
+            assign(service, study, &convicted(&receipt)).await;
+            None
         }
         Err(Error::Reverted(revert)) if revert.is("NotLiable") || revert.is("AlreadyStruck") => {
-            tracing::info!(study, round, answer = %revert, "the offence was proved before, or its author answers for it no more");
+            tracing::debug!(study, round, answer = %revert, "the offence was proved before, or its author answers for it no more");
             let nodes: Vec<Address> = accusation.node().into_iter().collect();
-            assign(service, study, &nodes).await.then(|| Answer(revert.to_string()))
+            let done = assign(service, study, &nodes).await && is_answered(service, accusation).await;
+            done.then(|| Answer(revert.to_string()))
         }
         Err(error) => {
             Metrics::add(&service.metrics.chain_errors, 1);
             refused(service, accusation, error).await
         }
     }
+}
+
+/// Whether the answer is in a final block. Where that cannot be told, it is not.
+async fn is_answered(service: &Service, accusation: &Accusation) -> bool {
+    let (study, round) = (accusation.study, accusation.round);
+    let Ok(found) = service.ledger().round(study, round).await else { return false };
+    let answered = service.ledger().is_answered(accusation, found.terms.policy.finality).await;
+    answered
+        .inspect_err(|error| tracing::debug!(study, round, %error, "whether a conviction is final cannot be told"))
+        .unwrap_or(false)
 }
 
 fn convicted(receipt: &Receipt) -> Vec<Address> {
@@ -129,28 +184,47 @@ async fn refused(service: &Service, accusation: &Accusation, error: Error) -> Op
     let (study, round) = (accusation.study, accusation.round);
     let waits = match &error {
         // The settlement may be in a block that is not there yet, or not any more.
-        Error::Reverted(revert) => {
-            (revert.is("NotTheSettlement") || revert.is("NotCertified")) && may_come(service, study, round).await
+        Error::Reverted(revert) if revert.is("NotTheSettlement") || revert.is("NotCertified") => {
+            may_come(service, accusation).await
         }
-        Error::Unknown(_) => may_come(service, study, round).await,
+        Error::Reverted(_) => false,
+        Error::Unknown(_) => may_come(service, accusation).await,
         _ => true,
     };
     if waits {
-        tracing::warn!(study, round, %error, "the proof of an offence could not be sent: trying again");
+        tracing::debug!(study, round, %error, "the proof of an offence was not taken: trying again");
         return None;
     }
     if matches!(accusation.charge, Charge::WrongSettlement(_)) {
-        tracing::info!(study, round, %error, "the settlement was proved wrong before, or is off the record");
+        tracing::info!(study, round, %error, "the settlement is proved wrong, or is off the record");
     } else {
         tracing::error!(study, round, %error, "the proof of an offence was refused; it stays among the round's evidence");
     }
     Some(Answer(error.to_string()))
 }
 
-/// Whether the round may still get the state that a proof needs.
-async fn may_come(service: &Service, study: u64, round: u64) -> bool {
+/// Whether the round may still get the state that a proof needs. One that was proved fraudulent may lose that state again
+/// until it is final, and its signers' bonds are to be assigned.
+async fn may_come(service: &Service, accusation: &Accusation) -> bool {
+    let (study, round) = (accusation.study, accusation.round);
     let Ok(history) = service.ledger().history(study).await else { return true };
-    let over = |found: consilium_ledger::Round| matches!(found.state, State::Void | State::Abandoned | State::Fraudulent);
     // A round beyond those that the endpoint shows may be shown later.
-    round > history.rounds() || (history.is_on_record(round) && !history.round(round).await.is_ok_and(over))
+    if round > history.rounds() {
+        return true;
+    }
+    if !history.is_on_record(round) {
+        return false;
+    }
+    let Ok(found) = history.round(round).await else { return true };
+    match found.state {
+        State::Void | State::Abandoned => false,
+        State::Fraudulent if !matches!(accusation.charge, Charge::WrongSettlement(_)) => false,
+        State::Fraudulent => !(assign(service, study, &signers(&found)).await && is_answered(service, accusation).await),
+        _ => true,
+    }
+}
+
+fn signers(round: &Round) -> Vec<Address> {
+    let signed = round.settlement.iter().flat_map(Settled::signers);
+    signed.filter_map(|node| round.terms.committee.member(node)).map(|member| member.address).collect()
 }

@@ -6,11 +6,11 @@
 //! vectors and compares each further one with them: the first that does not fit is the proof. It stops as soon as the
 //! aggregate fits 2t+1 settled shares. What peers do not serve now is asked for again, as long as the round is on record.
 
-use super::keep;
+use super::{acquittal, keep};
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, patience};
 use crate::service::{Service, locked};
-use crate::store::{Database, Opening, StoreError};
+use crate::store::{Database, Opening, StoreError, Verdict};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_core::round::Statement;
@@ -31,8 +31,10 @@ const SLOWER: u32 = 4;
 /// What a look at one settlement found.
 #[derive(Debug)]
 enum Finding {
-    /// Nothing more to do; why, in words.
-    Done(&'static str),
+    /// Its roots are those of one polynomial; how this node knows, in words.
+    Sound(&'static str),
+    /// Nothing can be found out about it any more, or not by this node; why, in words.
+    OutOfReach(&'static str),
     /// It is wrong, and this proves it.
     Wrong(Flaw),
     /// Too little is served to tell.
@@ -81,6 +83,9 @@ impl Settlements {
                 let finding = check(&self.service, study, round, attempts).await;
                 self.conclude(study, round, finding).await;
             }
+            if let Err(error) = acquittal::claim(&self.service).await {
+                tracing::error!(%error, "frauds cannot be read: trying again; check the disk");
+            }
             tokio::time::sleep(self.service.config.poll_interval * SLOWER).await;
         }
     }
@@ -103,9 +108,15 @@ impl Settlements {
 
     async fn note(&mut self, events: &[ChainEvent]) -> Result<(), StoreError> {
         for event in events {
-            if let Event::RoundSettled { study, round, .. } = event.event {
-                self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
-                self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
+            match event.event {
+                Event::RoundSettled { study, round, .. } => {
+                    self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
+                    self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
+                }
+                Event::RoundFraudulent { study, round, .. } => {
+                    self.service.database.run(move |db| db.add_fraud(study, round)).await?;
+                }
+                _ => {}
             }
         }
         let cursor: Cursor = self.watcher.cursor().clone();
@@ -114,15 +125,19 @@ impl Settlements {
 
     async fn conclude(&mut self, study: u64, round: u64, finding: Result<Finding, CheckError>) {
         let kept = match finding {
-            Ok(Finding::Done(words)) => {
+            Ok(Finding::Sound(words)) => {
                 tracing::info!(study, round, "settlement checked: {words}");
-                self.close(study, round, words).await
+                self.close(study, round, Verdict::Sound).await
+            }
+            Ok(Finding::OutOfReach(words)) => {
+                tracing::info!(study, round, "settlement not checked: {words}");
+                self.close(study, round, Verdict::OutOfReach).await
             }
             Ok(Finding::Wrong(flaw)) => {
                 tracing::error!(study, round, "the settlement is WRONG: showing the proof to the contract");
                 let accusation = Accusation { study, round, charge: Charge::WrongSettlement(flaw) };
                 match keep(&self.service, accusation).await {
-                    Ok(()) => self.close(study, round, "wrong").await,
+                    Ok(()) => self.close(study, round, Verdict::Wrong).await,
                     Err(error) => Err(error),
                 }
             }
@@ -138,9 +153,11 @@ impl Settlements {
         }
     }
 
-    async fn close(&mut self, study: u64, round: u64, words: &'static str) -> Result<(), StoreError> {
-        self.service.database.run(move |db| db.set_checked(study, round, Some(words))).await?;
+    /// Shares that differ from this settlement have waited for the verdict.
+    async fn close(&mut self, study: u64, round: u64, verdict: Verdict) -> Result<(), StoreError> {
+        self.service.database.run(move |db| db.set_checked(study, round, Some(verdict))).await?;
         self.due.remove(&(study, round));
+        self.service.evidence.notify_one();
         Ok(())
     }
 
@@ -162,18 +179,18 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
         return Ok(Finding::Unknown);
     }
     if !history.is_on_record(number) {
-        return Ok(Finding::Done("off the record, nothing can be proved about it any more"));
+        return Ok(Finding::OutOfReach("off the record, nothing can be proved about it any more"));
     }
     let round = history.round(number).await?;
     let Some(settled) = round.settlement.as_ref().filter(|_| round.state == State::Settled) else {
         return Ok(Finding::Unknown);
     };
     let Some(me) = round.terms.committee.index_of(service.address()) else {
-        return Ok(Finding::Done("of another committee"));
+        return Ok(Finding::OutOfReach("of another committee"));
     };
     if let Some(Entry::Open(open)) = service.rounds.get(study, number) {
         if locked(&open.machine).settlement() == Some(&settled.settlement) {
-            return Ok(Finding::Done("it is what this node computed"));
+            return Ok(Finding::Sound("it is what this node computed"));
         }
         if !open.is_over() && attempts < PATIENCE {
             return Ok(Finding::Unknown);
@@ -182,7 +199,7 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
     let (opening, subject) = (Opening::of(&round.terms), round.terms.subject);
     let journal = service.database.run(move |db: &Database| db.journalled(&opening, &subject)).await?;
     if journal.iter().any(|said| matches!(said, Statement::Settlement(said) if *said == settled.settlement)) {
-        return Ok(Finding::Done("it is what this node computed and signed"));
+        return Ok(Finding::Sound("it is what this node computed and signed"));
     }
     compare(service, &round, settled, me).await
 }
@@ -225,7 +242,7 @@ async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, me: u
             return Ok(Finding::Wrong(flaw));
         }
         if comparison.is_sound() && !framed {
-            return Ok(Finding::Done("the aggregate fits 2t+1 settled shares"));
+            return Ok(Finding::Sound("the aggregate fits 2t+1 settled shares"));
         }
     }
     Ok(Finding::Unknown)

@@ -25,7 +25,8 @@ pub(super) async fn release(service: Arc<Service>, round: Arc<OpenRound>, cohort
     let (study, number) = round.id();
     let released = || output_share(&service, &round, &cohort);
     let Some(share) = again::until_done(&round, "releasing the output share", released).await else { return };
-    let root = vector_root(&share);
+    let hashing = tokio::task::spawn_blocking(move || (vector_root(&share), share));
+    let Ok((root, share)) = hashing.await else { return };
     locked(&round.shares).insert(round.me, share);
     tracing::info!(study, round = number, sites = cohort.size(), "the output share over the certified set is released");
     round.tell(Event::Released { root });
@@ -89,8 +90,9 @@ pub(super) async fn fetch(service: Arc<Service>, round: Arc<OpenRound>, node: us
     for _ in 0..ATTEMPTS {
         match service.peers.share(&peer, study, number, 8 * length).await {
             Ok(bytes) => {
-                let values = field::from_bytes(&bytes, length, "output share").ok();
-                return match values.filter(|values| vector_root(values) == root) {
+                let reading =
+                    move || field::from_bytes(&bytes, length, "output share").ok().filter(|got| vector_root(got) == root);
+                return match tokio::task::spawn_blocking(reading).await.ok().flatten() {
                     Some(values) => {
                         locked(&round.shares).insert(node, values);
                         round.tell(Event::ShareFetched { node });

@@ -1,7 +1,8 @@
 //! Small durable state in one redb file. Keys are texts whose order groups them by study and round.
 
 use super::StoreError;
-use super::offences::{ANSWERS, CHECKS};
+use super::deletions::DOOMED;
+use super::offences::{ANSWERS, CHECKS, FRAUDS};
 use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
@@ -14,15 +15,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-type Table = TableDefinition<'static, &'static str, &'static [u8]>;
+pub(super) type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
 pub(super) const META: Table = Table::new("meta");
 pub(super) const CONTRIBUTIONS: Table = Table::new("contributions");
-const REPAIRS: Table = Table::new("repairs");
+pub(super) const REPAIRS: Table = Table::new("repairs");
 pub(super) const EVIDENCE: Table = Table::new("evidence");
-const CLOSED: Table = Table::new("closed");
+pub(super) const CLOSED: Table = Table::new("closed");
 const SEATS: Table = Table::new("seats");
-const VANISHED: Table = Table::new("vanished");
+pub(super) const VANISHED: Table = Table::new("vanished");
 pub(super) const JOURNAL: Table = Table::new("journal");
 
 /// How long an opening waits for a previous owner in this process to let go.
@@ -83,7 +84,9 @@ impl Database {
         };
         let database = Self(Arc::new(opened));
         database.write(Durability::Immediate, |transaction| {
-            for table in [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL, ANSWERS, CHECKS] {
+            for table in
+                [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL, ANSWERS, CHECKS, FRAUDS, DOOMED]
+            {
                 transaction.open_table(table)?;
             }
             let mut meta = transaction.open_table(META)?;
@@ -165,6 +168,8 @@ impl Database {
                 return Ok(!deleted && table.get(key.as_str())?.is_some());
             }
             table.insert(key.as_str(), tagged(member, opening).as_slice())?;
+            // Its blobs were written before this: what an earlier opening left to be deleted is here again.
+            transaction.open_table(DOOMED)?.remove(key.as_str())?;
             Ok(true)
         })
     }
@@ -307,36 +312,6 @@ impl Database {
         let height = |key: &str, value: &[u8]| parse::<Seat>(key, value).map(|seat| seat.opened.unwrap_or(0));
         found.into_iter().map(|(key, value)| Ok((parse_round(&key)?, height(&key, &value)?))).collect()
     }
-
-    /// The contributions of a round that may be deleted, which it must not while it has a seat.
-    pub(crate) fn deletable(&self, study: u64, round: u64) -> Result<Vec<SetMember>, StoreError> {
-        let key = round_key(study, round);
-        let over = self.get::<ClosedRound>(CLOSED, &key)?.is_some() || self.get::<u64>(VANISHED, &key)?.is_some();
-        if over { self.contributions(study, round) } else { Ok(Vec::new()) }
-    }
-
-    /// Forgets that contributions and sealed seeds of a round were here, and notes it with the round's end; without effect
-    /// when the round has got its seat back meanwhile. Journal and evidence stay.
-    pub(crate) fn forget(&self, study: u64, round: u64) -> Result<(), StoreError> {
-        let key = round_key(study, round);
-        self.write(Durability::Immediate, |transaction| {
-            let vanished = transaction.open_table(VANISHED)?.remove(key.as_str())?.is_some();
-            let closed = record::<ClosedRound>(transaction, CLOSED, &key)?;
-            if !vanished && closed.is_none() {
-                return Ok(());
-            }
-            if let Some(closed) = closed {
-                let closed = ClosedRound { forgotten: true, ..closed };
-                transaction.open_table(CLOSED)?.insert(key.as_str(), json(&closed).as_slice())?;
-            }
-            // The keys of the round: '0' follows '/'.
-            let end = format!("{}0", key.trim_end_matches('/'));
-            for table in [CONTRIBUTIONS, REPAIRS] {
-                transaction.open_table(table)?.retain_in(key.as_str()..end.as_str(), |_, _| false)?;
-            }
-            Ok(())
-        })
-    }
 }
 
 /// Whether contributions to a round are still taken: it has a seat, or has lost it with an opening that may come back.
@@ -345,7 +320,11 @@ fn is_wanted(transaction: &WriteTransaction, round: &str) -> Result<bool, StoreE
     Ok(seated || transaction.open_table(VANISHED)?.get(round)?.is_some())
 }
 
-fn record<T: DeserializeOwned>(transaction: &WriteTransaction, table: Table, key: &str) -> Result<Option<T>, StoreError> {
+pub(super) fn record<T: DeserializeOwned>(
+    transaction: &WriteTransaction,
+    table: Table,
+    key: &str,
+) -> Result<Option<T>, StoreError> {
     let table = transaction.open_table(table)?;
     let found = table.get(key)?;
     found.map(|value| parse(key, value.value())).transpose()
@@ -431,8 +410,7 @@ mod tests {
             assert!(!database.add_repairs(&opening(round), &member(1).digest, &sealed).unwrap());
             // Of a void round everything is deleted, also what was here before; of others only what is new.
             assert_eq!(database.add_contribution(&opening(round), &member(1)).unwrap(), !void);
-            assert_eq!(database.deletable(1, round).unwrap(), [member(1)]);
-            database.forget(1, round).unwrap();
+            assert_eq!(database.forget(1, round).unwrap(), 1);
             assert!(!database.add_contribution(&opening(round), &member(1)).unwrap());
             assert!(database.contributions(1, round).unwrap().is_empty());
         }
@@ -459,8 +437,7 @@ mod tests {
         assert!(database.add_contribution(&opening(3), &member).unwrap());
         database.unseat(1, 3, 9).unwrap();
         database.add_seat(1, 3, 8).unwrap();
-        assert!(database.deletable(1, 3).unwrap().is_empty());
-        database.forget(1, 3).unwrap();
+        assert_eq!(database.forget(1, 3).unwrap(), 0);
         assert_eq!(database.contributions(1, 3).unwrap(), [member]);
     }
 

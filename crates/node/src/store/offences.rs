@@ -7,15 +7,30 @@ use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::certify::SetMember;
 use consilium_ledger::Cursor;
 use redb::{Durability, TableDefinition};
+use serde::{Deserialize, Serialize};
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
 /// What the contract answered, under the key of the evidence.
 pub(super) const ANSWERS: Table = Table::new("answers");
-/// What a check of a settlement found; null while there is something to check.
+/// The [`Verdict`] on a settlement; null while there is something to check.
 pub(super) const CHECKS: Table = Table::new("checks");
+/// The rounds whose settlement was proved wrong: a bond of this node that was lost by it is to be had back.
+pub(super) const FRAUDS: Table = Table::new("frauds");
 
 const CURSOR: &str = "settlements cursor";
+
+/// What a check of a settlement found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    /// Its roots are those of one polynomial.
+    Sound,
+    /// It is proved wrong.
+    Wrong,
+    /// It cannot be checked any more, or not by this node.
+    OutOfReach,
+}
 
 impl Database {
     /// Keeps evidence until the contract has answered it; the same twice is kept once. Whether it is new.
@@ -54,14 +69,37 @@ impl Database {
     }
 
     /// Notes that a settlement is to be checked, or what its check found.
-    pub(crate) fn set_checked(&self, study: u64, round: u64, found: Option<&str>) -> Result<(), StoreError> {
+    pub(crate) fn set_checked(&self, study: u64, round: u64, found: Option<Verdict>) -> Result<(), StoreError> {
         self.put(CHECKS, &round_key(study, round), &json(&found), Durability::Immediate)
     }
 
-    /// The settlements that are still to be checked.
+    /// What the check of a settlement found, if it is over.
+    pub(crate) fn verdict(&self, study: u64, round: u64) -> Result<Option<Verdict>, StoreError> {
+        let found = self.under(CHECKS, &round_key(study, round))?;
+        Ok(found.first().and_then(|(_, value)| verdict(value)))
+    }
+
+    /// The settlements that are still to be checked, among them those whose record is no verdict: the first version wrote
+    /// words.
     pub(crate) fn unchecked(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        let open = self.under(CHECKS, "")?.into_iter().filter(|(_, value)| value == b"null");
+        let open = self.under(CHECKS, "")?.into_iter().filter(|(_, value)| verdict(value).is_none());
         open.map(|(key, _)| parse_round(&key)).collect()
+    }
+
+    /// Notes that a round's settlement was proved wrong.
+    pub(crate) fn add_fraud(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        self.put(FRAUDS, &round_key(study, round), b"", Durability::Immediate)
+    }
+
+    /// The rounds whose settlement was proved wrong, and that are on the record as far as this node knows.
+    pub(crate) fn frauds(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.under(FRAUDS, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
+    }
+
+    /// Notes that a fraudulent round is off the record: nothing follows from it any more.
+    pub(crate) fn remove_fraud(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        let key = round_key(study, round);
+        self.write(Durability::None, |transaction| Ok(transaction.open_table(FRAUDS)?.remove(key.as_str()).map(drop)?))
     }
 
     /// How far the chain was read for settlements.
@@ -73,6 +111,10 @@ impl Database {
     pub(crate) fn set_settlements_cursor(&self, cursor: &Cursor) -> Result<(), StoreError> {
         self.put(META, CURSOR, &json(cursor), Durability::None)
     }
+}
+
+fn verdict(record: &[u8]) -> Option<Verdict> {
+    serde_json::from_slice(record).ok()
 }
 
 #[cfg(test)]
@@ -107,8 +149,10 @@ mod tests {
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
         database.set_checked(1, 2, None).unwrap();
         database.set_checked(1, 3, None).unwrap();
-        database.set_checked(1, 2, Some("sound")).unwrap();
-        assert_eq!(database.unchecked().unwrap(), [(1, 3)]);
+        database.set_checked(1, 2, Some(Verdict::Sound)).unwrap();
+        database.put(CHECKS, &round_key(1, 4), b"\"it is what this node computed\"", Durability::Immediate).unwrap();
+        assert_eq!(database.unchecked().unwrap(), [(1, 3), (1, 4)]);
+        assert_eq!([2, 3, 4, 5].map(|round| database.verdict(1, round).unwrap()), [Some(Verdict::Sound), None, None, None]);
     }
 
     #[test]

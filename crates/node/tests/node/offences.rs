@@ -1,16 +1,20 @@
 //! Offences that nodes find by themselves and prove on chain: a settlement that does not follow from its shares, also
-//! after a restart, and a site that signs two contributions.
+//! after a restart, and a site that signs two contributions; and what a wrong settlement does not make an offence.
 
-use crate::harness::{BOND, DIMENSION, Gate, World, code};
-use alloy_primitives::{Address, B256, U256};
+use crate::harness::{BOND, DIMENSION, Gate, World, code, now};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use axum::Router;
 use axum::routing::get;
-use consilium_core::eip712::{Settlement, SignerSet, Vote};
+use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::eip712::{Settlement, ShareRoot, SignerSet, Vote};
 use consilium_core::field::{self, Fp};
 use consilium_core::merkle::vector_root;
+use consilium_core::round::{Message, SignedShareRoot};
 use consilium_core::settle::share_roots_hash;
 use consilium_ledger::{Conviction, Event, Offence, State};
 use tokio::net::TcpListener;
+
+const SET_ROOT: B256 = B256::repeat_byte(9);
 
 /// The settlement of a round whose aggregate is off by one, with the vectors of all points.
 async fn settle_wrongly(world: &World) -> Vec<Vec<Fp>> {
@@ -20,7 +24,7 @@ async fn settle_wrongly(world: &World) -> Vec<Vec<Fp>> {
     vectors[0][250] += Fp::ONE;
     let roots: Vec<B256> = vectors.iter().map(|values| vector_root(values)).collect();
     let domain = world.addresses.domain();
-    let vote = Vote { study: 1, round: 1, setRoot: B256::repeat_byte(9), size: 2 };
+    let vote = Vote { study: 1, round: 1, setRoot: SET_ROOT, size: 2 };
     let votes = (2..=5).map(|node| (node, domain.sign(world.member_key(node - 1), &vote))).collect();
     world.ledger.certify(&world.sponsor, &vote, &SignerSet::collect(&votes)).await.unwrap();
     let settlement = Settlement {
@@ -45,6 +49,26 @@ async fn serve_instead(world: &World, node: usize, vectors: &[Vec<Fp>]) {
         .route("/v1/studies/1/rounds/1/share", get(async move || share.clone()))
         .route("/v1/studies/1/rounds/1/aggregate", get(async move || aggregate.clone()));
     tokio::spawn(async move { axum::serve(listener, router).await });
+}
+
+/// The root of an output share that a node says it has, other than any that is settled.
+fn share_root(world: &World, node: usize) -> SignedShareRoot {
+    let said = ShareRoot { study: 1, round: 1, setRoot: SET_ROOT, index: node as u8, root: B256::repeat_byte(7) };
+    let signature = world.addresses.domain().sign(world.member_key(node - 1), &said);
+    SignedShareRoot { node, set_root: said.setRoot, root: said.root, signature }
+}
+
+async fn tell(world: &World, node: usize, from: usize, message: Message) {
+    let body = serde_json::to_vec(&[message]).unwrap();
+    let (path, announced) = ("/v1/studies/1/rounds/1/messages", format!("{}.{}", keccak256(&body), body.len()));
+    let capability = world.capability(world.member_key(from - 1), 1, "POST", path, announced.as_bytes(), now() + 9);
+    let request = world.client.post(format!("{}{path}", world.url(node))).header("authorization", capability);
+    let answer = request.header("consilium-body", announced).body(body).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 204);
+}
+
+async fn statements(world: &World, node: usize) -> String {
+    String::from_utf8_lossy(&world.get(node, 1, "/statements", None).await.1).into_owned()
 }
 
 async fn convictions(world: &World) -> Vec<Conviction> {
@@ -87,6 +111,48 @@ async fn one_honest_node_proves_a_wrong_settlement_although_it_was_started_again
         })
         .await;
     assert_eq!(world.ledger.pot_of(1, me).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_that_differs_from_a_wrong_settlement_is_never_shown() {
+    let mut world = World::prepare(5, 2).await;
+    world.open_round(1, 600).await;
+    world.start_node(0).await;
+    world.eventually("the round", async || world.get(0, 1, "", None).await.0 == 200).await;
+    let differing = share_root(&world, 2);
+    tell(&world, 0, 2, Message::ShareRoot(differing)).await;
+    let vectors = settle_wrongly(&world).await;
+    world.eventually("the evidence", async || statements(&world, 0).await.contains("wrong-share-root")).await;
+    // Nobody serves what is behind the settlement: filing has had its turn several times before anyone does.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert!(convictions(&world).await.is_empty());
+    for node in 1..5 {
+        serve_instead(&world, node, &vectors).await;
+    }
+    world.eventually("the conviction of all signers", async || convictions(&world).await.len() == 4).await;
+    assert!(convictions(&world).await.iter().all(|one| one.offence == Offence::WrongSettlement));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_framed_by_a_wrong_settlement_has_its_bond_back() {
+    let mut world = World::prepare(5, 2).await;
+    world.open_round(1, 600).await;
+    let vectors = settle_wrongly(&world).await;
+    // What the honest node signed is right, and differs from what Q others settled.
+    let (me, said) = (world.keys[0].address(), share_root(&world, 1));
+    let charge = Charge::WrongShareRoot { address: me, statements: Box::new([said]) };
+    world.ledger.accuse(&world.sponsor, &Accusation { study: 1, round: 1, charge }).await.unwrap();
+    assert!(world.ledger.pot_of(1, me).await.unwrap().unwrap().misreported);
+
+    for node in 1..5 {
+        serve_instead(&world, node, &vectors).await;
+    }
+    world.start_node(0).await;
+    world.eventually("the conviction of all signers", async || convictions(&world).await.len() == 5).await;
+    world.eventually("the acquittal", async || world.ledger.pot_of(1, me).await.unwrap().is_none()).await;
+    for node in 1..5 {
+        assert!(world.ledger.pot_of(1, world.keys[node].address()).await.unwrap().is_some(), "the signers stay convicted");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
