@@ -132,10 +132,10 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         address site,
         bytes32 digest,
         bytes32 boxes,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherDigest,
         bytes32 otherBoxes,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         address signer = _signerOf(Statements.contribution(study, round, site, digest, boxes), signature);
         address other = _signerOf(Statements.contribution(study, round, site, otherDigest, otherBoxes), otherSignature);

@@ -263,8 +263,9 @@ contract TreasuryTest is Play {
 
     function equivocate(uint64 round, bytes32 one, bytes32 other, bytes memory refusal) private {
         address site = vm.addr(SITE_KEY);
-        bytes memory first = sign(SITE_KEY, consilium.contributionDigest(study, round, site, one, SET_ROOT));
-        bytes memory second = sign(SITE_KEY, consilium.contributionDigest(study, round, site, other, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, one, SET_ROOT));
+        bytes32[2] memory second =
+            signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, other, SET_ROOT));
         if (refusal.length != 0) vm.expectRevert(refusal);
         treasury.proveEquivocation(study, round, site, one, SET_ROOT, first, other, SET_ROOT, second);
     }
@@ -299,8 +300,8 @@ contract TreasuryTest is Play {
     function test_equivocation_needsTwoDifferentStatementsOfTheSite() public {
         address site = vm.addr(SITE_KEY);
         equivocate(1, SUBJECT, SUBJECT, abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, site));
-        bytes memory first = sign(SITE_KEY, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
-        bytes memory second = sign(7, consilium.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        bytes32[2] memory second = signCompact(7, consilium.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, vm.addr(7)));
         treasury.proveEquivocation(study, 1, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }

@@ -200,7 +200,7 @@ contract WrongSettlementTest is Trial {
     function test_wrongShare_notAgainstAWrongSettlement() public {
         settleWrongly();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        bytes memory signed = signedShare(5, outcome.round, outcome.roots.setRoot, 5, SUBJECT);
+        bytes32[2] memory signed = signedShare(5, outcome.round, outcome.roots.setRoot, 5, SUBJECT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheSettlement.selector, study, outcome.round));
         registry.proveWrongShare(study, outcome.round, outcome.roots, 5, SUBJECT, signed);
     }

@@ -5,7 +5,8 @@ pragma solidity ^0.8.28;
 /// @notice Nobody is ever slashed by a vote, and whatever is not below is not punishable. A proof takes the node's whole
 /// bond in the study: a tenth at once for the sender, the rest, after a delay, for the sites of the round that was
 /// harmed. A proof that proves nothing reverts and costs its sender gas only.
-/// @dev The bond is gone with the first proof, so that no evidence pays twice.
+/// @dev Signatures are compact (EIP-2098): r, then s with v - 27 in its highest bit.
+/// The bond is gone with the first proof, so that no evidence pays twice.
 interface ICourt {
     /// @notice What was proved.
     enum Offence {
@@ -52,7 +53,7 @@ interface ICourt {
         bytes32 shareRootsHash;
         bytes32 aggregateRoot;
         bytes32 rewardRoot;
-        bytes signature;
+        bytes32[2] signature;
     }
 
     /// @notice The harmed sites of a conviction.
@@ -63,7 +64,7 @@ interface ICourt {
     }
 
     /// @notice A node has lost its bond.
-    /// @param kept What the harmed sites will share.
+    /// @param kept What the harmed sites will share, from the time on that the bond tells (`INodeRegistry.Bond.until`).
     event Convicted(
         uint64 indexed study,
         address indexed node,
@@ -71,8 +72,7 @@ interface ICourt {
         Offence offence,
         address reporter,
         uint256 reward,
-        uint256 kept,
-        uint64 paidFrom
+        uint256 kept
     );
     /// @notice The settlement that a share had differed from was the wrong one: the node has its bond back.
     event Acquitted(uint64 indexed study, address indexed node, uint256 amount);
@@ -119,7 +119,7 @@ interface ICourt {
         Roots calldata roots,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external;
 
     /// @notice (ii) t+2 leaves of settled roots do not lie on one polynomial of degree t at this element. Every signer
@@ -162,10 +162,10 @@ interface ICourt {
         bytes32 subject,
         uint64 round,
         bytes32 setRoot,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         uint64 otherRound,
         bytes32 otherSetRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice (iii) A node signed a root for its share of a set that is not the one certified.
@@ -175,7 +175,7 @@ interface ICourt {
         bytes32 setRoot,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external;
 
     /// @notice (iii) A node signed two different roots, or sets, for its share in one round.
@@ -185,10 +185,10 @@ interface ICourt {
         uint8 index,
         bytes32 setRoot,
         bytes32 root,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherSetRoot,
         bytes32 otherRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice (iii) A node signed two different settlements of one round.

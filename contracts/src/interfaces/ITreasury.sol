@@ -112,16 +112,17 @@ interface ITreasury {
     function closePeriod(uint64 study) external returns (uint32 period);
 
     /// @notice Anyone: proves that a site signed two contributions to one round.
+    /// @param signature Compact (EIP-2098), as the other: r, then s with v - 27 in its highest bit.
     function proveEquivocation(
         uint64 study,
         uint64 round,
         address site,
         bytes32 digest,
         bytes32 boxes,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherDigest,
         bytes32 otherBoxes,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice Sponsor: takes a site back that was struck off for this round. What it lost stays lost.

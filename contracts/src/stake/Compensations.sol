@@ -134,7 +134,7 @@ abstract contract Compensations is Stakes, ICourt {
         assembly ("memory-safe") {
             sstore(slot, word)
         }
-        emit Convicted(study, node, round, offence, msg.sender, reward, kept, uint64(until));
+        emit Convicted(study, node, round, offence, msg.sender, reward, kept);
     }
 
     function _convicted(uint64 study, address node) private view returns (Bond memory bond) {

@@ -24,7 +24,7 @@ abstract contract Court is Compensations, SignedStatements {
         Roots calldata roots,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external {
         bytes32 settlement = _settlement(study, round, roots);
         bytes32 found = _vacate(IConsilium.vacateIfSettlement.selector, study, round, settlement);
@@ -42,7 +42,7 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 setRoot,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external {
         bytes32 certified = _vacate(IConsilium.vacateIfCertified.selector, study, round, 0);
         require(certified != 0, NotCertified(study, round));
@@ -60,10 +60,10 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 subject,
         uint64 round,
         bytes32 setRoot,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         uint64 otherRound,
         bytes32 otherSetRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         require(round != otherRound || setRoot != otherSetRoot, NoOffence());
         address node = _signerOf(Statements.finality(study, subject, round, setRoot), signature);
@@ -80,10 +80,10 @@ abstract contract Court is Compensations, SignedStatements {
         uint8 index,
         bytes32 setRoot,
         bytes32 root,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherSetRoot,
         bytes32 otherRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         require(setRoot != otherSetRoot || root != otherRoot, NoOffence());
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);

@@ -235,8 +235,8 @@ contract Handler is Deployment {
         // Rarely, or nobody is left.
         if (round % 8 != 0) return;
         bool allowed = _bonded[study][j] && !convicted[study][j];
-        bytes memory one = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
-        bytes memory other = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
+        bytes32[2] memory one = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
+        bytes32[2] memory other = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
         uint256 before = registry.bondOf(study, node(j)).amount;
         address reporter = address(0xBEE);
         vm.prank(reporter);

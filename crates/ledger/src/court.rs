@@ -9,7 +9,7 @@ use crate::error::{Error, Unknown};
 use crate::study::{Round, Settled};
 use crate::wallet::{Receipt, Wallet};
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
 use consilium_core::eip712::Signed;
 use consilium_core::openings::{Flaw, Opening, Roots};
@@ -83,7 +83,7 @@ impl Ledger {
             roots: roots(settled),
             index: index(said),
             root: said.root,
-            signature: bytes(&said.signature),
+            signature: compact(&said.signature),
         };
         Ok(call.abi_encode())
     }
@@ -110,8 +110,13 @@ impl Ledger {
     }
 }
 
-fn bytes(signature: &Signed) -> Bytes {
-    Bytes::copy_from_slice(signature.as_bytes())
+/// The two words of EIP-2098 that proofs take: r, then s with v - 27 in its highest bit, which a low s leaves free.
+fn compact(signature: &Signed) -> [B256; 2] {
+    let [words @ .., v] = signature.as_bytes();
+    let (r, s) = words.split_at(B256::len_bytes());
+    let mut vs = B256::from_slice(s);
+    vs[0] |= (v - 27) << 7;
+    [B256::from_slice(r), vs]
 }
 
 /// A number that is no index proves nothing to the contract either.
@@ -139,7 +144,7 @@ fn foreign_share(study: u64, round: u64, said: &SignedShareRoot) -> Vec<u8> {
         setRoot: said.set_root,
         index: index(said),
         root: said.root,
-        signature: bytes(&said.signature),
+        signature: compact(&said.signature),
     };
     call.abi_encode()
 }
@@ -150,10 +155,10 @@ fn two_finals(study: u64, [first, second]: &[FinalOf; 2]) -> Vec<u8> {
         subject: first.subject,
         round: first.round,
         setRoot: first.signed.set_root,
-        signature: bytes(&first.signed.signature),
+        signature: compact(&first.signed.signature),
         otherRound: second.round,
         otherSetRoot: second.signed.set_root,
-        otherSignature: bytes(&second.signed.signature),
+        otherSignature: compact(&second.signed.signature),
     };
     call.abi_encode()
 }
@@ -165,10 +170,10 @@ fn two_shares(study: u64, round: u64, [first, second]: &[SignedShareRoot; 2]) ->
         index: index(first),
         setRoot: first.set_root,
         root: first.root,
-        signature: bytes(&first.signature),
+        signature: compact(&first.signature),
         otherSetRoot: second.set_root,
         otherRoot: second.root,
-        otherSignature: bytes(&second.signature),
+        otherSignature: compact(&second.signature),
     };
     call.abi_encode()
 }
@@ -179,7 +184,7 @@ fn two_settlements(study: u64, round: u64, [first, second]: &[SignedSettlement; 
         shareRootsHash: said.share_roots_hash,
         aggregateRoot: said.aggregate_root,
         rewardRoot: said.reward_root,
-        signature: bytes(&said.signature),
+        signature: compact(&said.signature),
     };
     R::proveTwoSettlementsCall { study, round, said: said(first), otherSaid: said(second) }.abi_encode()
 }
@@ -191,10 +196,31 @@ fn two_contributions(study: u64, round: u64, site: Address, [first, second]: &[S
         site,
         digest: first.digest,
         boxes: first.boxes,
-        signature: bytes(&first.signature),
+        signature: compact(&first.signature),
         otherDigest: second.digest,
         otherBoxes: second.boxes,
-        otherSignature: bytes(&second.signature),
+        otherSignature: compact(&second.signature),
     };
     call.abi_encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+    use alloy_primitives::{Signature, keccak256};
+    use consilium_core::eip712::SecretKey;
+
+    #[test]
+    fn compact_signatures_are_those_of_the_standard() {
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        let mut seen = [false; 2];
+        for i in 0..32u8 {
+            let digest = keccak256([i]);
+            let signed = key.sign(&digest);
+            let expected = Signature::from_raw_array(signed.as_bytes()).unwrap();
+            assert_eq!(compact(&signed).concat(), expected.as_erc2098());
+            seen[usize::from(expected.v())] = true;
+        }
+        assert_eq!(seen, [true; 2]);
+    }
 }
