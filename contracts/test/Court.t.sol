@@ -243,6 +243,62 @@ contract CourtTest is Trial {
         vm.assertEq(registry.nodeOf(node(1)).serving, 0, "its seat is taken");
     }
 
+    // -------------------------------------------------------------------------------------------- former members
+
+    /// Nodes 6 to 10 have taken over: what the earlier committee did costs it its bonds, and today's goes on.
+    function takeOver() private {
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+    }
+
+    function assertGoesOn(uint256 j) private {
+        assertConvicted(j);
+        vm.assertTrue(!consilium.studyOf(study).vacant, "no seat is vacant");
+        vm.assertEq(registry.bondOf(study, node(j)).index, 0, "it has none to leave");
+        openNext(study);
+    }
+
+    function test_formerMember_wrongShareLeavesNoSeatVacant() public {
+        takeOver();
+        proveWrongShare(2, 2, LIE);
+        assertGoesOn(2);
+    }
+
+    function test_formerMember_foreignShareLeavesNoSeatVacant() public {
+        takeOver();
+        bytes32[2] memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        vm.prank(reporter);
+        registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
+        assertGoesOn(3);
+    }
+
+    function test_formerMember_contradictionsLeaveNoSeatVacant() public {
+        takeOver();
+        proveTwoFinals(1, 9);
+        assertGoesOn(1);
+        pass(20);
+        (ICourt.Said memory said, ICourt.Said memory again) = (settlementOf(2, SET_ROOT), settlementOf(2, LIE));
+        vm.prank(reporter);
+        registry.proveTwoSettlements(study, 1, said, again);
+        assertGoesOn(2);
+        pass(20);
+        bytes32[2] memory one = signedShare(4, 1, SET_ROOT, 4, LIE);
+        bytes32[2] memory other = signedShare(4, 1, SET_ROOT, 4, REWARD_ROOT);
+        vm.prank(reporter);
+        registry.proveTwoShares(study, 1, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
+        assertGoesOn(4);
+    }
+
+    /// Who was taken again has a seat today, whatever the round of its offence.
+    function test_formerMember_whoServesAgainLeavesASeat() public {
+        takeOver();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+        proveWrongShare(2, 2, LIE);
+        assertConvicted(2);
+        vm.assertTrue(consilium.studyOf(study).vacant, "its seat is vacant");
+    }
+
     // -------------------------------------------------------------------------------------------- signatures
 
     /// The two words leave no room for a second form of a signature: s of the upper half reads as another v and another

@@ -388,9 +388,9 @@ contract TreasuryTest is Play {
         vm.expectRevert(reason);
         consilium.setVacant(study);
         vm.expectRevert(reason);
-        consilium.vacateIfSettlement(study, 1, 0);
+        consilium.isSettledAs(study, 1, 0, true);
         vm.expectRevert(reason);
-        consilium.vacateIfCertified(study, 1);
+        consilium.certifiedSetIn(study, 1, true);
         vm.expectRevert(reason);
         consilium.sponsorChanged(study, address(this));
     }

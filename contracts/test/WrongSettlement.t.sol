@@ -205,6 +205,26 @@ contract WrongSettlementTest is Trial {
         registry.proveWrongShare(study, outcome.round, outcome.roots, 5, SUBJECT, signed);
     }
 
+    /// Its signers have left, but for those that were taken again.
+    function test_formerMembers_leaveNoSeatVacant() public {
+        settleWrongly();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        assertConvicted(1);
+        vm.assertTrue(!consilium.studyOf(study).vacant, "today's committee goes on");
+        openNext(study);
+    }
+
+    function test_formerMembers_oneOfThemServesAgain() public {
+        settleWrongly();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(4, 5));
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        assertConvicted(1);
+        vm.assertTrue(consilium.studyOf(study).vacant, "node 4 had a seat");
+    }
+
     // -------------------------------------------------------------------------------------------- the harmed sites
 
     function test_compensation_reachesTheSitesOfTheRound() public {

@@ -360,22 +360,24 @@ interface IConsilium {
     /// @notice Treasury: its sponsor takes so much out.
     function debit(uint64 study, address sponsor, uint128 amount) external;
 
-    /// @notice Registry: a settlement is wrong, and the committee has a vacant seat. Too late, the round stays settled:
-    /// it may have paid. The registry asks first and reverts if the proof fails.
+    /// @notice Registry: a settlement is wrong. Too late, the round stays settled: it may have paid. The registry asks
+    /// first and reverts if the proof fails.
     /// @return accused Who signed it; of threshold 0 if this is not the settlement of the round.
     function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused);
 
-    /// @notice Registry: a committee member is liable no more; no round opens before the next committee.
+    /// @notice Registry: a member of the current committee is liable no more; no round opens before the next committee.
     /// @return newest The newest round, the last that the member may serve.
     function setVacant(uint64 study) external returns (uint64 newest);
 
-    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @param vacates Whether the accused has a seat in the current committee.
     /// @return found Whether the round was settled with this EIP-712 struct hash, and not proved wrong.
-    function vacateIfSettlement(uint64 study, uint64 round, bytes32 settlement) external returns (bool found);
+    function isSettledAs(uint64 study, uint64 round, bytes32 settlement, bool vacates) external returns (bool found);
 
-    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @param vacates Whether the accused has a seat in the current committee.
     /// @return setRoot The certified set of exactly this round; 0 if it has none or is not on record.
-    function vacateIfCertified(uint64 study, uint64 round) external returns (bytes32 setRoot);
+    function certifiedSetIn(uint64 study, uint64 round, bool vacates) external returns (bytes32 setRoot);
 
     /// @notice Study token: a study has another owner.
     function sponsorChanged(uint64 study, address sponsor) external;

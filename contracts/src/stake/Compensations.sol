@@ -81,7 +81,7 @@ abstract contract Compensations is Stakes, ICourt {
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    /// @param slot Of the bond, with its word, as `_bondAt` has them. Consilium knows of the vacancy already.
+    /// @param slot Of the bond, with its word, as `_bondAt` has them. Consilium knows already if that leaves a seat vacant.
     function _convictOne(uint64 study, address node, uint256 slot, uint256 word, uint64 round, Offence offence)
         internal
     {
@@ -92,22 +92,28 @@ abstract contract Compensations is Stakes, ICourt {
     /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round was not marked
     /// before.
     function _convictSigners(uint64 study, uint64 round, IConsilium.Accused memory accused) internal {
-        (uint256 reward, uint256 convicted) = (0, 0);
+        (uint256 reward, uint256 convicted, bool vacates) = (0, 0, false);
         for (uint256 i = 0; i < accused.nodes.length; i++) {
             if ((accused.signers >> i) & 1 == 0) continue;
             address node = accused.nodes[i];
             (uint256 slot, uint256 word) = _bondAt(study, node);
             if (!_isLiable(word)) continue;
+            vacates = vacates || _isServing(word);
             reward += _convict(study, node, slot, word, round, Offence.WrongSettlement);
             convicted++;
         }
         require(accused.inTime || convicted != 0, NoOffence());
+        if (vacates) IConsilium(consilium).setVacant(study);
         _pay(msg.sender, reward);
     }
 
+    /// Whether the bond is that of a member of the current committee whom nobody has convicted.
+    function _isServing(uint256 word) internal pure returns (bool) {
+        return uint8(word >> STANDING) == uint256(Standing.Serving);
+    }
+
     function _isLiable(uint256 word) private pure returns (bool) {
-        uint256 standing = uint8(word >> STANDING);
-        return standing == uint256(Standing.Serving) || standing == uint256(Standing.Discharged);
+        return _isServing(word) || uint8(word >> STANDING) == uint256(Standing.Discharged);
     }
 
     /// Writes the bond's new word at once: the times of service stay as they were.
@@ -123,7 +129,7 @@ abstract contract Compensations is Stakes, ICourt {
             kept -= reward;
             until = (block.timestamp + compensationDelay).toUint40();
         }
-        bool serving = uint8(word >> STANDING) == uint256(Standing.Serving);
+        bool serving = _isServing(word);
         Standing standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
         word &= SERVICE;
         // A node that sits in the committee keeps its index until the seat is vacated.

@@ -243,7 +243,7 @@ contract Handler is Deployment {
         try registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, REWARD_ROOT, other) {
             _expect(allowed, true, "convict");
             convicted[study][j] = true;
-            vacant[study] = true;
+            if (_sits(study, j)) vacant[study] = true;
             uint256 fine = before - registry.bondOf(study, node(j)).amount;
             (rewarded, fined[j]) = (rewarded + fine, fined[j] + fine);
             vm.assertEq(reporter.balance, rewarded, "the sender is paid");
