@@ -181,11 +181,7 @@ contract WrongSettlementTest is Trial {
 
     /// t+1 colluders settle a lie and have an honest node convicted by it: the proof of the lie gives it its bond back.
     function test_acquittal_ofANodeThatDifferedFromAWrongSettlement() public {
-        drawVectors(LENGTH);
-        bytes32 honestRoot = Trees.vectorRoot(vectors[5]);
-        vectors[5][ELEMENT] ^= 1;
-        conclude();
-        proveWrongShare(5, 5, honestRoot);
+        frame(5);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.acquit(study, node(5));
         proveWrongSettlement(ELEMENT, pointsFrom(3));
@@ -194,6 +190,34 @@ contract WrongSettlementTest is Trial {
         vm.assertEq(registry.nodeOf(node(5)).serving, 0, "free");
         vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(1)));
         registry.acquit(study, node(1));
+    }
+
+    /// Assigned before the lie was proved: from then on nobody shares in the bond, which is the framed node's.
+    function test_acquittal_comesBeforeEveryCompensation() public {
+        frame(5);
+        registry.assignCompensation(study, node(5));
+        proveWrongSettlement(ELEMENT, pointsFrom(3));
+        pass(COMPENSATION);
+        address site = outcome.cohort[0];
+        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), 0);
+        bytes memory due = abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round);
+        vm.expectRevert(due);
+        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
+        registry.acquit(study, node(5));
+        vm.assertEq(registry.nodeOf(node(5)).stake, STAKE - BOND / 10, "all but the reporter's part");
+        vm.assertEq(site.balance, 0, "nobody else has any of it");
+        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(5)));
+        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
+    }
+
+    /// Not assigned yet, it is not assigned any more; bonds of those who signed the lie are shared as ever.
+    function test_acquittal_leavesNothingToAssign() public {
+        frame(5);
+        proveWrongSettlement(ELEMENT, pointsFrom(3));
+        vm.expectRevert(abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round));
+        registry.assignCompensation(study, node(5));
+        registry.assignCompensation(study, node(1));
+        registry.acquit(study, node(5));
     }
 
     /// Once a round is Fraudulent, no share is wrong for differing from it.
@@ -290,6 +314,15 @@ contract WrongSettlementTest is Trial {
     }
 
     // --------------------------------------------------------------------------------------------
+
+    /// A settlement that lies about an honest node's share, which convicts it.
+    function frame(uint8 j) private {
+        drawVectors(LENGTH);
+        bytes32 honestRoot = Trees.vectorRoot(vectors[j]);
+        vectors[j][ELEMENT] ^= 1;
+        conclude();
+        proveWrongShare(j, j, honestRoot);
+    }
 
     function settleWrongly() private {
         drawVectors(LENGTH);

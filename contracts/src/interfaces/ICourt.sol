@@ -105,6 +105,8 @@ interface ICourt {
     error NoCompensation(uint64 study, address node);
     /// @notice The compensation is frozen, or not due before this time.
     error CompensationLocked(uint64 study, address node, uint64 until);
+    /// @notice The settlement that the node's share had differed from was proved wrong: only `acquit` applies.
+    error AcquittalDue(uint64 study, address node, uint64 round);
     /// @notice Only the study's guardian, and only before the compensation is due.
     error NotGuardian(uint64 study, address caller);
     /// @notice This site was paid before.
@@ -194,7 +196,8 @@ interface ICourt {
     /// @notice (iii) A node signed two different settlements of one round.
     function proveTwoSettlements(uint64 study, uint64 round, Said calldata said, Said calldata other) external;
 
-    /// @notice Anyone: gives the bond back to a node whose share differed from a settlement that was proved wrong.
+    /// @notice Anyone: gives the bond back to a node whose share differed from a settlement that was proved wrong. As long
+    /// as that is on record, nobody else is given anything of it.
     function acquit(uint64 study, address node) external;
 
     /// @notice Anyone, best at once: writes down whose the rest of a lost bond is. The sites of the harmed round; if

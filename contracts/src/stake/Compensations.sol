@@ -30,8 +30,7 @@ abstract contract Compensations is Stakes, ICourt {
     function acquit(uint64 study, address node) external {
         Bond memory bond = _bond(study, node);
         require(bond.standing == Standing.Misreported, NoCompensation(study, node));
-        IConsilium.State state = IConsilium(consilium).stateOf(study, bond.round);
-        require(state == IConsilium.State.Fraudulent, NoOffence());
+        require(_isRefuted(study, bond), NoOffence());
         if (bond.index != 0) _leaveSeat(study, node);
         emit Acquitted(study, node, bond.amount);
         delete _pots[study][node];
@@ -39,7 +38,7 @@ abstract contract Compensations is Stakes, ICourt {
     }
 
     function assignCompensation(uint64 study, address node) external {
-        Bond memory bond = _convicted(study, node);
+        Bond memory bond = _guilty(study, node);
         require(_pots[study][node].setRoot == 0, NoCompensation(study, node));
         (uint64 round, bytes32 setRoot, uint32 size) = IConsilium(consilium).cohortOf(study, bond.round);
         require(setRoot != 0, NotCertified(study, bond.round));
@@ -50,7 +49,7 @@ abstract contract Compensations is Stakes, ICourt {
     function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)
         external
     {
-        Bond memory bond = _convicted(study, node);
+        Bond memory bond = _guilty(study, node);
         require(!bond.frozen && block.timestamp >= bond.until, CompensationLocked(study, node, bond.until));
         Pot memory pot = _pots[study][node];
         require(pot.setRoot != 0, NoCompensation(study, node));
@@ -141,6 +140,18 @@ abstract contract Compensations is Stakes, ICourt {
             sstore(slot, word)
         }
         emit Convicted(study, node, round, offence, msg.sender, reward, kept);
+    }
+
+    /// A bond that may be shared out: not one that `acquit` gives back.
+    function _guilty(uint64 study, address node) private view returns (Bond memory bond) {
+        bond = _convicted(study, node);
+        require(!_isRefuted(study, bond), AcquittalDue(study, node, bond.round));
+    }
+
+    /// Whether the share was called wrong by a settlement that was proved wrong itself.
+    function _isRefuted(uint64 study, Bond memory bond) private view returns (bool) {
+        return bond.standing == Standing.Misreported
+            && IConsilium(consilium).stateOf(study, bond.round) == IConsilium.State.Fraudulent;
     }
 
     function _convicted(uint64 study, address node) private view returns (Bond memory bond) {

@@ -92,6 +92,14 @@ fn court(error: &R) -> (&'static str, String) {
         R::NoCompensation(e) => {
             ("NoCompensation", format!("nothing is kept for sites from node {} in study {}", e.node, e.study))
         }
+        R::AcquittalDue(e) => (
+            "AcquittalDue",
+            format!(
+                "round {} of study {} was settled wrongly, so that node {} gets its bond back and sites get nothing of it: send \
+                 `acquit`",
+                e.round, e.study, e.node
+            ),
+        ),
         R::CompensationLocked(e) => (
             "CompensationLocked",
             format!("what node {} lost in study {} is paid out from second {} on, unless it is frozen", e.node, e.study, e.until),
