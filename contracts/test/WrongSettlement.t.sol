@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {BurningReceiver, VerboseReceiver} from "./setup/Receivers.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
 
@@ -279,6 +280,42 @@ contract WrongSettlementTest is Trial {
         vm.assertEq(registry.bondOf(study, node(1)).amount, (BOND - BOND / 10) % 5, "what rounding left");
     }
 
+    /// Two sites that are contracts: neither costs the sender much, nor the others anything.
+    function test_compensation_aSiteCannotBurnTheSendersGas() public {
+        (BurningReceiver burning, VerboseReceiver verbose) = (new BurningReceiver(), new VerboseReceiver());
+        harmSitesWith(address(burning), address(verbose));
+        uint256 each = (BOND - BOND / 10) / 5;
+        for (uint32 i = 0; i < 5; i++) {
+            bool taken = outcome.cohort[i] != address(burning);
+            compensateSite(i, taken ? bytes("") : refusal(address(burning)));
+            vm.assertTrue(vm.lastCallGas().gasTotalUsed < 150_000, "a site's gas is bounded");
+            vm.assertEq(outcome.cohort[i].balance, taken ? each : 0, "an equal part");
+        }
+        // It has lost nothing.
+        burning.calmDown();
+        for (uint32 i = 0; i < 5; i++) {
+            if (outcome.cohort[i] == address(burning)) compensateSite(i, "");
+        }
+        vm.assertEq(burning.paid(), each, "later, as much");
+    }
+
+    /// Of a bond of nothing everybody has had its part, and nobody is called.
+    function test_compensation_ofNothingCallsNobody() public {
+        (threshold, committee) = (1, 5);
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.parameters = parameters(DIMENSION);
+        IConsilium.Conditions memory conditions = payingConditions();
+        conditions.bond = 0;
+        study = createStudyWith(terms, conditions, 5);
+        fund(study, BUDGET);
+        BurningReceiver burning = new BurningReceiver();
+        harmSitesWith(address(burning), address(0x1));
+        for (uint32 i = 0; i < 5; i++) {
+            compensateSite(i, "");
+        }
+        compensateSite(0, abi.encodeWithSelector(ICourt.AlreadyCompensated.selector, outcome.cohort[0]));
+    }
+
     function test_compensation_theGuardianFreezesAndCannotRedirect() public {
         settleWrongly();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
@@ -314,6 +351,35 @@ contract WrongSettlementTest is Trial {
     }
 
     // --------------------------------------------------------------------------------------------
+
+    /// A wrong settlement whose sites are these two and three others, ready to be paid.
+    function harmSitesWith(address one, address other) private {
+        drawVectors(LENGTH);
+        vectors[3][ELEMENT] ^= 1;
+        Outcome memory fresh = outcomeOf(study, openNext(study), threshold, committee, 5);
+        (fresh.cohort[1], fresh.cohort[3]) = (one, other);
+        fresh.roots.setRoot = Trees.setRoot(fresh.cohort);
+        fresh.roots.rewardRoot = Trees.rewardRoot(fresh.cohort, fresh.voters);
+        fresh.roots.aggregateRoot = Trees.vectorRoot(vectors[0]);
+        for (uint256 j = 1; j <= committee; j++) {
+            fresh.roots.shareRoots[j - 1] = Trees.vectorRoot(vectors[j]);
+        }
+        concludeAs(fresh);
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        registry.assignCompensation(study, node(1));
+        pass(COMPENSATION);
+    }
+
+    function compensateSite(uint32 place, bytes memory refused) private {
+        address site = outcome.cohort[place];
+        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), place);
+        if (refused.length != 0) vm.expectRevert(refused);
+        registry.compensate(study, node(1), place, site, Trees.digestOf(site), path);
+    }
+
+    function refusal(address site) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(INodeRegistry.TransferFailed.selector, site);
+    }
 
     /// A settlement that lies about an honest node's share, which convicts it.
     function frame(uint8 j) private {

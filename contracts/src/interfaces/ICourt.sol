@@ -204,7 +204,8 @@ interface ICourt {
     /// that has no certificate on record, those of the study's newest certified round.
     function assignCompensation(uint64 study, address node) external;
 
-    /// @notice Anyone: pays a harmed site its equal part.
+    /// @notice Anyone: pays a harmed site its equal part. A site that is a contract has 50,000 gas to take it; one that
+    /// does not keeps nobody else from theirs, and may be paid later.
     /// @param index The site's place in the certified set.
     /// @param digest Its contribution's digest in the set.
     function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)

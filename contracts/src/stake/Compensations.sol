@@ -15,6 +15,8 @@ abstract contract Compensations is Stakes, ICourt {
 
     /// @dev A tenth: worth a transaction, and a bad bargain for a node that accuses itself.
     uint256 private constant REPORTER_PART = 10;
+    /// @dev Many times what a contract wallet uses to take money, and little to whoever pays a hundred sites.
+    uint256 private constant SITE_ALLOWANCE = 50_000;
     // Of a bond: since, ended and index.
     uint256 private constant SERVICE = (uint256(type(uint64).max) << SINCE) | (uint256(type(uint8).max) << INDEX);
 
@@ -62,7 +64,7 @@ abstract contract Compensations is Stakes, ICourt {
         _compensated[study][node][word] |= bit;
         _bonds[study][node].amount -= pot.each;
         emit Compensated(study, node, site, pot.each);
-        _pay(site, pot.each);
+        if (pot.each != 0) _pay(site, pot.each, SITE_ALLOWANCE);
     }
 
     function freezeCompensation(uint64 study, address node, bool frozen) external {
@@ -85,7 +87,7 @@ abstract contract Compensations is Stakes, ICourt {
         internal
     {
         require(_isLiable(word), NotLiable(study, node));
-        _pay(msg.sender, _convict(study, node, slot, word, round, offence));
+        _pay(msg.sender, _convict(study, node, slot, word, round, offence), gasleft());
     }
 
     /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round was not marked
@@ -103,7 +105,7 @@ abstract contract Compensations is Stakes, ICourt {
         }
         require(accused.inTime || convicted != 0, NoOffence());
         if (vacates) IConsilium(consilium).setVacant(study);
-        _pay(msg.sender, reward);
+        _pay(msg.sender, reward, gasleft());
     }
 
     /// Whether the bond is that of a member of the current committee whom nobody has convicted.
