@@ -216,23 +216,31 @@ contract Consilium is Studies {
         (setRoot, size) = _certificate(study, desk, actual);
     }
 
-    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
+    function finalPay(
+        uint64 study,
+        uint64 round,
+        bytes32 settlement,
+        uint32 sites,
+        uint32 nodes,
+        uint16 rewards,
+        uint32 position,
+        bytes32[] calldata path
+    ) external view returns (uint256 perSite, uint256 perNode) {
         Desk memory desk = _desk(study);
-        uint16 version = proof.rewards;
-        if (_onRecord(desk, proof.round)) {
-            StoredRound storage stored = _slot(study, desk, proof.round);
+        if (_onRecord(desk, round)) {
+            StoredRound storage stored = _slot(study, desk, round);
             Head memory head = _head(stored);
             require(
-                stored.settlement == proof.settlement && head.size == proof.sites
-                    && Committees.ones(head.voters) == proof.nodes && _isFinal(head, desk),
-                NotFinal(study, proof.round)
+                stored.settlement == settlement && head.size == sites && Committees.ones(head.voters) == nodes
+                    && _isFinal(head, desk),
+                NotFinal(study, round)
             );
-            version = head.rewards;
+            rewards = head.rewards;
         } else {
-            bytes32 leaf = Archive.leaf(study, proof.round, proof.settlement, proof.sites, proof.nodes, version);
-            require(_archive[study].contains(proof.position, leaf, proof.path), NotFinal(study, proof.round));
+            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, rewards);
+            require(_archive[study].contains(position, leaf, path), NotFinal(study, round));
         }
-        return _pay(_rewards[study][version], proof.sites, proof.nodes);
+        return _pay(_rewards[study][rewards], sites, nodes);
     }
 
     function unitsOf(uint64 study)

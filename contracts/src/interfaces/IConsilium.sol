@@ -94,22 +94,6 @@ interface IConsilium {
         uint32 archived;
     }
 
-    /// @notice A round that is settled for good, as somebody who is owed something shows it.
-    struct Proof {
-        uint64 round;
-        /// EIP-712 struct hash of its Settlement.
-        bytes32 settlement;
-        /// Size of its certified set.
-        uint32 sites;
-        /// Number of its voters.
-        uint32 nodes;
-        /// For a round that is off the record: version of the rewards it was opened under, its place in the archive,
-        /// and the path to the peak. For a round on record: 0, 0 and empty.
-        uint16 rewards;
-        uint32 position;
-        bytes32[] path;
-    }
-
     /// @notice What the court needs of a settlement that is said to be wrong.
     struct Accused {
         /// Hash of the study's program and parameters, as in `Study`.
@@ -400,7 +384,21 @@ interface IConsilium {
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size);
 
     /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not.
-    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode);
+    /// @param settlement EIP-712 struct hash of its Settlement.
+    /// @param sites Size of its certified set.
+    /// @param nodes Number of its voters.
+    /// @param rewards For a round that is off the record: version of the rewards it was opened under, its `position` in the
+    /// archive, and the `path` to the peak. For a round on record: 0, 0 and empty.
+    function finalPay(
+        uint64 study,
+        uint64 round,
+        bytes32 settlement,
+        uint32 sites,
+        uint32 nodes,
+        uint16 rewards,
+        uint32 position,
+        bytes32[] calldata path
+    ) external view returns (uint256 perSite, uint256 perNode);
 
     /// @notice Sites and voters counted over all rounds up to `through` that are settled for good, and the node share
     /// that holds now. Every round up to `through` is over.
