@@ -335,7 +335,12 @@ contract TreasuryTest is Play {
         vm.assertTrue(treasury.isStruck(study, done.cohort[0], round), "off the list");
         pass(WINDOW);
         refuseAsNotOwed(claimOf(done, 0, 0));
-        claimAlone(claimOf(done, 0, 1)); // the others are paid
+        // The others are paid, in the same batch too.
+        ITreasury.Claim[] memory claims = new ITreasury.Claim[](2);
+        (claims[0], claims[1]) = (claimOf(done, 0, 0), claimOf(done, 0, 1));
+        treasury.claim(claims);
+        vm.assertEq(coin.balanceOf(done.cohort[0]), 0, "nothing for the struck one");
+        vm.assertEq(coin.balanceOf(done.cohort[1]), PER_SITE, "all for the other");
 
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NotPermitted.selector, address(this)));
         treasury.restore(study, done.cohort[0], round);
