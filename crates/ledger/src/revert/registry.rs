@@ -84,7 +84,9 @@ fn court(error: &R) -> (&'static str, String) {
             ("OpeningPoints", "t+2 openings are needed, at points in increasing order, the aggregate being point 0".into())
         }
         R::TwoSigners(e) => ("TwoSigners", format!("{} signed one statement and {} the other", e.first, e.second)),
-        R::UnreadableSignature(_) => ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into()),
+        R::UnreadableSignature(_) => {
+            ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into())
+        }
         R::InvalidPath(e) => (
             "InvalidPath",
             format!("{} siblings do not lead from leaf {} to the root of {} leaves", e.siblings, e.index, e.leaves),

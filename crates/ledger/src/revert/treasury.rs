@@ -43,7 +43,9 @@ pub(super) fn words(error: &T) -> (&'static str, String) {
             "SafeERC20FailedOperation",
             format!("the currency {} refused the transfer: check balance and approval for the treasury", e.token),
         ),
-        T::UnreadableSignature(_) => ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into()),
+        T::UnreadableSignature(_) => {
+            ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into())
+        }
     }
 }
 
