@@ -118,7 +118,7 @@ contract Consilium is Studies {
     }
 
     function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
-        if (!_isSettlement(study, round, settlement)) return accused;
+        if (!_isSettlement(study, round, settlement, false)) return accused;
         (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Settled);
         Committees.Stored storage committee = _committees[study][head.epoch];
         accused.termsHash = _studies[study].termsHash;
@@ -134,12 +134,12 @@ contract Consilium is Studies {
         emit RoundFraudulent(study, round);
     }
 
-    function vacateIfSettlement(uint64 study, uint64 round, bytes32 settlement) external returns (bool found) {
-        return _isSettlement(study, round, settlement);
+    function isSettledAs(uint64 study, uint64 round, bytes32 settlement, bool vacates) external returns (bool found) {
+        return _isSettlement(study, round, settlement, vacates);
     }
 
-    function vacateIfCertified(uint64 study, uint64 round) external returns (bytes32 setRoot) {
-        (uint64 rounds, uint64 ring) = _vacate(study);
+    function certifiedSetIn(uint64 study, uint64 round, bool vacates) external returns (bytes32 setRoot) {
+        (uint64 rounds, uint64 ring) = _deskForProof(study, vacates);
         if (!_isOnRecord(round, rounds, ring)) return 0;
         StoredRound storage stored = _ring[study][round % ring];
         if (stored.head.state >= State.Certified) setRoot = stored.setRoot;
@@ -216,23 +216,31 @@ contract Consilium is Studies {
         (setRoot, size) = _certificate(study, desk, actual);
     }
 
-    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode) {
+    function finalPay(
+        uint64 study,
+        uint64 round,
+        bytes32 settlement,
+        uint32 sites,
+        uint32 nodes,
+        uint16 rewards,
+        uint32 position,
+        bytes32[] calldata path
+    ) external view returns (uint256 perSite, uint256 perNode) {
         Desk memory desk = _desk(study);
-        uint16 version = proof.rewards;
-        if (_onRecord(desk, proof.round)) {
-            StoredRound storage stored = _slot(study, desk, proof.round);
+        if (_onRecord(desk, round)) {
+            StoredRound storage stored = _slot(study, desk, round);
             Head memory head = _head(stored);
             require(
-                stored.settlement == proof.settlement && head.size == proof.sites
-                    && Committees.ones(head.voters) == proof.nodes && _isFinal(head, desk),
-                NotFinal(study, proof.round)
+                stored.settlement == settlement && head.size == sites && Committees.ones(head.voters) == nodes
+                    && _isFinal(head, desk),
+                NotFinal(study, round)
             );
-            version = head.rewards;
+            rewards = head.rewards;
         } else {
-            bytes32 leaf = Archive.leaf(study, proof.round, proof.settlement, proof.sites, proof.nodes, version);
-            require(_archive[study].contains(proof.position, leaf, proof.path), NotFinal(study, proof.round));
+            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, rewards);
+            require(_archive[study].contains(position, leaf, path), NotFinal(study, round));
         }
-        return _pay(_rewards[study][version], proof.sites, proof.nodes);
+        return _pay(_rewards[study][rewards], sites, nodes);
     }
 
     function unitsOf(uint64 study)
@@ -413,11 +421,11 @@ contract Consilium is Studies {
         return _ring[study][desk.ring == 0 ? 0 : round % desk.ring];
     }
 
-    /// Of a committee that is vacant from now on.
-    function _isSettlement(uint64 study, uint64 round, bytes32 settlement) private returns (bool) {
+    /// For the registry.
+    function _isSettlement(uint64 study, uint64 round, bytes32 settlement, bool vacates) private returns (bool) {
         // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
         // no statement hashes to zero.
-        (, uint64 ring) = _vacate(study);
+        (, uint64 ring) = _deskForProof(study, vacates);
         return settlement != 0 && ring != 0 && _ring[study][round % ring].settlement == settlement;
     }
 

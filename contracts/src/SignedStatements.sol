@@ -7,7 +7,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 /// @title Who signed a statement of the protocol, for the contracts that are shown one
 /// @dev The domain is that of Consilium, whatever contract looks: a statement means the same everywhere.
 abstract contract SignedStatements {
-    /// @notice r || s || v of 65 bytes, s in the lower half, v 27 or 28: this is not one, or nobody's.
+    /// @notice r, then s with v - 27 in its highest bit (EIP-2098), s in the lower half: this is not one, or nobody's.
     error UnreadableSignature();
 
     address internal immutable _domainContract;
@@ -21,11 +21,12 @@ abstract contract SignedStatements {
     }
 
     /// @dev Reverts rather than yield nobody.
-    function _signerOf(bytes32 statement, bytes calldata signature) internal view returns (address signer) {
+    /// @param signature Compact: the two words of EIP-2098.
+    function _signerOf(bytes32 statement, bytes32[2] calldata signature) internal view returns (address signer) {
         // A chain that splits has a new id: what was signed for one half is not evidence on the other.
         bytes32 domain = block.chainid == _domainChain ? _domain : _separator();
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, statement);
-        signer = Signatures.signerOf(digest, signature);
+        signer = Signatures.signerOfCompact(digest, signature);
         require(signer != address(0), UnreadableSignature());
     }
 

@@ -191,7 +191,7 @@ abstract contract Studies is Digests {
     }
 
     function setVacant(uint64 study) external returns (uint64 newest) {
-        (newest,) = _vacate(study);
+        (newest,) = _deskForProof(study, true);
     }
 
     function sponsorChanged(uint64 study, address sponsor) external {
@@ -346,14 +346,14 @@ abstract contract Studies is Digests {
         }
     }
 
-    /// For the registry. One read and one write of the desk, and of what is in it no more than proofs need.
-    function _vacate(uint64 study) internal returns (uint64 rounds, uint64 ring) {
+    /// For the registry. One read and at most one write of the desk, and of what is in it no more than proofs need.
+    function _deskForProof(uint64 study, bool vacates) internal returns (uint64 rounds, uint64 ring) {
         _onlyFrom(address(registry));
         StoredStudy storage stored = _studies[study];
         uint256 word;
         assembly ("memory-safe") {
             word := sload(stored.slot)
-            sstore(stored.slot, or(word, shl(248, 1)))
+            if vacates { sstore(stored.slot, or(word, shl(248, 1))) }
         }
         return (uint32(word >> 88), uint16(word >> 184));
     }

@@ -86,15 +86,21 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     }
 
     function claim(Claim[] calldata claims) external nonReentrant {
+        bool paid = false;
         for (uint256 i = 0; i < claims.length; i++) {
             Claim calldata one = claims[i];
+            (uint64 study, uint32 period, address account) = (one.study, one.period, one.account);
+            Share[] calldata shares = one.shares;
             uint256 amount = 0;
-            for (uint256 k = 0; k < one.shares.length; k++) {
-                amount += _take(one, one.shares[k]);
+            for (uint256 k = 0; k < shares.length; k++) {
+                amount += _take(study, period, account, shares[k]);
             }
-            emit Claimed(one.study, one.account, one.period, amount);
-            if (amount != 0) currencyOf(one.study).safeTransfer(one.account, amount);
+            if (amount == 0) continue;
+            paid = true;
+            emit Claimed(study, account, period, amount);
+            currencyOf(study).safeTransfer(account, amount);
         }
+        require(paid, NothingOwed());
     }
 
     // ------------------------------------------------------------------------------------------------ revenue
@@ -132,10 +138,10 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         address site,
         bytes32 digest,
         bytes32 boxes,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherDigest,
         bytes32 otherBoxes,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         address signer = _signerOf(Statements.contribution(study, round, site, digest, boxes), signature);
         address other = _signerOf(Statements.contribution(study, round, site, otherDigest, otherBoxes), otherSignature);
@@ -188,51 +194,39 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     // ------------------------------------------------------------------------------------------------ inside
 
     /// Marks a leaf as paid.
-    /// @return What it is worth.
-    function _take(Claim calldata one, Share calldata share) private returns (uint256) {
-        bool asNode = share.index >= share.sites;
-        (uint256 perSite, uint256 perNode) = _worth(one, share, _settlementOf(one, share, asNode));
-        (uint64 round, address account) = (share.round, one.account);
-        Marks storage marks = _marks(one.study, one.period, account, round);
+    /// @return What it is worth; nothing if it was paid before or is lost.
+    function _take(uint64 study, uint32 period, address account, Share calldata share) private returns (uint256) {
+        (uint64 round, uint32 sites, uint32 nodes) = (share.round, share.sites, share.nodes);
+        bool asNode = share.index >= sites;
+        Marks storage marks = _marks(study, period, account, round);
         uint256 bits = marks.bits;
-        require(!_isTaken(bits, one.study, one.period, account, round, asNode), NothingOwed(one.study, round, account));
+        if (_isTaken(bits, study, period, account, round, asNode)) return 0;
         marks.bits = bits | (1 << ((asNode ? AS_NODE : 0) + round % ROUNDS_A_WORD));
+
+        bytes32 rewardRoot = _rewardRoot(account, asNode, uint64(sites) + nodes, share);
+        bytes32 settlement =
+            Statements.settlement(study, round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot);
+        // If there was no such settlement, no round has this hash.
+        (uint256 perSite, uint256 perNode) = IConsilium(consilium)
+            .finalPay(study, round, settlement, sites, nodes, share.rewards, share.position, share.archivePath);
+        if (period != 0) (perSite, perNode) = _periodPay(study, period, round);
         return asNode ? perNode : perSite;
     }
 
-    /// The hash of the settlement whose rewards tree has this leaf. If there was none, no round has this hash.
-    function _settlementOf(Claim calldata one, Share calldata share, bool asNode) private view returns (bytes32) {
-        uint64 leaves = uint64(share.sites) + share.nodes;
-        // One unit a leaf, always: docs/PROTOCOL.md, section 7.7.
-        bytes32 leaf = MerkleTrees.leafHash(abi.encodePacked(one.account, asNode ? NODE : SITE, uint64(1)));
-        bytes32 rewardRoot = MerkleTrees.rootOf(MerkleTrees.REWARDS, leaves, leaves, share.index, leaf, share.path);
-        return Statements.settlement(
-            one.study, share.round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot
-        );
-    }
-
-    function _worth(Claim calldata one, Share calldata share, bytes32 settlement)
+    /// The root of the rewards tree that has this leaf: one unit, always (docs/PROTOCOL.md, section 7.7).
+    function _rewardRoot(address account, bool asNode, uint64 leaves, Share calldata share)
         private
         view
-        returns (uint256 perSite, uint256 perNode)
+        returns (bytes32)
     {
-        (perSite, perNode) = IConsilium(consilium)
-            .roundPay(
-                one.study,
-                IConsilium.Proof({
-                round: share.round,
-                settlement: settlement,
-                sites: share.sites,
-                nodes: share.nodes,
-                rewards: share.rewards,
-                position: share.position,
-                path: share.archivePath
-            })
-            );
-        if (one.period == 0) return (perSite, perNode);
-        Period memory period = _periods[one.study][one.period];
-        require(share.round <= period.through, NotInPeriod(one.study, one.period, share.round));
-        return (period.perSite, period.perNode);
+        bytes32 leaf = MerkleTrees.rewardLeafHash(account, asNode ? NODE : SITE, 1);
+        return MerkleTrees.rootOf(MerkleTrees.REWARDS, leaves, leaves, share.index, leaf, share.path);
+    }
+
+    function _periodPay(uint64 study, uint32 period, uint64 round) private view returns (uint256, uint256) {
+        Period memory terms = _periods[study][period];
+        require(round <= terms.through, NotInPeriod(study, period, round));
+        return (terms.perSite, terms.perNode);
     }
 
     /// What a site lost by equivocation it lost in every period.

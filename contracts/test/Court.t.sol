@@ -5,6 +5,7 @@ import {SignedStatements} from "../src/SignedStatements.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {Signatures} from "../src/libraries/Signatures.sol";
 import {Trial} from "./setup/Trial.sol";
 
 /// @dev Offences that signatures alone prove: each one convicts exactly the liar, once; and what is none reverts.
@@ -21,14 +22,7 @@ contract CourtTest is Trial {
     function test_wrongShare_takesTheBondOfANodeThatSignedIt() public {
         vm.expectEmit(address(registry));
         emit ICourt.Convicted(
-            study,
-            node(2),
-            outcome.round,
-            ICourt.Offence.WrongShare,
-            reporter,
-            BOND / 10,
-            BOND - BOND / 10,
-            uint64(vm.getBlockTimestamp()) + COMPENSATION
+            study, node(2), outcome.round, ICourt.Offence.WrongShare, reporter, BOND / 10, BOND - BOND / 10
         );
         proveWrongShare(2, 2, LIE);
         assertConvicted(2);
@@ -36,6 +30,7 @@ contract CourtTest is Trial {
             if (j != 2) assertUntouched(j);
         }
         vm.assertEq(reporter.balance, BOND / 10, "reward");
+        vm.assertEq(registry.bondOf(study, node(2)).until, vm.getBlockTimestamp() + COMPENSATION, "paid from then on");
         vm.assertEq(registry.nodeOf(node(2)).stake, STAKE - BOND, "free stake is not the study's");
     }
 
@@ -47,7 +42,7 @@ contract CourtTest is Trial {
 
     function test_wrongShare_notTheSettledOne() public {
         bytes32 settled = outcome.roots.shareRoots[1];
-        bytes memory signed = signedShare(2, outcome.round, outcome.roots.setRoot, 2, settled);
+        bytes32[2] memory signed = signedShare(2, outcome.round, outcome.roots.setRoot, 2, settled);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.proveWrongShare(study, outcome.round, outcome.roots, 2, settled, signed);
     }
@@ -57,7 +52,7 @@ contract CourtTest is Trial {
         uint256 j = bound(who, 1, 5);
         uint8 index = uint8(bound(shown, 0, 9));
         if (index == j) index = uint8(j % 5 + 1);
-        bytes memory signed = signedShare(j, outcome.round, outcome.roots.setRoot, index, LIE);
+        bytes32[2] memory signed = signedShare(j, outcome.round, outcome.roots.setRoot, index, LIE);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotItsIndex.selector, study, outcome.round, index, node(j)));
         registry.proveWrongShare(study, outcome.round, outcome.roots, index, LIE, signed);
         assertUntouched(j);
@@ -67,7 +62,7 @@ contract CourtTest is Trial {
         ICourt.Roots memory roots = outcome.roots;
         roots.shareRoots[1] = LIE;
         bytes32 honestRoot = outcome.roots.shareRoots[1];
-        bytes memory signed = signedShare(2, outcome.round, roots.setRoot, 2, honestRoot);
+        bytes32[2] memory signed = signedShare(2, outcome.round, roots.setRoot, 2, honestRoot);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheSettlement.selector, study, outcome.round));
         registry.proveWrongShare(study, outcome.round, roots, 2, honestRoot, signed);
     }
@@ -77,7 +72,7 @@ contract CourtTest is Trial {
         (turned[0], turned[1]) = (turned[1], turned[0]);
         vm.prank(sponsor);
         consilium.setCommittee(study, 1, turned);
-        bytes memory now_ = signedShare(2, outcome.round, outcome.roots.setRoot, 1, LIE);
+        bytes32[2] memory now_ = signedShare(2, outcome.round, outcome.roots.setRoot, 1, LIE);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotItsIndex.selector, study, outcome.round, 1, node(2)));
         registry.proveWrongShare(study, outcome.round, outcome.roots, 1, LIE, now_);
         proveWrongShare(2, 2, LIE);
@@ -87,7 +82,7 @@ contract CourtTest is Trial {
     // -------------------------------------------------------------------------------------------- (iii) contradictions
 
     function test_foreignShare_convicts() public {
-        bytes memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        bytes32[2] memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
         vm.prank(reporter);
         registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
         assertConvicted(3);
@@ -95,7 +90,7 @@ contract CourtTest is Trial {
 
     function test_foreignShare_notOfTheCertifiedSetNorWithoutACertificate() public {
         bytes32 certified = outcome.roots.setRoot;
-        bytes memory signed = signedShare(3, outcome.round, certified, 3, LIE);
+        bytes32[2] memory signed = signedShare(3, outcome.round, certified, 3, LIE);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.proveForeignShare(study, outcome.round, certified, 3, LIE, signed);
 
@@ -106,18 +101,18 @@ contract CourtTest is Trial {
     }
 
     function test_twoShares_convict() public {
-        bytes memory one = signedShare(4, 77, SET_ROOT, 4, LIE);
-        bytes memory other = signedShare(4, 77, SET_ROOT, 4, REWARD_ROOT);
+        bytes32[2] memory one = signedShare(4, 77, SET_ROOT, 4, LIE);
+        bytes32[2] memory other = signedShare(4, 77, SET_ROOT, 4, REWARD_ROOT);
         vm.prank(reporter);
         registry.proveTwoShares(study, 77, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
         assertConvicted(4);
     }
 
     function test_twoShares_notTheSameTwiceNorOfTwoNodes() public {
-        bytes memory one = signedShare(4, 1, SET_ROOT, 4, LIE);
+        bytes32[2] memory one = signedShare(4, 1, SET_ROOT, 4, LIE);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.proveTwoShares(study, 1, 4, SET_ROOT, LIE, one, SET_ROOT, LIE, one);
-        bytes memory other = signedShare(3, 1, SET_ROOT, 4, REWARD_ROOT);
+        bytes32[2] memory other = signedShare(3, 1, SET_ROOT, 4, REWARD_ROOT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.TwoSigners.selector, node(4), node(3)));
         registry.proveTwoShares(study, 1, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
     }
@@ -129,8 +124,8 @@ contract CourtTest is Trial {
     }
 
     function testFuzz_twoFinals_onlyOfOneNodeAndOneSubjectThatDiffer(uint64 round, bytes32 set, bool sameNode) public {
-        bytes memory one = signedFinal(1, SUBJECT, round, set);
-        bytes memory other = signedFinal(sameNode ? 1 : 2, SUBJECT, round, set);
+        bytes32[2] memory one = signedFinal(1, SUBJECT, round, set);
+        bytes32[2] memory other = signedFinal(sameNode ? 1 : 2, SUBJECT, round, set);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.proveTwoFinals(study, SUBJECT, round, set, one, round, set, other);
 
@@ -165,18 +160,18 @@ contract CourtTest is Trial {
 
     function settlementOf(uint256 j, bytes32 setRoot) private view returns (ICourt.Said memory) {
         bytes32 digest = consilium.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
-        return ICourt.Said(setRoot, LIE, LIE, LIE, sign(secret(j), digest));
+        return ICourt.Said(setRoot, LIE, LIE, LIE, signCompact(secret(j), digest));
     }
 
     // -------------------------------------------------------------------------------------------- once, and who
 
     function test_conviction_happensOnceForWhateverEvidence() public {
         proveTwoFinals(1, 9);
-        bytes memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
-        bytes memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
+        bytes32[2] memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotLiable.selector, study, node(1)));
         registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other);
-        bytes memory share = signedShare(1, outcome.round, outcome.roots.setRoot, 1, LIE);
+        bytes32[2] memory share = signedShare(1, outcome.round, outcome.roots.setRoot, 1, LIE);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotLiable.selector, study, node(1)));
         registry.proveWrongShare(study, outcome.round, outcome.roots, 1, LIE, share);
         vm.assertEq(reporter.balance, BOND / 10, "one reward");
@@ -185,8 +180,8 @@ contract CourtTest is Trial {
     /// Copied from the pool and sent first: the copier is paid, the offender is convicted once, the first finder has
     /// lost gas.
     function test_conviction_aCopiedProofConvictsTheSameNode() public {
-        bytes memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
-        bytes memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
+        bytes32[2] memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
         address copier = address(0xC0);
         vm.prank(copier);
         registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other);
@@ -210,8 +205,8 @@ contract CourtTest is Trial {
     }
 
     function test_conviction_ofAStrangerIsRefused() public {
-        bytes memory one = signedFinal(20, SUBJECT, 9, SET_ROOT);
-        bytes memory other = signedFinal(20, SUBJECT, 9, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(20, SUBJECT, 9, SET_ROOT);
+        bytes32[2] memory other = signedFinal(20, SUBJECT, 9, REWARD_ROOT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotLiable.selector, study, node(20)));
         registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other);
     }
@@ -226,8 +221,8 @@ contract CourtTest is Trial {
         assertConvicted(1);
         pass(1);
         registry.reclaim(study, node(2));
-        bytes memory one = signedFinal(2, SUBJECT, 9, SET_ROOT);
-        bytes memory other = signedFinal(2, SUBJECT, 9, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(2, SUBJECT, 9, SET_ROOT);
+        bytes32[2] memory other = signedFinal(2, SUBJECT, 9, REWARD_ROOT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotLiable.selector, study, node(2)));
         registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other);
     }
@@ -248,19 +243,103 @@ contract CourtTest is Trial {
         vm.assertEq(registry.nodeOf(node(1)).serving, 0, "its seat is taken");
     }
 
+    // -------------------------------------------------------------------------------------------- former members
+
+    /// Nodes 6 to 10 have taken over: what the earlier committee did costs it its bonds, and today's goes on.
+    function takeOver() private {
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+    }
+
+    function assertGoesOn(uint256 j) private {
+        assertConvicted(j);
+        vm.assertTrue(!consilium.studyOf(study).vacant, "no seat is vacant");
+        vm.assertEq(registry.bondOf(study, node(j)).index, 0, "it has none to leave");
+        openNext(study);
+    }
+
+    function test_formerMember_wrongShareLeavesNoSeatVacant() public {
+        takeOver();
+        proveWrongShare(2, 2, LIE);
+        assertGoesOn(2);
+    }
+
+    function test_formerMember_foreignShareLeavesNoSeatVacant() public {
+        takeOver();
+        bytes32[2] memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        vm.prank(reporter);
+        registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
+        assertGoesOn(3);
+    }
+
+    function test_formerMember_contradictionsLeaveNoSeatVacant() public {
+        takeOver();
+        proveTwoFinals(1, 9);
+        assertGoesOn(1);
+        pass(20);
+        (ICourt.Said memory said, ICourt.Said memory again) = (settlementOf(2, SET_ROOT), settlementOf(2, LIE));
+        vm.prank(reporter);
+        registry.proveTwoSettlements(study, 1, said, again);
+        assertGoesOn(2);
+        pass(20);
+        bytes32[2] memory one = signedShare(4, 1, SET_ROOT, 4, LIE);
+        bytes32[2] memory other = signedShare(4, 1, SET_ROOT, 4, REWARD_ROOT);
+        vm.prank(reporter);
+        registry.proveTwoShares(study, 1, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
+        assertGoesOn(4);
+    }
+
+    /// Who was taken again has a seat today, whatever the round of its offence.
+    function test_formerMember_whoServesAgainLeavesASeat() public {
+        takeOver();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+        proveWrongShare(2, 2, LIE);
+        assertConvicted(2);
+        vm.assertTrue(consilium.studyOf(study).vacant, "its seat is vacant");
+    }
+
     // -------------------------------------------------------------------------------------------- signatures
 
-    function test_signature_highSIsRefused() public {
-        bytes memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
+    /// The two words leave no room for a second form of a signature: s of the upper half reads as another v and another
+    /// s, which are somebody else's or nobody's.
+    function test_signature_hasOneForm() public {
+        bytes32[2] memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret(1), consilium.finalDigest(study, SUBJECT, 9, REWARD_ROOT));
-        bytes memory other = abi.encodePacked(r, bytes32(CURVE_ORDER - uint256(s)), v == 27 ? uint8(28) : uint8(27));
-        vm.expectRevert(SignedStatements.UnreadableSignature.selector);
-        registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other);
+        uint256 highest = 1 << 255;
+        uint256 negative = CURVE_ORDER - uint256(s);
+        refuseFinals(one, [r, bytes32(negative)]);
+        refuseFinals(one, [r, bytes32(negative & (highest - 1))]);
+        refuseFinals(one, [r, bytes32(uint256(s) | (v == 27 ? highest : 0))]);
+        uint256[3] memory upper = [CURVE_ORDER / 2 + 1, highest - 1, type(uint256).max];
+        for (uint256 i = 0; i < upper.length; i++) {
+            vm.expectRevert(SignedStatements.UnreadableSignature.selector);
+            registry.proveTwoFinals(study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, [r, bytes32(upper[i])]);
+        }
+        proveTwoFinals(1, 9);
+        assertConvicted(1);
+    }
+
+    /// Both forms of a signature are the same node's, whatever was signed.
+    function testFuzz_signature_compactAndPackedAreOne(uint256 key, bytes32 digest, bytes32 other) public view {
+        key = bound(key, 1, CURVE_ORDER - 1);
+        vm.assertEq(this.packedSigner(digest, sign(key, digest)), vm.addr(key), "packed");
+        vm.assertEq(this.compactSigner(digest, signCompact(key, digest)), vm.addr(key), "compact");
+        if (other == digest) return;
+        vm.assertTrue(this.compactSigner(other, signCompact(key, digest)) != vm.addr(key), "another digest");
+    }
+
+    function packedSigner(bytes32 digest, bytes calldata signature) external view returns (address) {
+        return Signatures.signerOf(digest, signature);
+    }
+
+    function compactSigner(bytes32 digest, bytes32[2] calldata signature) external view returns (address) {
+        return Signatures.signerOfCompact(digest, signature);
     }
 
     function test_signature_ofAnotherChainOrContractIsNoEvidence() public {
-        bytes memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
-        bytes memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
+        bytes32[2] memory other = signedFinal(1, SUBJECT, 9, REWARD_ROOT);
         vm.chainId(99);
         refuseFinals(one, other);
         vm.chainId(31337);
@@ -271,7 +350,7 @@ contract CourtTest is Trial {
         refuseFinals(one, other);
     }
 
-    function refuseFinals(bytes memory one, bytes memory other) private {
+    function refuseFinals(bytes32[2] memory one, bytes32[2] memory other) private {
         (bool proved,) = address(registry)
             .call(abi.encodeCall(ICourt.proveTwoFinals, (study, SUBJECT, 9, SET_ROOT, one, 9, REWARD_ROOT, other)));
         vm.assertTrue(!proved, "replayed");

@@ -114,7 +114,7 @@ contract OffenceGasTest is Trial {
 
     function test_gas_foreignShare() public {
         honest();
-        bytes memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        bytes32[2] memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
         vm.prank(reporter);
         registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
         snapshot("contradiction: share of another set");
@@ -122,8 +122,8 @@ contract OffenceGasTest is Trial {
 
     function test_gas_twoShares() public {
         honest();
-        bytes memory one = signedShare(4, outcome.round, SET_ROOT, 4, LIE);
-        bytes memory two = signedShare(4, outcome.round, SET_ROOT, 4, REWARD_ROOT);
+        bytes32[2] memory one = signedShare(4, outcome.round, SET_ROOT, 4, LIE);
+        bytes32[2] memory two = signedShare(4, outcome.round, SET_ROOT, 4, REWARD_ROOT);
         vm.prank(reporter);
         registry.proveTwoShares(study, outcome.round, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, two);
         snapshot("contradiction: two shares");
@@ -140,7 +140,7 @@ contract OffenceGasTest is Trial {
 
     function saidBy5(bytes32 setRoot) private view returns (ICourt.Said memory) {
         bytes32 digest = consilium.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
-        return ICourt.Said(setRoot, LIE, LIE, LIE, sign(secret(5), digest));
+        return ICourt.Said(setRoot, LIE, LIE, LIE, signCompact(secret(5), digest));
     }
 
     function test_gas_wrongSettlement() public {
@@ -189,12 +189,12 @@ contract OffenceGasTest is Trial {
     function test_gas_equivocation() public {
         honest();
         address site = vm.addr(7);
-        bytes memory first = sign(7, consilium.contributionDigest(study, 1, site, LIE, SET_ROOT));
-        bytes memory second = sign(7, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        bytes32[2] memory first = signCompact(7, consilium.contributionDigest(study, 1, site, LIE, SET_ROOT));
+        bytes32[2] memory second = signCompact(7, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
         treasury.proveEquivocation(study, 1, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
         snapshot("site equivocation, first of an account");
-        first = sign(7, consilium.contributionDigest(study, 2, site, LIE, SET_ROOT));
-        second = sign(7, consilium.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
+        first = signCompact(7, consilium.contributionDigest(study, 2, site, LIE, SET_ROOT));
+        second = signCompact(7, consilium.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
         treasury.proveEquivocation(study, 2, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
         snapshot("site equivocation, of a site that has claimed before");
     }

@@ -6,6 +6,7 @@ import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {TrialToken} from "../src/tokens/TrialToken.sol";
 import {CallingToken, FalseToken, FeeToken, MuteToken} from "./setup/BadTokens.sol";
 import {Play} from "./setup/Play.sol";
+import {Vm} from "./setup/Test.sol";
 import {Trees} from "./setup/Trees.sol";
 
 /// @dev Funding, refunds, claims on record and off, what equivocation costs, and odd currencies.
@@ -27,7 +28,7 @@ contract TreasuryTest is Play {
     }
 
     function refuseAsNotOwed(ITreasury.Claim memory one) private {
-        vm.expectRevert(abi.encodeWithSelector(ITreasury.NothingOwed.selector, study, one.shares[0].round, one.account));
+        vm.expectRevert(ITreasury.NothingOwed.selector);
         claimAlone(one);
     }
 
@@ -99,7 +100,7 @@ contract TreasuryTest is Play {
         treasury.fund(other, 1);
         Outcome memory done = play(other, 1, 5, 5);
         pass(WINDOW);
-        claimAlone(claimOf(done, 0, 0)); // nothing is owed, and nothing is in the way
+        refuseAsNotOwed(claimOf(done, 0, 0));
         vm.expectRevert(IConsilium.InvalidRewards.selector);
         vm.prank(sponsor);
         consilium.setRewards(other, 1, 0);
@@ -132,6 +133,58 @@ contract TreasuryTest is Play {
             refuseAsNotOwed(claimOf(done, 0, i));
         }
         vm.assertEq(coin.balanceOf(address(treasury)), FUNDS - 5 * PER_SITE - 4 * PER_NODE, "held");
+    }
+
+    /// Anyone may pay one leaf first, and no batch that has another stops for that; the account gets each leaf once.
+    function test_claim_aLeafPaidMeanwhileIsPassedOver() public {
+        Outcome memory first = play(study, 1, 5, 5);
+        Outcome memory second = play(study, 1, 5, 5);
+        pass(WINDOW);
+        ITreasury.Claim[] memory claims = new ITreasury.Claim[](3);
+        claims[0] = claimOf(first, 0, 0);
+        claims[0].shares = new ITreasury.Share[](2);
+        (claims[0].shares[0], claims[0].shares[1]) = (shareOf(first, 0), shareOf(second, 0));
+        claims[1] = claimOf(first, 0, 1);
+        claims[2] = claimOf(first, 0, 8);
+        vm.prank(address(0xBAD));
+        claimAlone(claimOf(second, 0, 0));
+        vm.prank(address(0xBAD));
+        claimAlone(claimOf(first, 0, 1));
+
+        vm.recordLogs();
+        treasury.claim(claims);
+        vm.assertEq(announced(), 2, "no word of what paid nothing");
+        vm.assertEq(coin.balanceOf(first.cohort[0]), 2 * PER_SITE, "both rounds, each once");
+        vm.assertEq(coin.balanceOf(first.cohort[1]), PER_SITE, "once");
+        vm.assertEq(coin.balanceOf(first.voters[3]), PER_NODE, "in the same transaction");
+        vm.expectRevert(ITreasury.NothingOwed.selector);
+        treasury.claim(claims);
+        vm.expectRevert(ITreasury.NothingOwed.selector);
+        treasury.claim(new ITreasury.Claim[](0));
+    }
+
+    /// A leaf twice in one batch is paid once; one that is wrong stops the batch.
+    function test_claim_twiceInABatchPaysOnce() public {
+        Outcome memory done = play(study, 1, 5, 5);
+        pass(WINDOW);
+        ITreasury.Claim[] memory claims = new ITreasury.Claim[](3);
+        claims[0] = claimOf(done, 0, 2);
+        claims[1] = claimOf(done, 0, 2);
+        claims[2] = claimOf(done, 0, 3);
+        claims[2].account = address(0xBAD);
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, done.round));
+        treasury.claim(claims);
+        claims[2] = claims[0];
+        treasury.claim(claims);
+        vm.assertEq(coin.balanceOf(done.cohort[2]), PER_SITE, "once");
+    }
+
+    /// @dev How many payments the treasury has told of.
+    function announced() private returns (uint256 count) {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; i++) {
+            if (logs[i].topics[0] == ITreasury.Claimed.selector) count++;
+        }
     }
 
     function test_claim_notWithinTheChallengeWindow() public {
@@ -263,8 +316,9 @@ contract TreasuryTest is Play {
 
     function equivocate(uint64 round, bytes32 one, bytes32 other, bytes memory refusal) private {
         address site = vm.addr(SITE_KEY);
-        bytes memory first = sign(SITE_KEY, consilium.contributionDigest(study, round, site, one, SET_ROOT));
-        bytes memory second = sign(SITE_KEY, consilium.contributionDigest(study, round, site, other, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, one, SET_ROOT));
+        bytes32[2] memory second =
+            signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, other, SET_ROOT));
         if (refusal.length != 0) vm.expectRevert(refusal);
         treasury.proveEquivocation(study, round, site, one, SET_ROOT, first, other, SET_ROOT, second);
     }
@@ -281,7 +335,12 @@ contract TreasuryTest is Play {
         vm.assertTrue(treasury.isStruck(study, done.cohort[0], round), "off the list");
         pass(WINDOW);
         refuseAsNotOwed(claimOf(done, 0, 0));
-        claimAlone(claimOf(done, 0, 1)); // the others are paid
+        // The others are paid, in the same batch too.
+        ITreasury.Claim[] memory claims = new ITreasury.Claim[](2);
+        (claims[0], claims[1]) = (claimOf(done, 0, 0), claimOf(done, 0, 1));
+        treasury.claim(claims);
+        vm.assertEq(coin.balanceOf(done.cohort[0]), 0, "nothing for the struck one");
+        vm.assertEq(coin.balanceOf(done.cohort[1]), PER_SITE, "all for the other");
 
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NotPermitted.selector, address(this)));
         treasury.restore(study, done.cohort[0], round);
@@ -299,8 +358,8 @@ contract TreasuryTest is Play {
     function test_equivocation_needsTwoDifferentStatementsOfTheSite() public {
         address site = vm.addr(SITE_KEY);
         equivocate(1, SUBJECT, SUBJECT, abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, site));
-        bytes memory first = sign(SITE_KEY, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
-        bytes memory second = sign(7, consilium.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        bytes32[2] memory second = signCompact(7, consilium.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, vm.addr(7)));
         treasury.proveEquivocation(study, 1, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }
@@ -387,9 +446,9 @@ contract TreasuryTest is Play {
         vm.expectRevert(reason);
         consilium.setVacant(study);
         vm.expectRevert(reason);
-        consilium.vacateIfSettlement(study, 1, 0);
+        consilium.isSettledAs(study, 1, 0, true);
         vm.expectRevert(reason);
-        consilium.vacateIfCertified(study, 1);
+        consilium.certifiedSetIn(study, 1, true);
         vm.expectRevert(reason);
         consilium.sponsorChanged(study, address(this));
     }

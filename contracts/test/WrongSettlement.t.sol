@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {BurningReceiver, VerboseReceiver} from "./setup/Receivers.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
 
@@ -181,11 +182,7 @@ contract WrongSettlementTest is Trial {
 
     /// t+1 colluders settle a lie and have an honest node convicted by it: the proof of the lie gives it its bond back.
     function test_acquittal_ofANodeThatDifferedFromAWrongSettlement() public {
-        drawVectors(LENGTH);
-        bytes32 honestRoot = Trees.vectorRoot(vectors[5]);
-        vectors[5][ELEMENT] ^= 1;
-        conclude();
-        proveWrongShare(5, 5, honestRoot);
+        frame(5);
         vm.expectRevert(ICourt.NoOffence.selector);
         registry.acquit(study, node(5));
         proveWrongSettlement(ELEMENT, pointsFrom(3));
@@ -196,13 +193,61 @@ contract WrongSettlementTest is Trial {
         registry.acquit(study, node(1));
     }
 
+    /// Assigned before the lie was proved: from then on nobody shares in the bond, which is the framed node's.
+    function test_acquittal_comesBeforeEveryCompensation() public {
+        frame(5);
+        registry.assignCompensation(study, node(5));
+        proveWrongSettlement(ELEMENT, pointsFrom(3));
+        pass(COMPENSATION);
+        address site = outcome.cohort[0];
+        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), 0);
+        bytes memory due = abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round);
+        vm.expectRevert(due);
+        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
+        registry.acquit(study, node(5));
+        vm.assertEq(registry.nodeOf(node(5)).stake, STAKE - BOND / 10, "all but the reporter's part");
+        vm.assertEq(site.balance, 0, "nobody else has any of it");
+        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(5)));
+        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
+    }
+
+    /// Not assigned yet, it is not assigned any more; bonds of those who signed the lie are shared as ever.
+    function test_acquittal_leavesNothingToAssign() public {
+        frame(5);
+        proveWrongSettlement(ELEMENT, pointsFrom(3));
+        vm.expectRevert(abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round));
+        registry.assignCompensation(study, node(5));
+        registry.assignCompensation(study, node(1));
+        registry.acquit(study, node(5));
+    }
+
     /// Once a round is Fraudulent, no share is wrong for differing from it.
     function test_wrongShare_notAgainstAWrongSettlement() public {
         settleWrongly();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        bytes memory signed = signedShare(5, outcome.round, outcome.roots.setRoot, 5, SUBJECT);
+        bytes32[2] memory signed = signedShare(5, outcome.round, outcome.roots.setRoot, 5, SUBJECT);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheSettlement.selector, study, outcome.round));
         registry.proveWrongShare(study, outcome.round, outcome.roots, 5, SUBJECT, signed);
+    }
+
+    /// Its signers have left, but for those that were taken again.
+    function test_formerMembers_leaveNoSeatVacant() public {
+        settleWrongly();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(6, 5));
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        assertConvicted(1);
+        vm.assertTrue(!consilium.studyOf(study).vacant, "today's committee goes on");
+        openNext(study);
+    }
+
+    function test_formerMembers_oneOfThemServesAgain() public {
+        settleWrongly();
+        vm.prank(sponsor);
+        consilium.setCommittee(study, 1, nodesFrom(4, 5));
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        assertConvicted(1);
+        vm.assertTrue(consilium.studyOf(study).vacant, "node 4 had a seat");
     }
 
     // -------------------------------------------------------------------------------------------- the harmed sites
@@ -233,6 +278,42 @@ contract WrongSettlementTest is Trial {
             registry.compensate(study, node(1), i, site, Trees.digestOf(site), Trees.open(leaves, i));
         }
         vm.assertEq(registry.bondOf(study, node(1)).amount, (BOND - BOND / 10) % 5, "what rounding left");
+    }
+
+    /// Two sites that are contracts: neither costs the sender much, nor the others anything.
+    function test_compensation_aSiteCannotBurnTheSendersGas() public {
+        (BurningReceiver burning, VerboseReceiver verbose) = (new BurningReceiver(), new VerboseReceiver());
+        harmSitesWith(address(burning), address(verbose));
+        uint256 each = (BOND - BOND / 10) / 5;
+        for (uint32 i = 0; i < 5; i++) {
+            bool taken = outcome.cohort[i] != address(burning);
+            compensateSite(i, taken ? bytes("") : refusal(address(burning)));
+            vm.assertTrue(vm.lastCallGas().gasTotalUsed < 150_000, "a site's gas is bounded");
+            vm.assertEq(outcome.cohort[i].balance, taken ? each : 0, "an equal part");
+        }
+        // It has lost nothing.
+        burning.calmDown();
+        for (uint32 i = 0; i < 5; i++) {
+            if (outcome.cohort[i] == address(burning)) compensateSite(i, "");
+        }
+        vm.assertEq(burning.paid(), each, "later, as much");
+    }
+
+    /// Of a bond of nothing everybody has had its part, and nobody is called.
+    function test_compensation_ofNothingCallsNobody() public {
+        (threshold, committee) = (1, 5);
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        terms.parameters = parameters(DIMENSION);
+        IConsilium.Conditions memory conditions = payingConditions();
+        conditions.bond = 0;
+        study = createStudyWith(terms, conditions, 5);
+        fund(study, BUDGET);
+        BurningReceiver burning = new BurningReceiver();
+        harmSitesWith(address(burning), address(0x1));
+        for (uint32 i = 0; i < 5; i++) {
+            compensateSite(i, "");
+        }
+        compensateSite(0, abi.encodeWithSelector(ICourt.AlreadyCompensated.selector, outcome.cohort[0]));
     }
 
     function test_compensation_theGuardianFreezesAndCannotRedirect() public {
@@ -270,6 +351,44 @@ contract WrongSettlementTest is Trial {
     }
 
     // --------------------------------------------------------------------------------------------
+
+    /// A wrong settlement whose sites are these two and three others, ready to be paid.
+    function harmSitesWith(address one, address other) private {
+        drawVectors(LENGTH);
+        vectors[3][ELEMENT] ^= 1;
+        Outcome memory fresh = outcomeOf(study, openNext(study), threshold, committee, 5);
+        (fresh.cohort[1], fresh.cohort[3]) = (one, other);
+        fresh.roots.setRoot = Trees.setRoot(fresh.cohort);
+        fresh.roots.rewardRoot = Trees.rewardRoot(fresh.cohort, fresh.voters);
+        fresh.roots.aggregateRoot = Trees.vectorRoot(vectors[0]);
+        for (uint256 j = 1; j <= committee; j++) {
+            fresh.roots.shareRoots[j - 1] = Trees.vectorRoot(vectors[j]);
+        }
+        concludeAs(fresh);
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        registry.assignCompensation(study, node(1));
+        pass(COMPENSATION);
+    }
+
+    function compensateSite(uint32 place, bytes memory refused) private {
+        address site = outcome.cohort[place];
+        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), place);
+        if (refused.length != 0) vm.expectRevert(refused);
+        registry.compensate(study, node(1), place, site, Trees.digestOf(site), path);
+    }
+
+    function refusal(address site) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(INodeRegistry.TransferFailed.selector, site);
+    }
+
+    /// A settlement that lies about an honest node's share, which convicts it.
+    function frame(uint8 j) private {
+        drawVectors(LENGTH);
+        bytes32 honestRoot = Trees.vectorRoot(vectors[j]);
+        vectors[j][ELEMENT] ^= 1;
+        conclude();
+        proveWrongShare(j, j, honestRoot);
+    }
 
     function settleWrongly() private {
         drawVectors(LENGTH);

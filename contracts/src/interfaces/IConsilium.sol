@@ -94,22 +94,6 @@ interface IConsilium {
         uint32 archived;
     }
 
-    /// @notice A round that is settled for good, as somebody who is owed something shows it.
-    struct Proof {
-        uint64 round;
-        /// EIP-712 struct hash of its Settlement.
-        bytes32 settlement;
-        /// Size of its certified set.
-        uint32 sites;
-        /// Number of its voters.
-        uint32 nodes;
-        /// For a round that is off the record: version of the rewards it was opened under, its place in the archive,
-        /// and the path to the peak. For a round on record: 0, 0 and empty.
-        uint16 rewards;
-        uint32 position;
-        bytes32[] path;
-    }
-
     /// @notice What the court needs of a settlement that is said to be wrong.
     struct Accused {
         /// Hash of the study's program and parameters, as in `Study`.
@@ -360,22 +344,24 @@ interface IConsilium {
     /// @notice Treasury: its sponsor takes so much out.
     function debit(uint64 study, address sponsor, uint128 amount) external;
 
-    /// @notice Registry: a settlement is wrong, and the committee has a vacant seat. Too late, the round stays settled:
-    /// it may have paid. The registry asks first and reverts if the proof fails.
+    /// @notice Registry: a settlement is wrong. Too late, the round stays settled: it may have paid. The registry asks
+    /// first and reverts if the proof fails.
     /// @return accused Who signed it; of threshold 0 if this is not the settlement of the round.
     function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused);
 
-    /// @notice Registry: a committee member is liable no more; no round opens before the next committee.
+    /// @notice Registry: a member of the current committee is liable no more; no round opens before the next committee.
     /// @return newest The newest round, the last that the member may serve.
     function setVacant(uint64 study) external returns (uint64 newest);
 
-    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @param vacates Whether the accused has a seat in the current committee.
     /// @return found Whether the round was settled with this EIP-712 struct hash, and not proved wrong.
-    function vacateIfSettlement(uint64 study, uint64 round, bytes32 settlement) external returns (bool found);
+    function isSettledAs(uint64 study, uint64 round, bytes32 settlement, bool vacates) external returns (bool found);
 
-    /// @notice Registry: as `setVacant`, in one call with what the proof needs to know.
+    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @param vacates Whether the accused has a seat in the current committee.
     /// @return setRoot The certified set of exactly this round; 0 if it has none or is not on record.
-    function vacateIfCertified(uint64 study, uint64 round) external returns (bytes32 setRoot);
+    function certifiedSetIn(uint64 study, uint64 round, bool vacates) external returns (bytes32 setRoot);
 
     /// @notice Study token: a study has another owner.
     function sponsorChanged(uint64 study, address sponsor) external;
@@ -398,7 +384,21 @@ interface IConsilium {
     function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size);
 
     /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not.
-    function roundPay(uint64 study, Proof calldata proof) external view returns (uint256 perSite, uint256 perNode);
+    /// @param settlement EIP-712 struct hash of its Settlement.
+    /// @param sites Size of its certified set.
+    /// @param nodes Number of its voters.
+    /// @param rewards For a round that is off the record: version of the rewards it was opened under, its `position` in the
+    /// archive, and the `path` to the peak. For a round on record: 0, 0 and empty.
+    function finalPay(
+        uint64 study,
+        uint64 round,
+        bytes32 settlement,
+        uint32 sites,
+        uint32 nodes,
+        uint16 rewards,
+        uint32 position,
+        bytes32[] calldata path
+    ) external view returns (uint256 perSite, uint256 perNode);
 
     /// @notice Sites and voters counted over all rounds up to `through` that are settled for good, and the node share
     /// that holds now. Every round up to `through` is over.

@@ -5,7 +5,8 @@ pragma solidity ^0.8.28;
 /// @notice Nobody is ever slashed by a vote, and whatever is not below is not punishable. A proof takes the node's whole
 /// bond in the study: a tenth at once for the sender, the rest, after a delay, for the sites of the round that was
 /// harmed. A proof that proves nothing reverts and costs its sender gas only.
-/// @dev The bond is gone with the first proof, so that no evidence pays twice.
+/// @dev Signatures are compact (EIP-2098): r, then s with v - 27 in its highest bit.
+/// The bond is gone with the first proof, so that no evidence pays twice.
 interface ICourt {
     /// @notice What was proved.
     enum Offence {
@@ -52,7 +53,7 @@ interface ICourt {
         bytes32 shareRootsHash;
         bytes32 aggregateRoot;
         bytes32 rewardRoot;
-        bytes signature;
+        bytes32[2] signature;
     }
 
     /// @notice The harmed sites of a conviction.
@@ -63,7 +64,7 @@ interface ICourt {
     }
 
     /// @notice A node has lost its bond.
-    /// @param kept What the harmed sites will share.
+    /// @param kept What the harmed sites will share, from the time on that the bond tells (`INodeRegistry.Bond.until`).
     event Convicted(
         uint64 indexed study,
         address indexed node,
@@ -71,8 +72,7 @@ interface ICourt {
         Offence offence,
         address reporter,
         uint256 reward,
-        uint256 kept,
-        uint64 paidFrom
+        uint256 kept
     );
     /// @notice The settlement that a share had differed from was the wrong one: the node has its bond back.
     event Acquitted(uint64 indexed study, address indexed node, uint256 amount);
@@ -105,6 +105,8 @@ interface ICourt {
     error NoCompensation(uint64 study, address node);
     /// @notice The compensation is frozen, or not due before this time.
     error CompensationLocked(uint64 study, address node, uint64 until);
+    /// @notice The settlement that the node's share had differed from was proved wrong: only `acquit` applies.
+    error AcquittalDue(uint64 study, address node, uint64 round);
     /// @notice Only the study's guardian, and only before the compensation is due.
     error NotGuardian(uint64 study, address caller);
     /// @notice This site was paid before.
@@ -119,7 +121,7 @@ interface ICourt {
         Roots calldata roots,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external;
 
     /// @notice (ii) t+2 leaves of settled roots do not lie on one polynomial of degree t at this element. Every signer
@@ -162,10 +164,10 @@ interface ICourt {
         bytes32 subject,
         uint64 round,
         bytes32 setRoot,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         uint64 otherRound,
         bytes32 otherSetRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice (iii) A node signed a root for its share of a set that is not the one certified.
@@ -175,7 +177,7 @@ interface ICourt {
         bytes32 setRoot,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external;
 
     /// @notice (iii) A node signed two different roots, or sets, for its share in one round.
@@ -185,23 +187,25 @@ interface ICourt {
         uint8 index,
         bytes32 setRoot,
         bytes32 root,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherSetRoot,
         bytes32 otherRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice (iii) A node signed two different settlements of one round.
     function proveTwoSettlements(uint64 study, uint64 round, Said calldata said, Said calldata other) external;
 
-    /// @notice Anyone: gives the bond back to a node whose share differed from a settlement that was proved wrong.
+    /// @notice Anyone: gives the bond back to a node whose share differed from a settlement that was proved wrong. As long
+    /// as that is on record, nobody else is given anything of it.
     function acquit(uint64 study, address node) external;
 
     /// @notice Anyone, best at once: writes down whose the rest of a lost bond is. The sites of the harmed round; if
     /// that has no certificate on record, those of the study's newest certified round.
     function assignCompensation(uint64 study, address node) external;
 
-    /// @notice Anyone: pays a harmed site its equal part.
+    /// @notice Anyone: pays a harmed site its equal part. A site that is a contract has 50,000 gas to take it; one that
+    /// does not keeps nobody else from theirs, and may be paid later.
     /// @param index The site's place in the certified set.
     /// @param digest Its contribution's digest in the set.
     function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)

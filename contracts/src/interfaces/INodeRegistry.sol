@@ -115,7 +115,7 @@ interface INodeRegistry {
     error NotConsilium(address caller);
     /// @notice Consilium must not be the zero address.
     error InvalidConsilium();
-    /// @notice The account did not take its money.
+    /// @notice The account did not take its money, or not for the gas that it had.
     error TransferFailed(address account);
 
     /// @notice Registers the caller as a node with `msg.value` as stake. It serves nobody before it gives consent.

@@ -22,7 +22,7 @@ interface ITreasury {
         bytes32 aggregateRoot;
         /// Siblings in the rewards tree.
         bytes32[] path;
-        /// For a round that is off the record, as in `IConsilium.Proof`; else 0, 0 and empty.
+        /// For a round that is off the record, as in `IConsilium.finalPay`; else 0, 0 and empty.
         uint16 rewards;
         uint32 position;
         bytes32[] archivePath;
@@ -56,7 +56,7 @@ interface ITreasury {
     event Funded(uint64 indexed study, address indexed payer, uint256 amount);
     /// @notice The sponsor took money back.
     event FundsWithdrawn(uint64 indexed study, address indexed to, uint256 amount);
-    /// @notice An account got what it was owed for the rounds of the claim; `isClaimed` tells of each.
+    /// @notice An account got what it was still owed for the rounds of the claim; `isClaimed` tells of each.
     event Claimed(uint64 indexed study, address indexed account, uint32 period, uint256 amount);
     /// @notice Licences brought money.
     event RevenueReceived(uint64 indexed study, address indexed payer, uint256 amount);
@@ -75,8 +75,8 @@ interface ITreasury {
     error AmountNotReceived(uint256 received, uint256 asked);
     /// @notice Amounts fit 88 bits.
     error AmountTooLarge(uint256 amount);
-    /// @notice The leaf is not the account's, or it has got it before, or it lost it by equivocation.
-    error NothingOwed(uint64 study, uint64 round, address account);
+    /// @notice Every leaf of these claims was paid before, was lost by equivocation, or is worth nothing.
+    error NothingOwed();
     /// @notice There is no such revenue period, or it does not reach to this round.
     error NotInPeriod(uint64 study, uint32 period, uint64 round);
     /// @notice A period lasts longer: until this time.
@@ -102,7 +102,8 @@ interface ITreasury {
     /// @notice Sponsor: takes out what no round has reserved.
     function withdraw(uint64 study, uint128 amount, address to) external;
 
-    /// @notice Anyone: pays accounts what they are owed.
+    /// @notice Anyone: pays accounts what they are owed. Leaves that were paid before, or lost by equivocation, are passed
+    /// over, since anyone may have seen to that meanwhile; nobody can claim what is not its own (`IConsilium.NotFinal`).
     function claim(Claim[] calldata claims) external;
 
     /// @notice Licences: takes a price from a buyer.
@@ -112,16 +113,17 @@ interface ITreasury {
     function closePeriod(uint64 study) external returns (uint32 period);
 
     /// @notice Anyone: proves that a site signed two contributions to one round.
+    /// @param signature Compact (EIP-2098), as the other: r, then s with v - 27 in its highest bit.
     function proveEquivocation(
         uint64 study,
         uint64 round,
         address site,
         bytes32 digest,
         bytes32 boxes,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherDigest,
         bytes32 otherBoxes,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external;
 
     /// @notice Sponsor: takes a site back that was struck off for this round. What it lost stays lost.

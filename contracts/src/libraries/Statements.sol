@@ -58,8 +58,20 @@ library Statements {
         bytes32 shareRootsHash,
         bytes32 aggregateRoot,
         bytes32 rewardRoot
-    ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(SETTLEMENT, study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
+    ) internal pure returns (bytes32 hash) {
+        bytes32 kind = SETTLEMENT;
+        // As `_hash`, of seven words.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, kind)
+            mstore(add(buffer, 0x20), study)
+            mstore(add(buffer, 0x40), round)
+            mstore(add(buffer, 0x60), setRoot)
+            mstore(add(buffer, 0x80), shareRootsHash)
+            mstore(add(buffer, 0xa0), aggregateRoot)
+            mstore(add(buffer, 0xc0), rewardRoot)
+            hash := keccak256(buffer, 0xe0)
+        }
     }
 
     /// @notice A request to read an object off chain until `expires`.
@@ -67,7 +79,8 @@ library Statements {
         return keccak256(abi.encode(ACCESS, study, round, object, expires));
     }
 
-    /// keccak256(abi.encode(...)) of six words, past the free memory, which stays free: proofs are paid by the word.
+    /// keccak256(abi.encode(...)) of six words, past the free memory, which stays free: proofs and claims are paid by
+    /// the word.
     function _hash(bytes32 kind, uint256 study, uint256 round, bytes32 third, bytes32 fourth, bytes32 fifth)
         private
         pure

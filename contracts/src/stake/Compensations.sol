@@ -15,6 +15,8 @@ abstract contract Compensations is Stakes, ICourt {
 
     /// @dev A tenth: worth a transaction, and a bad bargain for a node that accuses itself.
     uint256 private constant REPORTER_PART = 10;
+    /// @dev Many times what a contract wallet uses to take money, and little to whoever pays a hundred sites.
+    uint256 private constant SITE_ALLOWANCE = 50_000;
     // Of a bond: since, ended and index.
     uint256 private constant SERVICE = (uint256(type(uint64).max) << SINCE) | (uint256(type(uint8).max) << INDEX);
 
@@ -30,8 +32,7 @@ abstract contract Compensations is Stakes, ICourt {
     function acquit(uint64 study, address node) external {
         Bond memory bond = _bond(study, node);
         require(bond.standing == Standing.Misreported, NoCompensation(study, node));
-        IConsilium.State state = IConsilium(consilium).stateOf(study, bond.round);
-        require(state == IConsilium.State.Fraudulent, NoOffence());
+        require(_isRefuted(study, bond), NoOffence());
         if (bond.index != 0) _leaveSeat(study, node);
         emit Acquitted(study, node, bond.amount);
         delete _pots[study][node];
@@ -39,7 +40,7 @@ abstract contract Compensations is Stakes, ICourt {
     }
 
     function assignCompensation(uint64 study, address node) external {
-        Bond memory bond = _convicted(study, node);
+        Bond memory bond = _guilty(study, node);
         require(_pots[study][node].setRoot == 0, NoCompensation(study, node));
         (uint64 round, bytes32 setRoot, uint32 size) = IConsilium(consilium).cohortOf(study, bond.round);
         require(setRoot != 0, NotCertified(study, bond.round));
@@ -50,7 +51,7 @@ abstract contract Compensations is Stakes, ICourt {
     function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)
         external
     {
-        Bond memory bond = _convicted(study, node);
+        Bond memory bond = _guilty(study, node);
         require(!bond.frozen && block.timestamp >= bond.until, CompensationLocked(study, node, bond.until));
         Pot memory pot = _pots[study][node];
         require(pot.setRoot != 0, NoCompensation(study, node));
@@ -63,7 +64,7 @@ abstract contract Compensations is Stakes, ICourt {
         _compensated[study][node][word] |= bit;
         _bonds[study][node].amount -= pot.each;
         emit Compensated(study, node, site, pot.each);
-        _pay(site, pot.each);
+        if (pot.each != 0) _pay(site, pot.each, SITE_ALLOWANCE);
     }
 
     function freezeCompensation(uint64 study, address node, bool frozen) external {
@@ -81,33 +82,39 @@ abstract contract Compensations is Stakes, ICourt {
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    /// @param slot Of the bond, with its word, as `_bondAt` has them. Consilium knows of the vacancy already.
+    /// @param slot Of the bond, with its word, as `_bondAt` has them. Consilium knows already if that leaves a seat vacant.
     function _convictOne(uint64 study, address node, uint256 slot, uint256 word, uint64 round, Offence offence)
         internal
     {
         require(_isLiable(word), NotLiable(study, node));
-        _pay(msg.sender, _convict(study, node, slot, word, round, offence));
+        _pay(msg.sender, _convict(study, node, slot, word, round, offence), gasleft());
     }
 
     /// All who signed a settlement and have not lost their bonds yet; at least one of them, or the round was not marked
     /// before.
     function _convictSigners(uint64 study, uint64 round, IConsilium.Accused memory accused) internal {
-        (uint256 reward, uint256 convicted) = (0, 0);
+        (uint256 reward, uint256 convicted, bool vacates) = (0, 0, false);
         for (uint256 i = 0; i < accused.nodes.length; i++) {
             if ((accused.signers >> i) & 1 == 0) continue;
             address node = accused.nodes[i];
             (uint256 slot, uint256 word) = _bondAt(study, node);
             if (!_isLiable(word)) continue;
+            vacates = vacates || _isServing(word);
             reward += _convict(study, node, slot, word, round, Offence.WrongSettlement);
             convicted++;
         }
         require(accused.inTime || convicted != 0, NoOffence());
-        _pay(msg.sender, reward);
+        if (vacates) IConsilium(consilium).setVacant(study);
+        _pay(msg.sender, reward, gasleft());
+    }
+
+    /// Whether the bond is that of a member of the current committee whom nobody has convicted.
+    function _isServing(uint256 word) internal pure returns (bool) {
+        return uint8(word >> STANDING) == uint256(Standing.Serving);
     }
 
     function _isLiable(uint256 word) private pure returns (bool) {
-        uint256 standing = uint8(word >> STANDING);
-        return standing == uint256(Standing.Serving) || standing == uint256(Standing.Discharged);
+        return _isServing(word) || uint8(word >> STANDING) == uint256(Standing.Discharged);
     }
 
     /// Writes the bond's new word at once: the times of service stay as they were.
@@ -123,7 +130,7 @@ abstract contract Compensations is Stakes, ICourt {
             kept -= reward;
             until = (block.timestamp + compensationDelay).toUint40();
         }
-        bool serving = uint8(word >> STANDING) == uint256(Standing.Serving);
+        bool serving = _isServing(word);
         Standing standing = offence == Offence.WrongShare ? Standing.Misreported : Standing.Convicted;
         word &= SERVICE;
         // A node that sits in the committee keeps its index until the seat is vacated.
@@ -134,7 +141,19 @@ abstract contract Compensations is Stakes, ICourt {
         assembly ("memory-safe") {
             sstore(slot, word)
         }
-        emit Convicted(study, node, round, offence, msg.sender, reward, kept, uint64(until));
+        emit Convicted(study, node, round, offence, msg.sender, reward, kept);
+    }
+
+    /// A bond that may be shared out: not one that `acquit` gives back.
+    function _guilty(uint64 study, address node) private view returns (Bond memory bond) {
+        bond = _convicted(study, node);
+        require(!_isRefuted(study, bond), AcquittalDue(study, node, bond.round));
+    }
+
+    /// Whether the share was called wrong by a settlement that was proved wrong itself.
+    function _isRefuted(uint64 study, Bond memory bond) private view returns (bool) {
+        return bond.standing == Standing.Misreported
+            && IConsilium(consilium).stateOf(study, bond.round) == IConsilium.State.Fraudulent;
     }
 
     function _convicted(uint64 study, address node) private view returns (Bond memory bond) {

@@ -24,13 +24,13 @@ abstract contract Court is Compensations, SignedStatements {
         Roots calldata roots,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external {
-        bytes32 settlement = _settlement(study, round, roots);
-        bytes32 found = _vacate(IConsilium.vacateIfSettlement.selector, study, round, settlement);
-        require(found != 0, NotTheSettlement(study, round));
         address node = _signerOf(Statements.shareRoot(study, round, roots.setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
+        bytes32 settlement = _settlement(study, round, roots);
+        bytes32 found = _ask(IConsilium.isSettledAs.selector, study, round, uint256(settlement), _vacates(bond));
+        require(found != 0, NotTheSettlement(study, round));
         _requireOwnIndex(study, round, index, node, bond);
         require(roots.shareRoots[index - 1] != root, NoOffence());
         _convictOne(study, node, slot, bond, round, Offence.WrongShare);
@@ -42,13 +42,13 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 setRoot,
         uint8 index,
         bytes32 root,
-        bytes calldata signature
+        bytes32[2] calldata signature
     ) external {
-        bytes32 certified = _vacate(IConsilium.vacateIfCertified.selector, study, round, 0);
-        require(certified != 0, NotCertified(study, round));
-        require(setRoot != certified, NoOffence());
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
+        bytes32 certified = _ask(IConsilium.certifiedSetIn.selector, study, round, _vacates(bond), 0);
+        require(certified != 0, NotCertified(study, round));
+        require(setRoot != certified, NoOffence());
         _requireOwnIndex(study, round, index, node, bond);
         _convictOne(study, node, slot, bond, round, Offence.ForeignShare);
     }
@@ -60,17 +60,17 @@ abstract contract Court is Compensations, SignedStatements {
         bytes32 subject,
         uint64 round,
         bytes32 setRoot,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         uint64 otherRound,
         bytes32 otherSetRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         require(round != otherRound || setRoot != otherSetRoot, NoOffence());
         address node = _signerOf(Statements.finality(study, subject, round, setRoot), signature);
         address other = _signerOf(Statements.finality(study, subject, otherRound, otherSetRoot), otherSignature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoFinals);
     }
 
@@ -80,10 +80,10 @@ abstract contract Court is Compensations, SignedStatements {
         uint8 index,
         bytes32 setRoot,
         bytes32 root,
-        bytes calldata signature,
+        bytes32[2] calldata signature,
         bytes32 otherSetRoot,
         bytes32 otherRoot,
-        bytes calldata otherSignature
+        bytes32[2] calldata otherSignature
     ) external {
         require(setRoot != otherSetRoot || root != otherRoot, NoOffence());
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
@@ -91,7 +91,7 @@ abstract contract Court is Compensations, SignedStatements {
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
         _requireOwnIndex(study, round, index, node, bond);
-        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoShares);
     }
 
@@ -103,7 +103,7 @@ abstract contract Court is Compensations, SignedStatements {
         address other = _signerOf(otherStatement, otherSaid.signature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        _vacate(IConsilium.setVacant.selector, study, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoSettlements);
     }
 
@@ -189,9 +189,9 @@ abstract contract Court is Compensations, SignedStatements {
         }
     }
 
-    /// Tells Consilium that a seat is vacant, and takes its answer, without the copies that the compiler makes. It refuses
-    /// nobody but others than the registry, and words that it does not ask for it does not read.
-    function _vacate(bytes4 selector, uint256 study, uint256 round, bytes32 settlement)
+    /// Asks Consilium, and takes its answer, without the copies that the compiler makes. It refuses nobody but others than
+    /// the registry, and words that it does not ask for it does not read.
+    function _ask(bytes4 selector, uint256 study, uint256 round, uint256 third, uint256 fourth)
         private
         returns (bytes32 answer)
     {
@@ -201,10 +201,19 @@ abstract contract Court is Compensations, SignedStatements {
             mstore(buffer, selector)
             mstore(add(buffer, 0x04), study)
             mstore(add(buffer, 0x24), round)
-            mstore(add(buffer, 0x44), settlement)
-            let told := call(gas(), to, 0, buffer, 0x64, 0, 0x20)
+            mstore(add(buffer, 0x44), third)
+            mstore(add(buffer, 0x64), fourth)
+            let told := call(gas(), to, 0, buffer, 0x84, 0, 0x20)
             if iszero(and(told, gt(returndatasize(), 0x1f))) { revert(0, 0) }
             answer := mload(0)
+        }
+    }
+
+    /// 1 if the committee loses a member by this bond, as the word of a call. Who served earlier leaves no seat.
+    function _vacates(uint256 bond) private pure returns (uint256 word) {
+        bool serving = _isServing(bond);
+        assembly ("memory-safe") {
+            word := serving
         }
     }
 

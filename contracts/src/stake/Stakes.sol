@@ -107,7 +107,7 @@ abstract contract Stakes is INodeRegistry {
         node.withdrawableAt = 0;
         node.stake = 0;
         emit Withdrawn(msg.sender, stake);
-        _pay(msg.sender, stake);
+        _pay(msg.sender, stake, gasleft());
     }
 
     // ------------------------------------------------------------------------------------------------ committees
@@ -223,8 +223,13 @@ abstract contract Stakes is INodeRegistry {
         emit Reclaimed(study, account, amount);
     }
 
-    function _pay(address account, uint256 amount) internal {
-        (bool taken,) = account.call{value: amount}("");
+    /// @param allowance Gas that the account may use to take it: without a bound for a sender's own money only. Nothing of
+    /// what it answers is copied, which could cost the sender as much again.
+    function _pay(address account, uint256 amount, uint256 allowance) internal {
+        bool taken;
+        assembly ("memory-safe") {
+            taken := call(allowance, account, amount, 0, 0, 0, 0)
+        }
         require(taken, TransferFailed(account));
     }
 

@@ -197,6 +197,12 @@ abstract contract Deployment is Test {
         return abi.encodePacked(r, s, v);
     }
 
+    /// @dev The same in two words (EIP-2098), as proofs take it.
+    function signCompact(uint256 key, bytes32 digest) internal pure returns (bytes32[2] memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        return [r, bytes32(uint256(s) | (v == 28 ? 1 << 255 : 0))];
+    }
+
     /// @dev One signature for each set bit: bit j-1 is node j of the registry.
     function signatures(bytes32 digest, uint256 signers) internal pure returns (bytes memory all) {
         for (uint256 j = 1; j <= NODES; j++) {

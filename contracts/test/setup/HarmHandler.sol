@@ -43,8 +43,8 @@ abstract contract HarmHandler is Play {
         // Rarely, or nobody is left.
         if (about % 4 != 0 || j == NODES) return;
         uint64 round = uint64(bound(about / 4, 1, uint256(consilium.studyOf(study).rounds) + 1));
-        bytes memory one = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
-        bytes memory other = sign(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
+        bytes32[2] memory one = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
+        bytes32[2] memory other = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
         vm.prank(REPORTER);
         registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, REWARD_ROOT, other);
         rewarded += BOND / 10;

@@ -111,28 +111,28 @@ abstract contract Trial is Play {
     function signedShare(uint256 j, uint64 round, bytes32 setRoot, uint8 index, bytes32 root)
         internal
         view
-        returns (bytes memory)
+        returns (bytes32[2] memory)
     {
-        return sign(secret(j), consilium.shareRootDigest(study, round, setRoot, index, root));
+        return signCompact(secret(j), consilium.shareRootDigest(study, round, setRoot, index, root));
     }
 
     function signedFinal(uint256 j, bytes32 subject, uint64 round, bytes32 setRoot)
         internal
         view
-        returns (bytes memory)
+        returns (bytes32[2] memory)
     {
-        return sign(secret(j), consilium.finalDigest(study, subject, round, setRoot));
+        return signCompact(secret(j), consilium.finalDigest(study, subject, round, setRoot));
     }
 
     function proveTwoFinals(uint256 j, uint64 round) internal {
-        bytes memory one = signedFinal(j, SUBJECT, round, SET_ROOT);
-        bytes memory other = signedFinal(j, SUBJECT, round, REWARD_ROOT);
+        bytes32[2] memory one = signedFinal(j, SUBJECT, round, SET_ROOT);
+        bytes32[2] memory other = signedFinal(j, SUBJECT, round, REWARD_ROOT);
         vm.prank(reporter);
         registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, REWARD_ROOT, other);
     }
 
     function proveWrongShare(uint256 j, uint8 index, bytes32 root) internal {
-        bytes memory signed = signedShare(j, outcome.round, outcome.roots.setRoot, index, root);
+        bytes32[2] memory signed = signedShare(j, outcome.round, outcome.roots.setRoot, index, root);
         vm.prank(reporter);
         registry.proveWrongShare(study, outcome.round, outcome.roots, index, root, signed);
     }

@@ -3,7 +3,7 @@
 use crate::commands::round::unix_seconds;
 use crate::failure::Failure;
 use alloy_primitives::{Address, U256};
-use consilium_ledger::{Books, CLAIMS_AT_ONCE, Cohorts, Credit, Ledger, Receipt, Wallet};
+use consilium_ledger::{Books, CLAIMS_AT_ONCE, Cohorts, Credit, Event, Ledger, Money, Receipt, Wallet};
 use consilium_site::Reader;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,16 +38,27 @@ pub(crate) fn now(books: &Books) -> u64 {
     books.read_at().max(unix_seconds())
 }
 
-/// What was paid, and by which transactions.
+/// What is paid now, and by which transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Paid {
+    /// These, by the transactions below or by somebody who was first.
     pub(crate) credits: Vec<Credit>,
     pub(crate) receipts: Vec<Receipt>,
 }
 
 impl Paid {
+    /// What the transactions below have paid.
     pub(crate) fn total(&self) -> U256 {
-        total(&self.credits)
+        let told = self.receipts.iter().flat_map(|receipt| &receipt.events).map(|event| match event.event {
+            Event::Money(Money::Claimed { amount, .. }) => amount,
+            _ => U256::ZERO,
+        });
+        told.sum()
+    }
+
+    /// What somebody else has paid since it was found owed.
+    pub(crate) fn meanwhile(&self) -> U256 {
+        total(&self.credits).saturating_sub(self.total())
     }
 
     pub(crate) fn gas(&self) -> u64 {
@@ -55,7 +66,7 @@ impl Paid {
     }
 }
 
-/// Pays these credits, in as few transactions as hold them.
+/// Pays these credits, in as few transactions as hold them. What somebody paid meanwhile is passed over.
 pub(crate) async fn pay(
     ledger: &Ledger,
     wallet: &Wallet,
@@ -73,7 +84,11 @@ pub(crate) async fn pay(
             parts.extend([second, first]);
             continue;
         }
-        receipts.push(ledger.claim(wallet, &claims).await?);
+        match ledger.claim(wallet, &claims).await {
+            Ok(receipt) => receipts.push(receipt),
+            Err(error) if error.revert().is_some_and(|revert| revert.is("NothingOwed")) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(Paid { credits, receipts })
 }

@@ -4,7 +4,7 @@
 //! the settled roots here.
 
 use crate::books::{Books, PaidRound, QUESTIONS};
-use crate::contracts::{Consilium, IConsilium, ITreasury, Treasury as T};
+use crate::contracts::{Consilium, ITreasury, Treasury as T};
 use crate::error::{Error, Misuse};
 use crate::money::Money;
 use alloy::sol_types::{SolStruct, SolValue};
@@ -133,7 +133,8 @@ impl Books {
     /// `NotFinal` when the round can still be challenged, or is not in the archive.
     pub async fn pay_by_contract(&self, round: &PaidRound) -> Result<(U256, U256), Error> {
         let share = self.share(round, 0, Vec::new(), &self.archive());
-        let proof = IConsilium::Proof {
+        let call = Consilium::finalPayCall {
+            study: self.study,
             round: share.round,
             settlement: round.settlement.eip712_hash_struct(),
             sites: share.sites,
@@ -142,7 +143,7 @@ impl Books {
             position: share.position,
             path: share.archivePath,
         };
-        let paid = self.ledger.view(Consilium::roundPayCall { study: self.study, proof }, Some(self.at)).await?;
+        let paid = self.ledger.view(call, Some(self.at)).await?;
         Ok((paid.perSite, paid.perNode))
     }
 

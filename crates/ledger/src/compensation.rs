@@ -68,7 +68,7 @@ impl Ledger {
     ///
     /// # Errors
     /// `NoCompensation` when it is assigned already, or the node is not convicted; `NotCertified` when the study has no
-    /// certified round whose sites could be harmed.
+    /// certified round whose sites could be harmed; `AcquittalDue` when only [`Self::acquit`] applies any more.
     pub async fn assign_compensation(&self, wallet: &Wallet, study: u64, node: Address) -> Result<Receipt, Error> {
         self.tell_court(wallet, &R::assignCompensationCall { study, node }).await
     }
@@ -77,7 +77,8 @@ impl Ledger {
     ///
     /// # Errors
     /// `CompensationLocked` before it is due, or while it is frozen; `AlreadyCompensated`; `NoCompensation` when the set
-    /// is not the harmed one.
+    /// is not the harmed one; `AcquittalDue` when only [`Self::acquit`] applies any more; `TransferFailed` when the site is
+    /// a contract that does not take its part, or not for 50,000 gas.
     pub async fn compensate(
         &self,
         wallet: &Wallet,

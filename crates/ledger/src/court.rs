@@ -14,7 +14,7 @@ use alloy::network::TransactionBuilder as _;
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
 use consilium_core::eip712::Signed;
 use consilium_core::openings::{Flaw, Opening, Roots};
@@ -113,7 +113,7 @@ impl Ledger {
             roots: roots(settled),
             index: index(said),
             root: said.root,
-            signature: bytes(&said.signature),
+            signature: compact(&said.signature),
         };
         Ok(call.abi_encode())
     }
@@ -140,8 +140,13 @@ impl Ledger {
     }
 }
 
-fn bytes(signature: &Signed) -> Bytes {
-    Bytes::copy_from_slice(signature.as_bytes())
+/// The two words of EIP-2098 that proofs take: r, then s with v - 27 in its highest bit, which a low s leaves free.
+fn compact(signature: &Signed) -> [B256; 2] {
+    let [words @ .., v] = signature.as_bytes();
+    let (r, s) = words.split_at(B256::len_bytes());
+    let mut vs = B256::from_slice(s);
+    vs[0] |= (v - 27) << 7;
+    [B256::from_slice(r), vs]
 }
 
 /// A number that is no index proves nothing to the contract either.
@@ -169,7 +174,7 @@ fn foreign_share(study: u64, round: u64, said: &SignedShareRoot) -> Vec<u8> {
         setRoot: said.set_root,
         index: index(said),
         root: said.root,
-        signature: bytes(&said.signature),
+        signature: compact(&said.signature),
     };
     call.abi_encode()
 }
@@ -180,10 +185,10 @@ fn two_finals(study: u64, [first, second]: &[FinalOf; 2]) -> Vec<u8> {
         subject: first.subject,
         round: first.round,
         setRoot: first.signed.set_root,
-        signature: bytes(&first.signed.signature),
+        signature: compact(&first.signed.signature),
         otherRound: second.round,
         otherSetRoot: second.signed.set_root,
-        otherSignature: bytes(&second.signed.signature),
+        otherSignature: compact(&second.signed.signature),
     };
     call.abi_encode()
 }
@@ -195,10 +200,10 @@ fn two_shares(study: u64, round: u64, [first, second]: &[SignedShareRoot; 2]) ->
         index: index(first),
         setRoot: first.set_root,
         root: first.root,
-        signature: bytes(&first.signature),
+        signature: compact(&first.signature),
         otherSetRoot: second.set_root,
         otherRoot: second.root,
-        otherSignature: bytes(&second.signature),
+        otherSignature: compact(&second.signature),
     };
     call.abi_encode()
 }
@@ -209,7 +214,7 @@ fn two_settlements(study: u64, round: u64, [first, second]: &[SignedSettlement; 
         shareRootsHash: said.share_roots_hash,
         aggregateRoot: said.aggregate_root,
         rewardRoot: said.reward_root,
-        signature: bytes(&said.signature),
+        signature: compact(&said.signature),
     };
     R::proveTwoSettlementsCall { study, round, said: said(first), otherSaid: said(second) }.abi_encode()
 }
@@ -221,10 +226,31 @@ fn two_contributions(study: u64, round: u64, site: Address, [first, second]: &[S
         site,
         digest: first.digest,
         boxes: first.boxes,
-        signature: bytes(&first.signature),
+        signature: compact(&first.signature),
         otherDigest: second.digest,
         otherBoxes: second.boxes,
-        otherSignature: bytes(&second.signature),
+        otherSignature: compact(&second.signature),
     };
     call.abi_encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compact;
+    use alloy_primitives::{Signature, keccak256};
+    use consilium_core::eip712::SecretKey;
+
+    #[test]
+    fn compact_signatures_are_those_of_the_standard() {
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        let mut seen = [false; 2];
+        for i in 0..32u8 {
+            let digest = keccak256([i]);
+            let signed = key.sign(&digest);
+            let expected = Signature::from_raw_array(signed.as_bytes()).unwrap();
+            assert_eq!(compact(&signed).concat(), expected.as_erc2098());
+            seen[usize::from(expected.v())] = true;
+        }
+        assert_eq!(seen, [true; 2]);
+    }
 }

@@ -462,10 +462,8 @@ pub struct Conviction {
     pub reporter: Address,
     /// What that earned, in wei.
     pub reward: U256,
-    /// What is kept for the sites, in wei.
+    /// What is kept for the sites, in wei; from when on they can be paid, [`crate::Ledger::pot_of`] tells.
     pub kept: U256,
-    /// Block time from which the sites can be paid.
-    pub paid_from: u64,
 }
 
 /// What a sponsor published about a study.

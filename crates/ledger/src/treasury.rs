@@ -58,10 +58,11 @@ impl Ledger {
         self.transact(wallet, &C::setRewardsCall { study, budget, nodeShare: node_share }).await
     }
 
-    /// Anyone: pays accounts what they are owed, in one transaction. [`crate::Books::claims`] makes the claims.
+    /// Anyone: pays accounts what they are still owed, in one transaction. [`crate::Books::claims`] makes the claims; what
+    /// somebody paid since is passed over.
     ///
     /// # Errors
-    /// `NothingOwed` when somebody was first, `NotFinal` when a round may still be challenged or has just left the record:
+    /// `NothingOwed` when somebody was first with all of it, `NotFinal` when a round may still be challenged or has just left the record:
     /// read the books again.
     pub async fn claim(&self, wallet: &Wallet, claims: &[ITreasury::Claim]) -> Result<Receipt, Error> {
         self.treasury(wallet, &T::claimCall { claims: claims.to_vec() }).await

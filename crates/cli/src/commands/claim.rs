@@ -76,7 +76,8 @@ fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &payments::Pa
     let missing: Vec<u64> = sets.missing.iter().map(|(round, _)| *round).collect();
     let value = serde_json::json!({
         "study": arguments.study, "currency": books.conditions().currency, "period": arguments.period,
-        "paid": accounts, "total": paid.total().to_string(), "transactions": transactions, "gas": paid.gas(),
+        "paid": accounts, "total": paid.total().to_string(), "paid_by_others": paid.meanwhile().to_string(),
+        "transactions": transactions, "gas": paid.gas(),
         "rounds_without_set": missing,
     });
     print(arguments.json, &value, |_| {
@@ -89,6 +90,9 @@ fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &payments::Pa
             text += &format!("round {round} is left out: {why}\n");
         }
         let (count, gas) = (transactions.len(), paid.gas());
+        if !paid.meanwhile().is_zero() {
+            text += &format!("{} of it was paid by somebody else meanwhile\n", paid.meanwhile());
+        }
         text + &format!("{} paid to {} accounts in {count} transactions ({gas} gas)", paid.total(), accounts.len())
     });
 }

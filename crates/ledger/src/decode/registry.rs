@@ -71,7 +71,6 @@ fn convicted(log: &Log) -> Result<Event, Defect> {
         reporter: e.reporter,
         reward: e.reward,
         kept: e.kept,
-        paid_from: e.paidFrom,
     }))
 }
 

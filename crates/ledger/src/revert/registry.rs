@@ -84,7 +84,9 @@ fn court(error: &R) -> (&'static str, String) {
             ("OpeningPoints", "t+2 openings are needed, at points in increasing order, the aggregate being point 0".into())
         }
         R::TwoSigners(e) => ("TwoSigners", format!("{} signed one statement and {} the other", e.first, e.second)),
-        R::UnreadableSignature(_) => ("UnreadableSignature", "a signature has 65 bytes r, s, v, and s is low".into()),
+        R::UnreadableSignature(_) => {
+            ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into())
+        }
         R::InvalidPath(e) => (
             "InvalidPath",
             format!("{} siblings do not lead from leaf {} to the root of {} leaves", e.siblings, e.index, e.leaves),
@@ -92,6 +94,14 @@ fn court(error: &R) -> (&'static str, String) {
         R::NoCompensation(e) => {
             ("NoCompensation", format!("nothing is kept for sites from node {} in study {}", e.node, e.study))
         }
+        R::AcquittalDue(e) => (
+            "AcquittalDue",
+            format!(
+                "round {} of study {} was settled wrongly, so that node {} gets its bond back and sites get nothing of it: send \
+                 `acquit`",
+                e.round, e.study, e.node
+            ),
+        ),
         R::CompensationLocked(e) => (
             "CompensationLocked",
             format!("what node {} lost in study {} is paid out from second {} on, unless it is frozen", e.node, e.study, e.until),

@@ -28,13 +28,9 @@ pub(super) fn words(error: &T) -> (&'static str, String) {
         }
         T::NotPermitted(e) => ("NotPermitted", format!("{} may not do this: the study's sponsor can", e.caller)),
         T::NotStruck(e) => ("NotStruck", format!("site {} is not struck for round {} of study {}", e.site, e.round, e.study)),
-        T::NothingOwed(e) => (
-            "NothingOwed",
-            format!(
-                "{} has nothing to claim for round {} of study {}: claimed, struck, or no part of it",
-                e.account, e.round, e.study
-            ),
-        ),
+        T::NothingOwed(_) => {
+            ("NothingOwed", "all of it was claimed before, was lost by equivocation, or is worth nothing: look again".into())
+        }
         T::NothingToShare(e) => ("NothingToShare", format!("no revenue of study {} waits to be shared", e.study)),
         T::PeriodOpen(e) => ("PeriodOpen", format!("the period of study {} ends at second {}: close it then", e.study, e.until)),
         T::ReentrancyGuardReentrantCall(_) => {
@@ -47,7 +43,9 @@ pub(super) fn words(error: &T) -> (&'static str, String) {
             "SafeERC20FailedOperation",
             format!("the currency {} refused the transfer: check balance and approval for the treasury", e.token),
         ),
-        T::UnreadableSignature(_) => ("UnreadableSignature", "a signature has 65 bytes r, s, v, and s is low".into()),
+        T::UnreadableSignature(_) => {
+            ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into())
+        }
     }
 }
 

@@ -94,7 +94,6 @@ fn convicted(offence: u8) -> R::Convicted {
         reporter: Address::repeat_byte(8),
         reward: U256::from(1),
         kept: U256::from(9),
-        paidFrom: 100,
     }
 }
 

@@ -8,7 +8,7 @@ use consilium_core::eip712::{Settlement, Vote};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_core::settle::{reward_root, share_roots_hash};
-use consilium_ledger::{Books, Cohorts, Conditions, Error, Ledger, Money, NewStudy, Offer, Wallet};
+use consilium_ledger::{Books, Cohorts, Conditions, Error, Event, Ledger, Money, NewStudy, Offer, Wallet};
 
 const STUDY: u64 = 2;
 const WINDOW: u64 = 50;
@@ -191,6 +191,18 @@ async fn what_was_claimed_in_part_is_asked_from_the_contract() {
     assert!(rest.len() == newer.len() && rest.iter().all(|credit| credit.round != second), "{rest:?}");
     let again = till.ledger().claim(&wallet(9), &claims).await.unwrap_err();
     assert!(again.revert().is_some_and(|revert| revert.is("NothingOwed")), "{again}");
+
+    // A batch that was made before: what was paid since is passed over, the rest is paid, and nothing twice.
+    let stale = books.claims(&owed, &till.cohorts, 0).unwrap();
+    let receipt = till.ledger().claim(&wallet(8), &stale).await.unwrap();
+    let paid = receipt.events.iter().filter_map(|event| match event.event {
+        Event::Money(Money::Claimed { amount, .. }) => Some(amount),
+        _ => None,
+    });
+    assert_eq!(paid.sum::<U256>(), rest.iter().map(|credit| credit.amount).sum::<U256>());
+    let after = till.books().await;
+    assert_eq!(after.totals().claimed, owed.iter().map(|credit| credit.amount).sum::<U256>());
+    assert!(after.owed(&till.cohorts, 0, till.now).await.unwrap().is_empty());
 }
 
 #[tokio::test]
