@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     chain::{Chain, Error},
-    executor::{BLOCK_GAS_LIMIT, Outcome, Parent, TRANSACTION_GAS_CAP, next_header},
+    executor::{Outcome, Parent, next_header},
     refusal::Refusal,
 };
 
@@ -69,7 +69,7 @@ impl Chain {
     /// # Errors
     /// [`CallError`], with the revert data if the contract reverts however much gas it is given.
     pub fn estimate_gas(&self, request: &TransactionRequest, number: u64, now: u64) -> Result<u64, CallError> {
-        let mut high = self.gas_allowance(request, number, TRANSACTION_GAS_CAP)?;
+        let mut high = self.gas_allowance(request, number, self.executor().rules().transaction_gas_cap())?;
         let run = |gas: u64| self.dry_run(request, number, now, Some(gas));
         let (used, spent) = match run(high)? {
             Outcome::Returned { gas_used, gas_spent, .. } => (gas_used, gas_spent),
@@ -107,7 +107,7 @@ impl Chain {
     fn dry_run(&self, request: &TransactionRequest, number: u64, now: u64, gas: Option<u64>) -> Result<Outcome, CallError> {
         let gas = match gas {
             Some(gas) => gas,
-            None => self.gas_allowance(request, number, BLOCK_GAS_LIMIT)?,
+            None => self.gas_allowance(request, number, self.executor().rules().block_gas_limit())?,
         };
         let call = self.environment(request, number, gas)?;
         let at_head = number == self.head().number();

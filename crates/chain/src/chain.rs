@@ -102,7 +102,7 @@ impl Chain {
                 (Some(store), loaded)
             }
         };
-        let mut chain = Self::empty(Executor::new(genesis.chain_id));
+        let mut chain = Self::empty(Executor::new(genesis.chain_id, genesis.rules));
         chain.store = store;
         for block in loaded.blocks {
             chain.index(Arc::new(block));
@@ -114,7 +114,7 @@ impl Chain {
     /// A chain in memory.
     pub fn in_memory(genesis: &Genesis) -> Self {
         let state = genesis.state();
-        let mut chain = Self::empty(Executor::new(genesis.chain_id));
+        let mut chain = Self::empty(Executor::new(genesis.chain_id, genesis.rules));
         chain.index(Arc::new(genesis.block(&state)));
         chain.states.push_back(state);
         chain

@@ -5,7 +5,7 @@
 //! comes next, and at what time) is the business of [`crate::sequencer`], and may one day be that of a
 //! consensus engine, which would call [`Executor::execute`] with its own lists.
 //!
-//! Rules: the Osaka fork as revm implements it (so a transaction has at most 2^24 gas, EIP-7825), with
+//! Rules: a fork's ([`Rules`]) as revm implements them (under Osaka's a transaction has at most 2^24 gas, EIP-7825), with
 //! a constant base fee ([`BASE_FEE`], burned as usual), no blobs, no withdrawals, no beacon roots, no
 //! block reward. Tips go to the zero address.
 
@@ -17,29 +17,27 @@ use revm::{
     Context, Database, ExecuteEvm, MainBuilder, MainContext,
     context::{BlockEnv, CfgEnv, TxEnv},
     context_interface::result::{EVMError, ExecutionResult, ResultAndState},
-    primitives::hardfork::SpecId,
     state::{AccountInfo, Bytecode},
 };
 
 use crate::{
     block::{Block, Included, Transaction, empty_header},
     refusal::{Refusal, check_chain_id},
+    rules::Rules,
     state::{Changes, State},
 };
 
 /// The base fee of every block in wei per gas: the lowest that Ethereum's own rule can reach.
 pub const BASE_FEE: u64 = 7;
 
-/// The gas a block has.
-pub const BLOCK_GAS_LIMIT: u64 = 36_000_000;
-
-/// The gas one transaction may have (EIP-7825).
+/// The gas one transaction may have under Osaka's rules (EIP-7825).
 pub const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 
 /// Runs transactions and calls under the rules of one chain.
 #[derive(Clone, Debug)]
 pub struct Executor {
     chain_id: u64,
+    rules: Rules,
 }
 
 /// What a block is built on.
@@ -90,14 +88,19 @@ pub enum Outcome {
 }
 
 impl Executor {
-    /// The executor of the chain with this id.
-    pub fn new(chain_id: u64) -> Self {
-        Self { chain_id }
+    /// The executor of the chain with this id under these rules.
+    pub fn new(chain_id: u64, rules: Rules) -> Self {
+        Self { chain_id, rules }
     }
 
     /// The EIP-155 chain id.
     pub fn chain_id(&self) -> u64 {
         self.chain_id
+    }
+
+    /// The rules that it executes under.
+    pub fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// Executes `transactions` in order as the block after `parent`.
@@ -113,7 +116,7 @@ impl Executor {
         let mut gas_used = 0;
         for transaction in transactions {
             check_chain_id(&transaction, self.chain_id)?;
-            if transaction.gas_limit() > BLOCK_GAS_LIMIT - gas_used {
+            if transaction.gas_limit() > header.gas_limit - gas_used {
                 return Err(Refusal::GasAboveBlock);
             }
             let view = View { state: &state, hash_of: parent.hash_of };
@@ -140,7 +143,7 @@ impl Executor {
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
         config.tx_chain_id_check = false;
-        config.tx_gas_limit_cap = Some(BLOCK_GAS_LIMIT);
+        config.tx_gas_limit_cap = Some(header.gas_limit);
         let mut block = block_env(header);
         if call.gas_price == 0 {
             block.basefee = 0;
@@ -152,13 +155,13 @@ impl Executor {
     }
 
     fn config(&self) -> CfgEnv {
-        CfgEnv::new_with_spec(SpecId::OSAKA).with_chain_id(self.chain_id)
+        CfgEnv::new_with_spec(self.rules.spec()).with_chain_id(self.chain_id)
     }
 }
 
 /// The header of the block after `parent`, its roots still to be filled.
 pub(crate) fn next_header(parent: &Sealed<Header>, timestamp: u64) -> Header {
-    let mut header = empty_header(BASE_FEE, BLOCK_GAS_LIMIT);
+    let mut header = empty_header(BASE_FEE, parent.gas_limit);
     header.parent_hash = parent.hash();
     header.number = parent.number + 1;
     header.timestamp = timestamp;

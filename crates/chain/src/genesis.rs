@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::Block,
-    executor::{BASE_FEE, BLOCK_GAS_LIMIT},
+    executor::BASE_FEE,
+    rules::Rules,
     state::{Account, State},
 };
 
 /// The first block: everyone who opens the same chain must give the same genesis.
 ///
-/// The chain id is written into the genesis block's extra data, so the genesis hash names the chain.
+/// The chain id, and rules other than Osaka's, are written into the genesis block's extra data, so the genesis hash names
+/// the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Genesis {
     /// EIP-155 chain id; transactions signed for another one are refused.
@@ -22,12 +24,15 @@ pub struct Genesis {
     pub timestamp: u64,
     /// Balances in wei at block 0.
     pub balances: BTreeMap<Address, U256>,
+    /// The rules of all blocks.
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 impl Genesis {
-    /// A genesis at time zero without any money in it.
+    /// A genesis at time zero without any money in it, under Osaka's rules.
     pub fn new(chain_id: u64) -> Self {
-        Self { chain_id, timestamp: 0, balances: BTreeMap::new() }
+        Self { chain_id, timestamp: 0, balances: BTreeMap::new(), rules: Rules::Osaka }
     }
 
     /// Gives `wei` to each of `accounts`.
@@ -41,6 +46,13 @@ impl Genesis {
     #[must_use]
     pub fn at(mut self, timestamp: u64) -> Self {
         self.timestamp = timestamp;
+        self
+    }
+
+    /// Sets the rules.
+    #[must_use]
+    pub fn under(mut self, rules: Rules) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -58,10 +70,11 @@ impl Genesis {
 
     /// Block 0 over that state.
     pub(crate) fn block(&self, state: &State) -> Block {
-        let mut header = crate::block::empty_header(BASE_FEE, BLOCK_GAS_LIMIT);
+        let mut header = crate::block::empty_header(BASE_FEE, self.rules.block_gas_limit());
         header.timestamp = self.timestamp;
         header.parent_hash = B256::ZERO;
-        header.extra_data = format!("consilium {}", self.chain_id).into_bytes().into();
+        let rules = if self.rules == Rules::Osaka { String::new() } else { format!(" {}", self.rules.name()) };
+        header.extra_data = format!("consilium {}{rules}", self.chain_id).into_bytes().into();
         Block::new(header, Vec::new(), state)
     }
 }

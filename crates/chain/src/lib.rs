@@ -1,6 +1,6 @@
 //! An embedded EVM chain for a consortium that has none: the Consilium contracts run on it exactly as on
 //! any other EVM chain, because it *is* one. Blocks, roots, receipts and gas are those of Ethereum's
-//! Osaka fork; alloy, `cast` and viem work against it unchanged.
+//! Osaka fork ([`Rules`] has another); alloy, `cast` and viem work against it unchanged.
 //!
 //! | layer | what it does | module |
 //! |---|---|---|
@@ -92,6 +92,7 @@ mod genesis;
 mod http;
 mod refusal;
 mod rpc;
+mod rules;
 mod sequencer;
 mod state;
 mod store;
@@ -102,11 +103,12 @@ mod views;
 pub use block::{Block, Included, Transaction};
 pub use calls::CallError;
 pub use chain::{Chain, Error, Location, STATES_KEPT};
-pub use executor::{BASE_FEE, BLOCK_GAS_LIMIT, Executed, Executor, Outcome, Parent, TRANSACTION_GAS_CAP};
+pub use executor::{BASE_FEE, Executed, Executor, Outcome, Parent, TRANSACTION_GAS_CAP};
 pub use genesis::Genesis;
 pub use http::{MAX_BODY_BYTES, router, serve};
 pub use refusal::{MAX_TRANSACTION_BYTES, Refusal, decode_transaction};
 pub use rpc::{MAX_BATCH, MAX_LOGS, RpcError};
+pub use rules::Rules;
 pub use sequencer::{Sequencer, system_clock};
 pub use state::State;
 pub use store::StoreError;

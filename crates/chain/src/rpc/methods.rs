@@ -14,13 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Params, RpcError, logs};
-use crate::{
-    block::Block,
-    chain::Chain,
-    executor::{BASE_FEE, BLOCK_GAS_LIMIT},
-    state::State,
-    views,
-};
+use crate::{block::Block, chain::Chain, executor::BASE_FEE, state::State, views};
 
 /// The most blocks that `eth_feeHistory` looks back, as in geth.
 const MAX_FEE_HISTORY: u64 = 1024;
@@ -159,7 +153,7 @@ fn fee_history(chain: &Chain, params: &Params) -> Answer {
     let count = count.to::<u64>().min(MAX_FEE_HISTORY).min(newest + 1);
     let oldest = newest + 1 - count;
     let blocks = (oldest..=newest).take(count as usize).filter_map(|number| chain.block(number));
-    let gas_used_ratio: Vec<_> = blocks.map(|block| block.header.gas_used as f64 / BLOCK_GAS_LIMIT as f64).collect();
+    let gas_used_ratio: Vec<_> = blocks.map(|block| block.header.gas_used as f64 / block.header.gas_limit as f64).collect();
     let length = gas_used_ratio.len();
     value(FeeHistory {
         base_fee_per_gas: vec![BASE_FEE.into(); length + 1],

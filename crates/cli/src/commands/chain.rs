@@ -5,7 +5,8 @@ use super::keys::KeyOption;
 use crate::failure::Failure;
 use crate::output::{print, spinner};
 use alloy_primitives::{Address, U256};
-use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use consilium_chain::{Chain, Genesis, Location, Rules, Sequencer, serve, system_clock};
 use consilium_ledger::{Addresses, DeployOptions, Ledger, deploy, http_provider};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ struct Serve {
     /// Chain id.
     #[arg(long, default_value_t = 31337)]
     chain_id: u64,
+    /// Rules of execution and gas: Ethereum's fork as it is, or the next one as it is planned, to see what it will cost.
+    #[arg(long, default_value = "osaka", value_name = "FORK", value_parser = rules())]
+    rules: Rules,
     /// Accounts that start with 1,000,000 units of native currency; repeat it. Same list at every start.
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     fund: Vec<Address>,
@@ -109,13 +113,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+fn rules() -> impl TypedValueParser<Value = Rules> {
+    let named = |name: String| Rules::ALL.into_iter().find(|rules| rules.name() == name).unwrap_or_default();
+    PossibleValuesParser::new(Rules::ALL.map(Rules::name)).map(named)
+}
+
 /// 1,000,000 units of 10^18 wei.
 pub(crate) fn fortune() -> U256 {
     U256::from(10).pow(U256::from(24))
 }
 
 async fn serve_chain(options: Serve, json: bool) -> Result<(), Failure> {
-    let genesis = Genesis::new(options.chain_id).fund(options.fund, fortune());
+    let genesis = Genesis::new(options.chain_id).fund(options.fund, fortune()).under(options.rules);
     let place = options.data.map_or(Location::Memory, Location::Folder);
     let chain = Chain::open(&genesis, place).map_err(Failure::failed)?;
     let listener = tokio::net::TcpListener::bind(options.listen)

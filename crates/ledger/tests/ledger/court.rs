@@ -145,10 +145,14 @@ impl Bench {
         }
     }
 
-    fn contribution(&self, settled: &Settled, site: usize, digest: &str) -> SignedContribution {
+    pub(crate) fn contribution(&self, settled: &Settled, site: usize, digest: &str) -> SignedContribution {
         let (key, digest, boxes) = (&self.sites[site], root(digest), root("boxes"));
         let said = Contribution { study: settled.study, round: 1, site: key.address(), digest, boxes };
         SignedContribution { digest, boxes, signature: self.ledger.domain().sign(key, &said) }
+    }
+
+    pub(crate) fn site(&self, site: usize) -> Address {
+        self.sites[site].address()
     }
 
     pub(crate) fn address(&self, node: usize) -> Address {

@@ -1,12 +1,14 @@
 //! The ledger against real chains: the embedded one and anvil.
 //!
 //! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
-//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays and claims.
+//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays
+//! and claims; `gas` tells what all of it costs under two sets of rules.
 
 mod court;
 mod differential;
 mod failures;
 mod following;
+mod gas;
 mod logs;
 mod money;
 mod scenario;

@@ -15,17 +15,19 @@ const WINDOW: u64 = 50;
 const BUDGET: u64 = 1_000;
 
 /// A study with a currency, rounds that leave the record after two, and what its nodes would serve.
-struct Till {
+pub(crate) struct Till {
     world: World,
-    stage: Stage,
+    pub(crate) stage: Stage,
+    pub(crate) study: u64,
     currency: Address,
-    cohorts: Cohorts,
-    now: u64,
+    pub(crate) cohorts: Cohorts,
+    pub(crate) now: u64,
+    /// Of the last round's opening, certificate and settlement.
+    pub(crate) gas: [u64; 3],
 }
 
 impl Till {
-    async fn set() -> Self {
-        let world = World::embedded();
+    pub(crate) async fn set(world: World) -> Self {
         let stage = Stage::set(&world).await;
         let currency = stage.ledger.deploy_trial_token(&stage.sponsor).await.unwrap().output;
         let new = NewStudy {
@@ -47,30 +49,31 @@ impl Till {
         let study = stage.ledger.create_study(&stage.sponsor, &new).await.unwrap().output;
         assert_eq!(study, STUDY);
         stage.ledger.mint_trial_coins(&stage.sponsor, currency, stage.sponsor.address(), U256::from(100_000)).await.unwrap();
-        Self { world, stage, currency, cohorts: Cohorts::new(), now: START }
+        Self { world, stage, study, currency, cohorts: Cohorts::new(), now: START, gas: [0; 3] }
     }
 
-    fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         &self.stage.ledger
     }
 
-    async fn pass(&mut self, seconds: u64) {
+    pub(crate) async fn pass(&mut self, seconds: u64) {
         self.now += seconds;
         self.world.tick(self.now).await;
     }
 
     /// A round from opening to settlement by voters 1, 3, 4, 5 over these sites.
-    async fn play(&mut self, sites: usize) -> u64 {
+    pub(crate) async fn play(&mut self, sites: usize) -> u64 {
         let (ledger, sponsor) = (self.stage.ledger.clone(), self.stage.sponsor.clone());
         let subject = root(&format!("model {}", self.cohorts.len()));
-        let round = ledger.open_round(&sponsor, STUDY, subject, self.now + 10, self.now + 20).await.unwrap().output;
+        let opened = ledger.open_round(&sponsor, STUDY, subject, self.now + 10, self.now + 20).await.unwrap();
+        let round = opened.output;
         let member = |site: &Address| SetMember { site: *site, digest: root("an update") };
         let mut members: Vec<SetMember> = self.stage.sites.iter().take(sites).map(member).collect();
         members.sort_by_key(|member| member.site);
         let cohort = Cohort::new(members).unwrap();
         let vote = Vote { study: STUDY, round, setRoot: cohort.root(), size: cohort.size() };
         let seats = [1, 3, 4, 5];
-        ledger.certify(&self.stage.nodes[0], &vote, &self.stage.signed(&vote, &seats)).await.unwrap();
+        let certified = ledger.certify(&self.stage.nodes[0], &vote, &self.stage.signed(&vote, &seats)).await.unwrap();
         let voters: Vec<Address> = seats.iter().map(|seat| self.stage.nodes[seat - 1].address()).collect();
         let roots: Vec<_> = (1..=5).map(|node| root(&format!("share {node} of round {round}"))).collect();
         let settlement = Settlement {
@@ -81,12 +84,14 @@ impl Till {
             aggregateRoot: root("aggregate"),
             rewardRoot: reward_root(&cohort, &voters),
         };
-        ledger.settle(&self.stage.nodes[0], &settlement, &roots, &self.stage.signed(&settlement, &seats)).await.unwrap();
+        let signed = self.stage.signed(&settlement, &seats);
+        let settled = ledger.settle(&self.stage.nodes[0], &settlement, &roots, &signed).await.unwrap();
+        self.gas = [opened.receipt.gas_used, certified.gas_used, settled.gas_used];
         self.cohorts.insert(round, cohort);
         round
     }
 
-    async fn books(&self) -> Books {
+    pub(crate) async fn books(&self) -> Books {
         self.ledger().books(STUDY).await.unwrap()
     }
 
@@ -114,7 +119,7 @@ impl Till {
 
 #[tokio::test]
 async fn rounds_are_paid_by_a_stranger_to_the_last_coin_on_record_and_off_it() {
-    let mut till = Till::set().await;
+    let mut till = Till::set(World::embedded()).await;
     let sponsor = till.stage.sponsor.clone();
     till.ledger().fund(&sponsor, STUDY, U256::from(2_000)).await.unwrap();
     till.ledger().fund_with_permit(&sponsor, STUDY, U256::from(3_500)).await.unwrap();
@@ -152,7 +157,7 @@ async fn rounds_are_paid_by_a_stranger_to_the_last_coin_on_record_and_off_it() {
 
 #[tokio::test]
 async fn licence_revenue_is_shared_among_all_who_took_part() {
-    let mut till = Till::set().await;
+    let mut till = Till::set(World::embedded()).await;
     let (sponsor, buyer) = (till.stage.sponsor.clone(), wallet(9));
     till.ledger().fund(&sponsor, STUDY, U256::from(1_000)).await.unwrap();
     till.play(3).await;
@@ -177,7 +182,7 @@ async fn licence_revenue_is_shared_among_all_who_took_part() {
 
 #[tokio::test]
 async fn what_was_claimed_in_part_is_asked_from_the_contract() {
-    let mut till = Till::set().await;
+    let mut till = Till::set(World::embedded()).await;
     till.ledger().fund(&till.stage.sponsor, STUDY, U256::from(2_000)).await.unwrap();
     till.play(3).await;
     let second = till.play(3).await;
@@ -207,7 +212,7 @@ async fn what_was_claimed_in_part_is_asked_from_the_contract() {
 
 #[tokio::test]
 async fn a_set_that_was_not_settled_is_no_ground_for_claims() {
-    let mut till = Till::set().await;
+    let mut till = Till::set(World::embedded()).await;
     till.ledger().fund(&till.stage.sponsor, STUDY, U256::from(2_000)).await.unwrap();
     let round = till.play(3).await;
     till.play(2).await;
@@ -219,7 +224,7 @@ async fn a_set_that_was_not_settled_is_no_ground_for_claims() {
 
 #[tokio::test]
 async fn books_from_an_endpoint_that_lies_about_money_are_refused() {
-    let mut till = Till::set().await;
+    let mut till = Till::set(World::embedded()).await;
     till.ledger().fund(&till.stage.sponsor, STUDY, U256::from(2_000)).await.unwrap();
     till.play(3).await;
     till.pass(WINDOW).await;

@@ -5,7 +5,7 @@ use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload};
 use alloy::transports::{TransportError, TransportFut};
 use alloy_primitives::{Address, U256};
-use consilium_chain::{Chain, Genesis, InProcess, Sequencer};
+use consilium_chain::{Chain, Genesis, InProcess, Rules, Sequencer};
 use consilium_core::eip712::SecretKey;
 use consilium_ledger::{Wallet, client_provider, http_provider};
 use serde_json::{Value, json};
@@ -41,7 +41,12 @@ pub(crate) enum World {
 
 impl World {
     pub(crate) fn embedded() -> Self {
-        let genesis = Genesis::new(CHAIN_ID).fund(accounts(), ether(1000)).at(START);
+        Self::under(Rules::Osaka)
+    }
+
+    /// The embedded chain with these rules.
+    pub(crate) fn under(rules: Rules) -> Self {
+        let genesis = Genesis::new(CHAIN_ID).fund(accounts(), ether(1000)).at(START).under(rules);
         let clock = Arc::new(AtomicU64::new(START));
         let hand = clock.clone();
         Self::Embedded { sequencer: Sequencer::new(Chain::in_memory(&genesis), move || hand.load(Ordering::SeqCst)), clock }

@@ -1,0 +1,117 @@
+//! What every step costs under the rules of today and under the next ones, from receipts of the embedded chain. The figures
+//! are kept in `contracts/snapshots/rules.json`; `UPDATE_SNAPSHOTS=1` writes them anew, and the test prints the table.
+
+use crate::court::{Bench, Settled, find, honest};
+use crate::money::Till;
+use crate::scenario::root;
+use crate::worlds::{World, wallet};
+use alloy_primitives::U256;
+use consilium_chain::Rules;
+use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::field::Fp;
+use consilium_core::merkle::vector_root;
+use consilium_core::params::Committee;
+use consilium_ledger::{Books, Credit};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Gas by step.
+type Gas = BTreeMap<String, u64>;
+
+/// Rounds in which every slot of the ring is new, and a later one, whose settlement also archives an older round.
+async fn rounds_and_claims(rules: Rules, gas: &mut Gas) {
+    let mut till = Till::set(World::under(rules)).await;
+    till.ledger().fund(&till.stage.sponsor, till.study, U256::from(20_000)).await.unwrap();
+    for (round, lap) in [(1, ", first lap"), (2, ""), (3, ""), (4, ""), (5, ", later laps")] {
+        assert_eq!(till.play(3).await, round);
+        for (step, used) in ["open", "certify", "settle"].into_iter().zip(till.gas) {
+            if !lap.is_empty() {
+                gas.insert(format!("{step}{lap}"), used);
+            }
+        }
+        till.pass(50).await;
+    }
+    // One site's first and second claim alone, then the rest of a round in one transaction, first claims all of them.
+    let books = till.books().await;
+    let owed = books.owed(&till.cohorts, 0, till.now).await.unwrap();
+    let site = till.stage.sites[0];
+    let of_site: Vec<Credit> = owed.iter().filter(|credit| credit.account == site && !credit.as_node).copied().collect();
+    gas.insert("claim, first of an account, alone".into(), claim(&till, &books, &of_site[3..4]).await);
+    gas.insert("claim, later, alone".into(), claim(&till, &books, &of_site[4..5]).await);
+    let others = |round: u64| owed.iter().filter(|credit| credit.round == round && credit.account != site).copied().collect();
+    let (first, later): (Vec<Credit>, Vec<Credit>) = (others(4), others(5));
+    gas.insert(format!("claim, each of {} first ones", first.len()), claim(&till, &books, &first).await / first.len() as u64);
+    gas.insert(format!("claim, each of {} later ones", later.len()), claim(&till, &books, &later).await / later.len() as u64);
+}
+
+async fn claim(till: &Till, books: &Books, credits: &[Credit]) -> u64 {
+    let claims = books.claims(credits, &till.cohorts, 0).unwrap();
+    till.ledger().claim(&wallet(9), &claims).await.unwrap().gas_used
+}
+
+/// Each proof in a study of its own, with real signatures and openings.
+async fn proofs(rules: Rules, gas: &mut Gas) {
+    let world = World::under(rules);
+    let bench = Bench::set(&world, 5).await;
+    let roots = |vectors: &[Vec<Fp>]| vectors.iter().map(|values| vector_root(values)).collect::<Vec<_>>();
+    let (mut vectors, other) = (honest(5, 1, 100, 2), root("another"));
+    let sound = roots(&vectors);
+    let study = async || bench.settle(1, 100, &sound, &[1, 2, 3, 4, 5]).await;
+    let (address, signers) = (bench.address(1), [1, 2, 3, 4]);
+
+    let at = study().await;
+    let statements = Box::new([bench.share(&at, 1, at.settlement.setRoot, other)]);
+    let charge = Charge::WrongShareRoot { address, statements };
+    gas.insert("proof of a wrong share".into(), prove(&bench, &at, charge).await);
+    let at = study().await;
+    let charge = Charge::WrongShareRoot { address, statements: Box::new([bench.share(&at, 1, other, at.roots[1])]) };
+    gas.insert("proof of a share of another set".into(), prove(&bench, &at, charge).await);
+    let at = study().await;
+    let pair = [at.roots[1], other].map(|said| bench.share(&at, 1, at.settlement.setRoot, said));
+    let charge = Charge::TwoShareRoots { address, statements: Box::new(pair) };
+    gas.insert("proof of two shares".into(), prove(&bench, &at, charge).await);
+    let at = study().await;
+    let pair = [1, 2].map(|round| bench.final_of(&at, 1, round, at.settlement.setRoot));
+    let charge = Charge::TwoFinals { address, statements: Box::new(pair) };
+    gas.insert("proof of two Finals".into(), prove(&bench, &at, charge).await);
+    let at = study().await;
+    let pair = [at.roots[0], other].map(|said| bench.settlement(&at, 1, said));
+    let charge = Charge::TwoSettlements { address, statements: Box::new(pair) };
+    gas.insert("proof of two settlements".into(), prove(&bench, &at, charge).await);
+    let at = study().await;
+    let pair = ["one", "two"].map(|digest| bench.contribution(&at, 1, digest));
+    let charge = Charge::TwoContributions { site: bench.site(1), statements: Box::new(pair) };
+    gas.insert("proof of two contributions, first of an account".into(), prove(&bench, &at, charge).await);
+
+    vectors[0][99] += Fp::ONE;
+    let at = bench.settle(1, 100, &roots(&vectors), &signers).await;
+    let flaw = find(&Committee::new(5, 1).unwrap(), &at.roots, &vectors).unwrap();
+    gas.insert("proof of a wrong settlement, 100 elements".into(), prove(&bench, &at, Charge::WrongSettlement(flaw)).await);
+}
+
+async fn prove(bench: &Bench, settled: &Settled, charge: Charge) -> u64 {
+    let accusation = Accusation { study: settled.study, round: 1, charge };
+    bench.ledger.accuse(&bench.reporter, &accusation).await.unwrap().gas_used
+}
+
+#[tokio::test]
+async fn gas_under_todays_rules_and_the_next_ones_is_what_the_snapshot_says() {
+    let mut found: BTreeMap<&str, Gas> = BTreeMap::new();
+    for rules in Rules::ALL {
+        let gas = found.entry(rules.name()).or_default();
+        rounds_and_claims(rules, gas).await;
+        proofs(rules, gas).await;
+    }
+    let [today, next] = Rules::ALL.map(|rules| &found[rules.name()]);
+    println!("| step, n = 5 | Osaka | Amsterdam |\n|---|---|---|");
+    for (step, used) in today {
+        println!("| {step} | {used} | {} |", next[step]);
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/snapshots/rules.json");
+    let text = serde_json::to_string_pretty(&found).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(kept, text, "gas has changed: run this test with UPDATE_SNAPSHOTS=1 and update the table in docs/CONTRACTS.md");
+}
