@@ -112,6 +112,8 @@ async fn take_in(service: &Service, open: &OpenRound, pieces: &mut Pieces) -> Re
         if !store::keep(&service.database, &service.blobs, open.opening, member).await? {
             return Err(Refused::round_closed());
         }
+        // Another one may have been on its way at the same time: whichever is kept last sees both.
+        sites::compare(service, open, &contribution, member.digest).await?;
         open.tell(Event::Stored(member));
     }
     Ok(member)

@@ -114,7 +114,8 @@ async fn is_foreign(service: &Service, accusation: &Accusation, set_root: B256) 
 /// This node's place in the order of filing: another one in each round.
 async fn rank(service: &Service, accusation: &Accusation) -> u32 {
     let (study, round) = (accusation.study, accusation.round);
-    let Ok(Some(committee)) = service.committee_of(study, round, round).await else { return 0 };
+    let Ok(found) = service.ledger().round(study, round).await else { return 0 };
+    let committee = &found.terms.committee;
     let n = committee.members().len() as u64;
     committee.index_of(service.address()).map_or(n, |me| (me as u64 + n - round % n) % n) as u32
 }

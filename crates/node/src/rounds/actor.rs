@@ -69,6 +69,11 @@ impl Reports {
         done
     }
 
+    /// Waits for all of them.
+    async fn finish(mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+
     fn are_pending(&self) -> bool {
         !self.0.is_empty()
     }
@@ -90,6 +95,8 @@ impl Actor {
             self.round.changed.notify_waiters();
             if self.round.is_dismissed() {
                 self.round.wipe();
+                // Evidence is of more than this seat.
+                self.service.spawn(std::mem::take(&mut self.reports).finish());
                 return;
             }
             if self.round.is_over() && self.wind_up().await {
@@ -208,7 +215,7 @@ impl Actor {
         let accusation = Accusation::of(&round.terms, offender);
         self.reports.spawn(async move {
             let keep = || court::keep(&service, accusation.clone());
-            again::until_kept(&round, "keeping evidence of an offence", keep).await;
+            again::until_written(&round, "keeping evidence of an offence", keep).await;
         });
     }
 
@@ -266,5 +273,19 @@ mod tests {
             tokio::task::yield_now().await;
             assert_eq!(reports.any_done(), !reports.are_pending());
         }
+    }
+
+    #[tokio::test]
+    async fn evidence_that_is_being_written_survives_its_seat() {
+        let (mut reports, (disk, written), (tell, told)) = (Reports::default(), oneshot::channel::<()>(), oneshot::channel());
+        reports.spawn(async move {
+            written.await.unwrap();
+            tell.send(()).unwrap();
+        });
+        let finishing = tokio::spawn(reports.finish());
+        tokio::task::yield_now().await;
+        disk.send(()).unwrap();
+        told.await.unwrap();
+        finishing.await.unwrap();
     }
 }

@@ -18,13 +18,13 @@ pub(super) async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
     while_wanted(wanted, reporting(round, what), attempt).await
 }
 
-/// The same for what is wanted also after the round's end.
-pub(super) async fn until_kept<T, F: Future<Output = Result<T, StoreError>>>(
+/// The same for what is wanted also after the round's end, and of a seat that is dismissed.
+pub(super) async fn until_written<T, F: Future<Output = Result<T, StoreError>>>(
     round: &OpenRound,
     what: &'static str,
     attempt: impl FnMut() -> F,
 ) -> Option<T> {
-    while_wanted(|| !round.is_dismissed(), reporting(round, what), attempt).await
+    while_wanted(|| true, reporting(round, what), attempt).await
 }
 
 fn reporting(round: &OpenRound, what: &'static str) -> impl Fn(u32, &StoreError) {

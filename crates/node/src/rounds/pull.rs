@@ -106,5 +106,9 @@ async fn pull(service: &Service, round: &OpenRound, member: &SetMember, peer: &A
     }
     service.blobs.put_header(digest, header.into()).await?;
     let kept = store::keep(&service.database, &service.blobs, round.opening, *member).await?;
-    if kept { Ok(()) } else { Err(PullError::Over) }
+    if !kept {
+        return Err(PullError::Over);
+    }
+    // Another one may have been on its way at the same time: whichever is kept last sees both.
+    Ok(sites::compare(service, round, &contribution, *digest).await?)
 }

@@ -186,3 +186,15 @@ async fn a_site_that_signs_two_contributions_is_struck_and_refused_from_the_next
     world.settled(2).await;
     assert!(convictions(&world).await.is_empty(), "no node did wrong");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_contributions_that_arrive_at_the_same_moment_are_compared() {
+    let world = World::start(4, 3).await;
+    let round = world.open_round(1, 600).await;
+    world.eventually("the round", async || world.get(0, 1, "", None).await.0 == 200).await;
+    let (first, second) = (world.contribution(&round.terms, 0).body(), world.contribution(&round.terms, 0).body());
+    let (one, other) = tokio::join!(world.upload(0, 1, first), world.upload(0, 1, second));
+    assert!(one.0 == 200 || other.0 == 200, "{one:?} {other:?}");
+    let site: Address = world.sites[0].address();
+    world.eventually("the strike", async || world.ledger.history(1).await.unwrap().struck_now().contains(&site)).await;
+}
