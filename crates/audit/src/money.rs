@@ -4,7 +4,7 @@ use crate::chain::{View, status_of};
 use crate::report::{Book, Check, Scope};
 use alloy_primitives::{Address, U256};
 use consilium_core::certify::Cohort;
-use consilium_ledger::{Books, ChainEvent, Cohorts, Event, Money, PaidRound, Totals};
+use consilium_ledger::{Books, ChainEvent, Cohorts, Event, Money, Totals};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The study's books, held against storage, and what they add up to. `None` when there is nothing to go on with.
@@ -102,11 +102,12 @@ pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mu
             book.note(Check::Claims, scope, reason);
         }
     }
-    let vouched = |round: &PaidRound| sets.get(&round.round).filter(|set| round.credits(set)).cloned();
-    let cohorts: Cohorts = books.rounds().iter().filter_map(|round| Some((round.round, vouched(round)?))).collect();
-    // A set that the settled rewards are not of is known all the same: whoever is in none was paid wrongly.
-    let (complete, known) = (cohorts.len() == books.rounds().len(), sets.len() == books.rounds().len());
     let strangers = strangers(books, &sets);
+    // A set that the settled rewards are not of is known all the same: whoever is in none was paid wrongly. Sets of rounds
+    // that did not settle tell nothing about who was paid.
+    let known = books.rounds().iter().all(|round| sets.contains_key(&round.round));
+    let (cohorts, _) = books.creditable(sets);
+    let complete = cohorts.len() == books.rounds().len();
     for (account, amount) in &strangers {
         let reason = format!("{account} was paid {amount}, and is in no settled set and no recorded vote that is known here");
         if known { book.fail(Check::Claims, scope, reason) } else { book.note(Check::Claims, scope, reason) }
@@ -171,6 +172,7 @@ mod tests {
             unclaimed: n(10),
             unclaimed_revenue: n(6),
             balance: n(56),
+            held_by_all: Some(n(56)),
         }
     }
 

@@ -126,8 +126,7 @@ mod tests {
             transaction: B256::ZERO,
         };
         let (one, two) = (Address::repeat_byte(1), Address::repeat_byte(2));
-        let strike =
-            |number, index, site, round: u64, struck| Strike { at: place(number, index), site, round, struck };
+        let strike = |number, index, site, round: u64, struck| Strike { at: place(number, index), site, round, struck };
         let all = [
             strike(5, 1, one, 3, true),
             strike(6, 0, one, 81, true),
