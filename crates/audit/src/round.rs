@@ -3,9 +3,9 @@
 use crate::blame::Blames;
 use crate::chain::{self, View, status_of};
 use crate::client::{Client, Peer, Route};
-use crate::offences;
 use crate::report::{Book, Check, Scope};
 use crate::statements::{Gathered, gather};
+use crate::{listed, offences};
 use consilium_core::certify::{CertificateError, Cohort, SetMember};
 use consilium_core::settle::reward_root;
 use consilium_ledger::{Certified, Endpoints, Error, Round, Settled, Signatures, Standing, State};
@@ -96,6 +96,7 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
     let gathered = gather(case.client, &case.peers, &case.round.terms, book).await;
     let Some(certificate) = &case.round.certificate else {
         offences::void(case, &gathered, book);
+        listed::tell(view, case, &gathered, book);
         return None;
     };
     chain::subject(view, case.number(), case.round.terms.subject, book);
@@ -111,6 +112,7 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
         None => book.note(Check::Settlement, case.scope(), "there is no settlement, so there is no result to rely on"),
     }
     offences::certified(case, certificate, &gathered, book);
+    listed::tell(view, case, &gathered, book);
     cohort
 }
 

@@ -2,7 +2,7 @@
 
 use crate::world::{Played, Script, World};
 use alloy_primitives::{B256, U256};
-use consilium_audit::{Outcome, Sighting, Watchman};
+use consilium_audit::{Check, Outcome, Report, Sighting, Status, Watchman};
 use consilium_chain::Sequencer;
 use consilium_core::accusation::{Accusation, Charge, SignedContribution};
 use consilium_core::eip712::{Contribution, SecretKey, Settlement};
@@ -298,4 +298,36 @@ async fn a_payment_that_costs_more_gas_than_it_is_worth_is_left_and_said() {
     assert!(left.len() == 3 && left.iter().all(|words| words.contains("is owed 9 wei") && words.contains("its gas")), "{seen:?}");
     assert_eq!(world.ledger.balance(stranger().address()).await.unwrap(), before);
     assert!(with(&watchman.pass(study).await.unwrap(), Outcome::Left).is_empty(), "said once, looked at again much later");
+}
+
+#[tokio::test]
+async fn an_audit_names_what_the_watchman_would_prove_and_in_which_transaction_it_was() {
+    let mut world = World::new().await;
+    let study = world.study().await;
+    let played = world.play(study, "model", &Script { liar: Some(2), ..Script::default() }).await;
+    let proof = two_shares(&world, &played, 5, 1);
+    world.edit_json(2, &played.path("statements"), |value| value["evidence"] = json!([proof.clone()]));
+    let listed = |report: &Report, words: &str| {
+        let mut lines = report.with(Status::Note).filter(|line| line.check == Check::Evidence && line.reason.contains(words));
+        assert!(lines.next().is_some_and(|line| !line.evidence.is_null()), "{words}\n{report}");
+    };
+    let report = world.auditor().audit_public(study).await;
+    listed(&report, "node 5 (");
+    listed(&report, "an offence on the list (two-share-roots), not proved on chain yet: `consilium watch` proves it");
+    listed(&report, "an offence on the list (wrong-share-root), not proved on chain yet: `consilium watch` proves it once");
+    let receipt = world.ledger.accuse(&world.sponsor, &serde_json::from_value(proof).unwrap()).await.unwrap();
+    let report = world.auditor().audit_public(study).await;
+    listed(&report, &format!("(two-share-roots), proved on chain in transaction {}", receipt.transaction));
+}
+
+#[tokio::test]
+async fn a_full_audit_names_a_wrong_settlement_as_an_offence_of_all_who_signed_it() {
+    let mut world = World::new().await;
+    let study = world.study().await;
+    let played = world.play(study, "model", &framed()).await;
+    world.served[3].put(played.path("aggregate"), to_bytes(&made_up()));
+    let report = world.auditor().audit_full(study).await;
+    let is_it = |line: &&consilium_audit::Line| line.reason.contains("an offence on the list (wrong-settlement), not proved");
+    let line = report.with(Status::Note).find(is_it).unwrap_or_else(|| panic!("{report}"));
+    assert!(line.reason.contains("signed by nodes [1, 2, 4, 5]"), "{report}");
 }
