@@ -62,6 +62,7 @@ mod order;
 mod outputs;
 mod report;
 mod round;
+mod sets;
 mod statements;
 mod watchman;
 

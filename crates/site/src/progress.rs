@@ -60,7 +60,7 @@ pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
 pub fn log() -> Observer {
     Arc::new(|progress| match progress {
         Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::StrikeDisputed(reason) => {
-            tracing::warn!("{reason}")
+            tracing::warn!("{reason}");
         }
         Progress::Uploading { sent, total, .. } if sent < total => {}
         other => tracing::debug!(?other),

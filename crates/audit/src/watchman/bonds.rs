@@ -2,21 +2,14 @@
 //! was lost for a share which differs from a settlement that is proved wrong goes back.
 
 use super::{Outcome, Pass};
-use crate::client::{Route, peers};
+use crate::client::peers;
+use crate::sets::{self, ServedSet};
 use alloy_primitives::{Address, B256, U256};
-use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::certify::Cohort;
 use consilium_ledger::{Error, Ledger, Pot, Receipt, State, Wallet};
-use serde::Deserialize;
 
-/// JSON bytes of one member of a set, generously.
-const MEMBER_BYTES: usize = 512;
 /// Passes after which a payment is looked at again that was refused, or cost too much.
 const LATER: u64 = 64;
-
-#[derive(Deserialize)]
-struct ServedSet {
-    members: Vec<SetMember>,
-}
 
 /// What is to be done about the bond of a convicted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,13 +155,10 @@ impl Pass<'_> {
         let history = self.views.first();
         let certified = history.certified_subjects().into_iter().rfind(|certified| certified.set_root == *set_root)?;
         let round = history.round(certified.round).await.ok()?;
-        let limit = MEMBER_BYTES * (round.terms.sites.len() + 1);
-        let route = Route { study: self.study, round: certified.round, rest: "set", limit };
+        let vote = &round.certificate.as_ref()?.vote;
         for peer in peers(&round.terms.committee, &self.watchman.nodes) {
-            let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, route).await else { continue };
-            if let Ok(cohort) = Cohort::new(served.members)
-                && cohort.root() == *set_root
-            {
+            let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, sets::route(&round.terms)).await else { continue };
+            if let Ok(cohort) = served.under(vote) {
                 return Some(cohort);
             }
         }

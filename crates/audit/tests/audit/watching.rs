@@ -17,7 +17,7 @@ async fn watchman_of(world: &World, ledgers: Vec<Ledger>, key: &SecretKey, dry: 
     Watchman::new(Endpoints::new(ledgers).unwrap(), &world.urls(), wallet, dry).unwrap()
 }
 
-async fn watchman(world: &World, key: &SecretKey, dry: bool) -> Watchman {
+pub(crate) async fn watchman(world: &World, key: &SecretKey, dry: bool) -> Watchman {
     watchman_of(world, vec![world.ledger.clone()], key, dry).await
 }
 
@@ -114,7 +114,7 @@ async fn whoever_cannot_check_a_settlement_accuses_nobody_of_a_share_that_merely
 }
 
 /// What the crooked committee settles instead of the sum.
-fn made_up() -> Vec<Fp> {
+pub(crate) fn made_up() -> Vec<Fp> {
     vec![Fp::ONE; 41]
 }
 
@@ -134,7 +134,7 @@ async fn a_wrong_settlement_costs_every_signer_its_bond() {
 }
 
 /// Everyone but node 3 settles a made-up sum, with a made-up share under node 3's number.
-fn framed() -> Script {
+pub(crate) fn framed() -> Script {
     let fraud = |result: &mut Settlement, roots: &mut Vec<B256>| {
         result.aggregateRoot = vector_root(&made_up());
         roots[2] = vector_root(&made_up());

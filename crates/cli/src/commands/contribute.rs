@@ -111,7 +111,7 @@ fn observer(progress: ProgressBar) -> Observer {
             progress.set_position(have as u64);
         }
         Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::StrikeDisputed(reason) => {
-            progress.println(reason)
+            progress.println(reason);
         }
         _ => {}
     })

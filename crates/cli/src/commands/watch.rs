@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::B256;
 use consilium_audit::{Outcome, Sighting, Watchman};
-use consilium_ledger::{Endpoints, Error};
+use consilium_ledger::{Endpoints, Error, Ledger};
 use futures::StreamExt;
 use futures::future::{join_all, try_join_all};
 use futures::stream::FuturesUnordered;
@@ -155,7 +155,7 @@ fn report(json: bool, study: u64, seen: Result<Vec<Sighting>, Error>) -> bool {
 
 /// Whether any endpoint has another block than before; one that does not answer is asked again.
 async fn moved(endpoints: &Endpoints, known: &mut Vec<Option<B256>>) -> bool {
-    let heads = join_all(endpoints.all().iter().map(|ledger| ledger.head())).await;
+    let heads = join_all(endpoints.all().iter().map(Ledger::head)).await;
     let heads: Vec<Option<B256>> = heads.into_iter().map(|head| head.ok().map(|block| block.hash)).collect();
     let moved = *known != heads || heads.contains(&None);
     *known = heads;
@@ -167,7 +167,7 @@ async fn studies(arguments: &Arguments, endpoints: &Endpoints) -> Result<Vec<u64
     if !arguments.study.is_empty() {
         return Ok(arguments.study.clone());
     }
-    let shown = try_join_all(endpoints.all().iter().map(|ledger| ledger.studies())).await?;
+    let shown = try_join_all(endpoints.all().iter().map(Ledger::studies)).await?;
     Ok((1..=shown.into_iter().max().unwrap_or(0)).collect())
 }
 
