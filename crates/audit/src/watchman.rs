@@ -19,6 +19,7 @@ mod views;
 use crate::auditor::{SetupError, parse};
 use crate::client::Client;
 use alloy_primitives::{Address, B256};
+use consilium_core::eip712::Domain;
 use consilium_ledger::{Endpoints, Error, Wallet};
 use futures::lock::Mutex;
 use memory::Memory;
@@ -115,6 +116,7 @@ impl Watchman {
         let mut memory = memory.lock().await;
         let views = Views::read(&self.endpoints, study).await?;
         memory.passes += 1;
+        memory.keep(|round| views.is_on_record(round));
         let mut pass = Pass { watchman: self, study, views: &views, memory: &mut memory, seen: Vec::new(), errands: ERRANDS };
         pass.retry().await;
         pass.rounds().await;
@@ -128,6 +130,10 @@ impl Watchman {
 }
 
 impl Pass<'_> {
+    fn domain(&self) -> Domain {
+        self.watchman.endpoints.primary().domain()
+    }
+
     fn tell(&mut self, round: u64, outcome: Outcome, words: String) {
         self.seen.push(Sighting { study: self.study, round, outcome, words, transaction: None });
     }

@@ -104,11 +104,16 @@ impl Memory {
         due.map(|attempt| attempt.accusation.clone()).collect()
     }
 
-    /// Nothing can be proved about this round any more.
-    pub(super) fn forget(&mut self, round: u64) {
-        self.attempts.retain(|_, attempt| attempt.accusation.round != round);
-        self.judged.remove(&round);
-        self.seen.remove(&round);
+    /// It proves nothing any more, such as a share that differs from what turned out to be wrong.
+    pub(super) fn drop_attempt(&mut self, accusation: &Accusation) {
+        self.attempts.remove(&key(accusation));
+    }
+
+    /// Forgets the rounds about which nothing can be proved any more.
+    pub(super) fn keep(&mut self, counts: impl Fn(u64) -> bool) {
+        self.attempts.retain(|_, attempt| counts(attempt.accusation.round));
+        self.judged.retain(|round, _| counts(*round));
+        self.seen.retain(|round| counts(*round));
     }
 
     /// What has been found about a settlement.

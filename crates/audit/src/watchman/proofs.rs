@@ -15,18 +15,23 @@ impl Pass<'_> {
             due.entry(accusation.round).or_default().push(accusation);
         }
         for (number, accusations) in due {
-            if !self.views.is_on_record(number) {
-                self.memory.forget(number);
-                continue;
-            }
             match self.views.round(number).await {
                 Ok(round) => {
                     for accusation in &accusations {
-                        self.file(&round, accusation).await;
+                        self.file_again(&round, accusation).await;
                     }
                 }
                 Err(trouble) => self.tell(number, Outcome::Unavailable, trouble.words),
             }
+        }
+    }
+
+    /// What is known of the round may have changed since the proof was sent.
+    async fn file_again(&mut self, round: &Round, accusation: &Accusation) {
+        if self.may_file(round, accusation) && accusation.holds(&self.domain(), &round.record()) {
+            self.file(round, accusation).await;
+        } else {
+            self.memory.drop_attempt(accusation);
         }
     }
 
@@ -35,7 +40,7 @@ impl Pass<'_> {
         if self.memory.knows(accusation, round.state) {
             return;
         }
-        if accusation.holds(&self.watchman.endpoints.primary().domain(), &round.record()) {
+        if accusation.holds(&self.domain(), &round.record()) {
             self.file(round, accusation).await;
         } else {
             self.memory.note_worthless(accusation, round.state);

@@ -10,6 +10,7 @@ use crate::client::{Peer, peers};
 use crate::report::Book;
 use crate::statements::{Gathered, gather};
 use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::round::SignedShareRoot;
 use consilium_ledger::{Round, Settled, State};
 
 /// Newest rounds of a study that are looked at in every pass.
@@ -37,12 +38,9 @@ impl Pass<'_> {
     /// The newest rounds, those that have not been looked at, and some of the others in turn.
     fn chosen(&mut self) -> Vec<u64> {
         let newest = self.views.newest();
-        let (record, over): (Vec<u64>, Vec<u64>) = (1..=newest).partition(|number| self.views.is_on_record(*number));
-        for number in over {
-            self.memory.forget(number);
-        }
+        let record = (1..=newest).filter(|number| self.views.is_on_record(*number));
         let now = |number: &u64| number + FRESH > newest || !self.memory.seen.contains(number);
-        let (mut chosen, older): (Vec<u64>, Vec<u64>) = record.into_iter().partition(now);
+        let (mut chosen, older): (Vec<u64>, Vec<u64>) = record.partition(now);
         let turn = older.partition_point(|number| *number < self.memory.older);
         let some: Vec<u64> = older[turn..].iter().chain(&older[..turn]).take(OLDER).copied().collect();
         self.memory.older = some.last().map_or(0, |last| last + 1);
@@ -97,28 +95,34 @@ impl Pass<'_> {
     }
 
     async fn suspect(&mut self, round: &Round, accusation: &Accusation) {
-        let holds = |accusation: &Accusation| accusation.holds(&self.watchman.endpoints.primary().domain(), &round.record());
-        match &accusation.charge {
-            Charge::WrongSettlement(_) => {
-                if let Some(settled) = round.settlement.as_ref().filter(|_| holds(accusation)) {
-                    self.note_wrong(round, settled, accusation);
-                }
+        if self.memory.knows(accusation, round.state) {
+            return;
+        }
+        let holds = accusation.holds(&self.domain(), &round.record());
+        if !self.may_file(round, accusation) {
+            if holds && round.state == State::Settled && !self.memory.is_wrong(round.terms.round) {
+                let words = suspicions::in_words(round, accusation);
+                let words = format!("{words}: nobody is accused before the settlement has been checked");
+                self.tell(round.terms.round, Outcome::Unavailable, words);
             }
-            Charge::WrongShareRoot { statements, .. } if !self.may_accuse(round, &statements[0]) => {
-                if round.state == State::Settled && !self.memory.is_wrong(round.terms.round) && holds(accusation) {
-                    let words = suspicions::in_words(round, accusation);
-                    let words = format!("{words}: nobody is accused before the settlement has been checked");
-                    self.tell(round.terms.round, Outcome::Unavailable, words);
-                }
-                return;
-            }
-            _ => {}
+            return;
+        }
+        if let (true, Charge::WrongSettlement(_), Some(settled)) = (holds, &accusation.charge, &round.settlement) {
+            self.note_wrong(round, settled, accusation);
         }
         self.prove(round, accusation).await;
     }
 
+    /// Whether this is an offence whatever becomes of the settlement, or rests on one that has been checked.
+    pub(super) fn may_file(&self, round: &Round, accusation: &Accusation) -> bool {
+        match &accusation.charge {
+            Charge::WrongShareRoot { statements, .. } => self.may_accuse(round, &statements[0]),
+            _ => true,
+        }
+    }
+
     /// Whether a signed share is wrong whatever is settled, or what is settled in its place is known to be right.
-    fn may_accuse(&self, round: &Round, said: &consilium_core::round::SignedShareRoot) -> bool {
+    fn may_accuse(&self, round: &Round, said: &SignedShareRoot) -> bool {
         let certified = round.certificate.as_ref().map(|certificate| certificate.vote.setRoot);
         if certified.is_some_and(|set_root| set_root != said.set_root) {
             return true;
