@@ -133,7 +133,7 @@ impl Auditor {
         if may_read {
             contributions::check(&case, &cohort, self.copies, book).await;
             if case.state == State::Settled {
-                outputs::check(&case, book).await;
+                outputs::check(view, &case, book).await;
             }
         }
         Some(cohort)

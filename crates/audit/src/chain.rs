@@ -28,6 +28,8 @@ pub(crate) fn status_of(error: &Error) -> Status {
         Error::Unreachable { .. }
         | Error::NotMined { .. }
         | Error::Reorganised { .. }
+        | Error::FeeTooHigh { .. }
+        | Error::TooDear { .. }
         | Error::Reverted(_)
         | Error::Rejected { .. }
         | Error::WrongChain { .. }

@@ -13,6 +13,7 @@
 //! | certificate, finality, set, receipts, Finals, settlement, credits | `round` | public |
 //! | money: what came in, what rounds pay, who got it | `money` | public |
 //! | signed statements: valid, without contradiction, and as settled | `statements`, `offences` | public |
+//! | which of it is an offence on the list, against whom, and proved in which transaction | `listed` | public |
 //! | the right to read | `capability` | full |
 //! | headers (digest, signature, boxes) and masked vectors | `contributions` | full |
 //! | output shares, the aggregate interpolated anew and as served | `outputs` | full |
@@ -54,12 +55,14 @@ mod chain;
 mod client;
 mod contributions;
 mod display;
+mod listed;
 mod money;
 mod offences;
 mod order;
 mod outputs;
 mod report;
 mod round;
+mod sets;
 mod statements;
 mod watchman;
 

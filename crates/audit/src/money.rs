@@ -4,7 +4,7 @@ use crate::chain::{View, status_of};
 use crate::report::{Book, Check, Scope};
 use alloy_primitives::{Address, U256};
 use consilium_core::certify::Cohort;
-use consilium_ledger::{Books, ChainEvent, Cohorts, Event, Money, PaidRound, Totals};
+use consilium_ledger::{Books, ChainEvent, Cohorts, Event, Money, Moved, Totals};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The study's books, held against storage, and what they add up to. `None` when there is nothing to go on with.
@@ -20,51 +20,120 @@ pub(crate) async fn read(view: &View, book: &mut Book) -> Option<Books> {
         book.pass(Check::Money, Scope::Study, "the study has no currency: nobody pays, and nobody is owed anything");
         return None;
     }
-    let of_all = held_by_all(&view.all, books.conditions().currency);
-    match balanced(books.totals(), of_all) {
+    let (currency, treasury) = (books.conditions().currency, view.ledger.addresses().treasury);
+    let moved = match view.ledger.moved(currency, treasury, view.history.head().number).await {
+        Ok(moved) => moved,
+        Err(error) => {
+            book.write(status_of(&error), Check::Money, Scope::Study, error.to_string());
+            None
+        }
+    };
+    let told =
+        Told { own: Flows::of(&view.all, |study| study == view.study.id), all: Flows::in_coin(&view.all, currency), moved };
+    match balanced(books.totals(), &told) {
         Ok(reason) => book.pass(Check::Money, Scope::Study, reason),
         Err(reason) => book.fail(Check::Money, Scope::Study, reason),
     }
     Some(books)
 }
 
-/// What comes in goes out or is held, and what all studies of the currency hold is there.
-fn balanced(t: &Totals, of_all: U256) -> Result<String, String> {
-    let (came, went) = (t.funded.saturating_add(t.revenue), t.withdrawn + t.claimed + t.claimed_revenue);
-    let (held, balance) = (t.held(), t.balance);
-    if went.saturating_add(held) != came {
-        return Err(format!("{came} came in, but {went} that went out and {held} that is held make {}", went + held));
+/// What the treasury announced that came in and went out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Flows {
+    came: U256,
+    went: U256,
+}
+
+/// What the books are held against: none of it is what they were made of.
+struct Told {
+    /// Of the study, out of the events of all studies, which are another answer than the study's own.
+    own: Flows,
+    /// Of all studies that pay in the currency.
+    all: Flows,
+    /// What the currency's own contract announced about the treasury; none when it cannot be read.
+    moved: Option<Moved>,
+}
+
+impl Flows {
+    fn of(events: &[ChainEvent], wanted: impl Fn(u64) -> bool) -> Self {
+        let mut flows = Self::default();
+        for event in events {
+            let Event::Money(money) = event.event else { continue };
+            if !wanted(money.study()) {
+                continue;
+            }
+            match money {
+                Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } => {
+                    flows.came = flows.came.saturating_add(amount);
+                }
+                Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => flows.went = flows.went.saturating_add(amount),
+                _ => {}
+            }
+        }
+        flows
     }
-    if of_all > balance {
-        return Err(format!("the studies that pay in this currency hold {of_all} by their events, the treasury has {balance}"));
+
+    /// Of all studies that pay in a currency.
+    fn in_coin(events: &[ChainEvent], currency: Address) -> Self {
+        let paying = events.iter().filter_map(|event| match &event.event {
+            Event::ConditionsSet { study, conditions } if conditions.currency == currency => Some(*study),
+            _ => None,
+        });
+        let paying: BTreeSet<u64> = paying.collect();
+        Self::of(events, |study| paying.contains(&study))
     }
+
+    fn held(&self) -> U256 {
+        self.came.saturating_sub(self.went)
+    }
+}
+
+/// The study's books against the events of all studies, and these against the currency's own events and its balance.
+fn balanced(t: &Totals, told: &Told) -> Result<String, String> {
+    let books = Flows { came: t.funded.saturating_add(t.revenue), went: t.withdrawn + t.claimed + t.claimed_revenue };
+    if books != told.own {
+        return Err(format!(
+            "asked about the study, the endpoint tells of {} in and {} out; asked about all studies, of {} and {}",
+            books.came, books.went, told.own.came, told.own.went
+        ));
+    }
+    if told.all.held() > t.balance {
+        let (all, balance) = (told.all.held(), t.balance);
+        return Err(format!("the studies that pay in this currency hold {all} by their events, the treasury has {balance}"));
+    }
+    let by_coin = match told.moved {
+        Some(moved) => moved_as_told(t, told.all, moved)?,
+        None => "the currency's own events were not read".to_owned(),
+    };
     Ok(format!(
-        "{} funded + {} from licences = {} withdrawn + {} claimed of rounds + {} claimed of licences + {held} held, of which {} \
-         are free as the contract stores; the treasury has {balance} of the currency, all its studies hold {of_all}",
-        t.funded, t.revenue, t.withdrawn, t.claimed, t.claimed_revenue, t.free
+        "{} funded + {} from licences came in, {} withdrawn + {} claimed of rounds + {} claimed of licences went out, {} is held, of \
+         which {} are free as the contract stores; the treasury has {} of the currency, all its studies hold {}; {by_coin}",
+        t.funded,
+        t.revenue,
+        t.withdrawn,
+        t.claimed,
+        t.claimed_revenue,
+        t.held(),
+        t.free,
+        t.balance,
+        told.all.held()
     ))
 }
 
-/// What all studies that pay in a currency must hold together, from events alone.
-fn held_by_all(events: &[ChainEvent], currency: Address) -> U256 {
-    let paying = events.iter().filter_map(|event| match &event.event {
-        Event::ConditionsSet { study, conditions } if conditions.currency == currency => Some(*study),
-        _ => None,
-    });
-    let paying: BTreeSet<u64> = paying.collect();
-    let (mut came, mut went) = (U256::ZERO, U256::ZERO);
-    for event in events {
-        let Event::Money(money) = event.event else { continue };
-        if !paying.contains(&money.study()) {
-            continue;
-        }
-        match money {
-            Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } => came = came.saturating_add(amount),
-            Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => went = went.saturating_add(amount),
-            _ => {}
-        }
+/// Whatever leaves the treasury leaves it for a study; anyone may send coins there besides.
+fn moved_as_told(t: &Totals, all: Flows, moved: Moved) -> Result<String, String> {
+    let Moved { into, out } = moved;
+    if out != all.went {
+        return Err(format!("the treasury tells of {} that went out, the currency's own events of {out}", all.went));
     }
-    came.saturating_sub(went)
+    if into < all.came {
+        return Err(format!("the treasury tells of {} that came in, the currency's own events of {into}", all.came));
+    }
+    let rest = into.saturating_sub(out);
+    if rest > t.balance {
+        return Err(format!("by the currency's own events the treasury has {rest}, by its balance {}", t.balance));
+    }
+    Ok(format!("the currency's own events tell of {into} in and {out} out"))
 }
 
 /// What a settled round pays: by the formula here, and by the contract's own word.
@@ -102,11 +171,12 @@ pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mu
             book.note(Check::Claims, scope, reason);
         }
     }
-    let vouched = |round: &PaidRound| sets.get(&round.round).filter(|set| round.credits(set)).cloned();
-    let cohorts: Cohorts = books.rounds().iter().filter_map(|round| Some((round.round, vouched(round)?))).collect();
-    // A set that the settled rewards are not of is known all the same: whoever is in none was paid wrongly.
-    let (complete, known) = (cohorts.len() == books.rounds().len(), sets.len() == books.rounds().len());
     let strangers = strangers(books, &sets);
+    // A set that the settled rewards are not of is known all the same: whoever is in none was paid wrongly. Sets of rounds
+    // that did not settle tell nothing about who was paid.
+    let known = books.rounds().iter().all(|round| sets.contains_key(&round.round));
+    let (cohorts, _) = books.creditable(sets);
+    let complete = cohorts.len() == books.rounds().len();
     for (account, amount) in &strangers {
         let reason = format!("{account} was paid {amount}, and is in no settled set and no recorded vote that is known here");
         if known { book.fail(Check::Claims, scope, reason) } else { book.note(Check::Claims, scope, reason) }
@@ -158,8 +228,11 @@ mod tests {
         ChainEvent { at, timestamp: None, event }
     }
 
+    fn n(number: u64) -> U256 {
+        U256::from(number)
+    }
+
     fn books() -> Totals {
-        let n = U256::from;
         Totals {
             funded: n(100),
             revenue: n(10),
@@ -170,17 +243,33 @@ mod tests {
             reserved: n(15),
             unclaimed: n(10),
             unclaimed_revenue: n(6),
-            balance: n(56),
+            balance: n(57),
+            held_by_all: Some(n(56)),
         }
     }
 
+    fn told() -> Told {
+        let own = Flows { came: n(110), went: n(54) };
+        Told { own, all: own, moved: Some(Moved { into: n(111), out: n(54) }) }
+    }
+
     #[test]
-    fn books_that_do_not_balance_are_told() {
-        assert!(balanced(&books(), U256::from(56)).is_ok());
-        let lost = Totals { free: U256::from(24), ..books() };
-        assert!(balanced(&lost, U256::from(55)).unwrap_err().contains("110 came in"));
-        let gone = Totals { balance: U256::from(55), ..books() };
-        assert!(balanced(&gone, U256::from(56)).unwrap_err().contains("the treasury has 55"));
+    fn books_that_any_one_source_contradicts_are_told() {
+        let words = balanced(&books(), &told()).unwrap();
+        assert!(words.contains("56 is held") && words.contains("111 in and 54 out"), "{words}");
+        let refused = |totals: Totals, told: Told| balanced(&totals, &told).unwrap_err();
+        let hidden = Totals { claimed: n(29), unclaimed: n(11), ..books() };
+        assert!(refused(hidden, told()).contains("110 in and 53 out"), "a claim is left out of the study's own events");
+        let fewer = Flows { came: n(110), went: n(53) };
+        let words = refused(Totals { claimed: n(29), unclaimed: n(11), ..books() }, Told { own: fewer, all: fewer, ..told() });
+        assert!(words.contains("53 that went out, the currency's own events of 54"), "and of all events: {words}");
+        let moved = Some(Moved { into: n(109), out: n(54) });
+        assert!(refused(books(), Told { moved, ..told() }).contains("the currency's own events of 109"), "money is invented");
+        let gone = Totals { balance: n(55), ..books() };
+        assert!(refused(gone, told()).contains("the treasury has 55"));
+        let gone = Totals { balance: n(56), ..books() };
+        assert!(refused(gone, told()).contains("by its balance 56"));
+        assert!(balanced(&books(), &Told { moved: None, ..told() }).unwrap().contains("were not read"));
     }
 
     #[test]
@@ -193,7 +282,8 @@ mod tests {
             event(Event::Money(Money::Claimed { study, account: Address::ZERO, period: 0, amount: U256::from(amount) }))
         };
         let events = [of(1, ours), of(2, other), of(3, ours), fund(1, 50), fund(2, 70), fund(3, 20), claim(3, 5), claim(2, 1)];
-        assert_eq!(held_by_all(&events, ours), U256::from(65));
-        assert_eq!(held_by_all(&events, other), U256::from(69));
+        assert_eq!(Flows::in_coin(&events, ours), Flows { came: n(70), went: n(5) });
+        assert_eq!(Flows::in_coin(&events, other).held(), n(69));
+        assert_eq!(Flows::of(&events, |study| study == 3).held(), n(15));
     }
 }

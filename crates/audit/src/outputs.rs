@@ -1,12 +1,16 @@
 //! Full audit, outputs: shares against the settled roots, the aggregate interpolated anew, and as the nodes serve it.
 
 use crate::blame::Blames;
+use crate::chain::View;
 use crate::client::{FetchError, Peer};
+use crate::listed;
 use crate::report::{Book, Check};
 use crate::round::Case;
 use alloy_primitives::B256;
+use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::field::{self, Fp};
 use consilium_core::merkle::vector_root;
+use consilium_core::openings::{Comparison, Flaw};
 use consilium_core::unmask::{Aggregate, unmask};
 use consilium_ledger::Settled;
 use futures::future::join_all;
@@ -14,12 +18,23 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Checks the outputs of a settled round.
-pub(crate) async fn check(case: &Case<'_>, book: &mut Book) {
+pub(crate) async fn check(view: &View, case: &Case<'_>, book: &mut Book) {
     let Some(settled) = &case.round.settlement else { return };
     let shares = fetch(case, "share").await;
     let sorted = sort(case, settled, shares, book);
     recompute(case, settled, &sorted, book);
-    published(case, settled, book).await;
+    let aggregate = published(case, settled, book).await;
+    if let Some(flaw) = flaw(case, sorted.right, aggregate) {
+        let (study, round) = (case.round.terms.study, case.number());
+        listed::tell_one(view, case, &Accusation { study, round, charge: Charge::WrongSettlement(flaw) }, book);
+    }
+}
+
+/// The first settled vector that does not fit the others: proof against everyone who signed the settlement.
+fn flaw(case: &Case<'_>, shares: Shares, aggregate: Option<Vec<Fp>>) -> Option<Flaw> {
+    let mut comparison = Comparison::new(case.round.terms.committee.sizes(), case.round.terms.program.output_len());
+    let all = aggregate.map(|values| (0, values)).into_iter().chain(shares);
+    all.into_iter().find_map(|(point, values)| comparison.add(point, values))
 }
 
 type Fetched = Vec<(Peer, Result<Vec<Fp>, FetchError>)>;
@@ -136,12 +151,16 @@ fn compare(case: &Case<'_>, settled: &Settled, aggregate: &Aggregate, book: &mut
     book.pass(Check::Aggregate, scope, reason);
 }
 
-async fn published(case: &Case<'_>, settled: &Settled, book: &mut Book) {
-    let (mut right, mut silent, mut blames) = (Vec::new(), 0, Blames::default());
+/// The aggregate as the nodes serve it; yields the settled one.
+async fn published(case: &Case<'_>, settled: &Settled, book: &mut Book) -> Option<Vec<Fp>> {
+    let (mut right, mut found, mut silent, mut blames) = (Vec::new(), None, 0, Blames::default());
     for (peer, answer) in fetch(case, "aggregate").await {
-        match answer.map(|values| vector_root(&values)) {
-            Ok(root) if root == settled.settlement.aggregateRoot => right.push(peer.number),
-            Ok(root) => {
+        match answer.map(|values| (vector_root(&values), values)) {
+            Ok((root, values)) if root == settled.settlement.aggregateRoot => {
+                right.push(peer.number);
+                found.get_or_insert(values);
+            }
+            Ok((root, _)) => {
                 let reason = format!("serves an aggregate that is not the settled one: its root is {root}");
                 let evidence = json!({ "served_root": root, "settled_root": settled.settlement.aggregateRoot });
                 blames.wrong(Check::PublishedAggregate, &peer, reason, evidence);
@@ -165,4 +184,5 @@ async fn published(case: &Case<'_>, settled: &Settled, book: &mut Book) {
             "no node serves the settled aggregate: bring one back, then audit again",
         );
     }
+    found
 }

@@ -3,17 +3,14 @@
 use crate::blame::Blames;
 use crate::chain::{self, View, status_of};
 use crate::client::{Client, Peer, Route};
-use crate::offences;
 use crate::report::{Book, Check, Scope};
+use crate::sets::{self, ServedSet};
 use crate::statements::{Gathered, gather};
+use crate::{listed, offences};
 use consilium_core::certify::{CertificateError, Cohort, SetMember};
 use consilium_core::settle::reward_root;
 use consilium_ledger::{Certified, Endpoints, Error, Round, Settled, Signatures, Standing, State};
 use futures::future::join_all;
-use serde::Deserialize;
-
-/// JSON bytes of one member of a set, generously.
-const MEMBER_BYTES: usize = 512;
 
 /// One round under audit.
 pub(crate) struct Case<'a> {
@@ -96,6 +93,7 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
     let gathered = gather(case.client, &case.peers, &case.round.terms, book).await;
     let Some(certificate) = &case.round.certificate else {
         offences::void(case, &gathered, book);
+        listed::tell(view, case, &gathered, book);
         return None;
     };
     chain::subject(view, case.number(), case.round.terms.subject, book);
@@ -111,6 +109,7 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
         None => book.note(Check::Settlement, case.scope(), "there is no settlement, so there is no result to rely on"),
     }
     offences::certified(case, certificate, &gathered, book);
+    listed::tell(view, case, &gathered, book);
     cohort
 }
 
@@ -161,15 +160,9 @@ fn signatures(case: &Case<'_>, check: Check, what: &str, found: Checked, book: &
     }
 }
 
-#[derive(Deserialize)]
-struct ServedSet {
-    members: Vec<SetMember>,
-}
-
 /// The set under the certified root, from whichever node shows it.
 async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Option<Cohort> {
-    let limit = MEMBER_BYTES * (case.round.terms.sites.len() + 1);
-    let route = case.route("set", limit);
+    let route = sets::route(&case.round.terms);
     let answers = join_all(case.peers.iter().map(|peer| case.client.json::<ServedSet>(peer, route))).await;
     let (mut found, mut blames, mut wrong) = (None, Blames::default(), 0);
     for (peer, answer) in case.peers.iter().zip(answers) {
@@ -179,7 +172,7 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
                 blames.fetch(Check::Set, peer, &error);
                 continue;
             }
-            Ok(served) => under_root(served.members, certificate),
+            Ok(served) => served.under(&certificate.vote),
         };
         match checked {
             Ok(cohort) => found = Some(cohort),
@@ -205,18 +198,6 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
         None => book.unavailable(Check::Set, case.scope(), "no node shows the certified set: bring one back, then audit again"),
     }
     found
-}
-
-fn under_root(members: Vec<SetMember>, certificate: &Certified) -> Result<Cohort, String> {
-    let cohort = Cohort::new(members).map_err(|reason| reason.to_string())?;
-    let (size, root) = (cohort.size(), cohort.root());
-    if size != certificate.vote.size {
-        return Err(format!("it has {size} members, {} are certified", certificate.vote.size));
-    }
-    if root != certificate.vote.setRoot {
-        return Err(format!("its root is {root}, {} is certified", certificate.vote.setRoot));
-    }
-    Ok(cohort)
 }
 
 fn judge_set(case: &Case<'_>, cohort: &Cohort, book: &mut Book) {

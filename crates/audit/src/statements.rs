@@ -34,8 +34,8 @@ pub(crate) struct Gathered {
     pub(crate) settlements: Vec<SignedSettlement>,
     /// Finals with their round, out of nodes' evidence: two of them may be of two rounds over one subject.
     pub(crate) elsewhere: Vec<FinalOfRound>,
-    /// Evidence as nodes keep it, unchecked.
-    pub(crate) accusations: Vec<Accusation>,
+    /// Evidence about this round as each node serves it, unchecked.
+    pub(crate) accusations: BTreeMap<usize, Vec<Accusation>>,
     /// What each node reports against others.
     reporters: BTreeMap<usize, Vec<Value>>,
     /// Whether every node answered.
@@ -167,13 +167,9 @@ impl Gathered {
             for item in &served.evidence {
                 self.harvest(terms, item);
             }
-            let accusations = served.evidence.iter().take(KEPT).filter_map(|item| Accusation::deserialize(item).ok());
+            let accusations = served.evidence.iter().filter_map(|item| Accusation::deserialize(item).ok());
             let of_round = |known: &Accusation| (known.study, known.round) == (terms.study, terms.round);
-            for accusation in accusations.filter(of_round) {
-                if !self.accusations.contains(&accusation) {
-                    self.accusations.push(accusation);
-                }
-            }
+            self.accusations.insert(peer.number, accusations.filter(of_round).collect());
             self.reporters.insert(peer.number, served.evidence);
         }
     }
@@ -181,12 +177,9 @@ impl Gathered {
     /// One line, whoever and how many report it.
     fn note_evidence(&mut self, round: u64, book: &mut Book) {
         let reporters = std::mem::take(&mut self.reporters);
-        let mut shown: Vec<&Value> = Vec::new();
-        for item in reporters.values().flatten() {
-            if !shown.contains(&item) {
-                shown.push(item);
-            }
-        }
+        // JSON's own text, as values have no order.
+        let mut known = BTreeSet::new();
+        let shown: Vec<&Value> = reporters.values().flatten().filter(|item| known.insert(item.to_string())).collect();
         if shown.is_empty() {
             return;
         }

@@ -4,24 +4,34 @@
 //! are for auditors whom the sponsor has named, and for the sponsor: with such a key it also holds the vectors behind
 //! every settlement against each other. After a proof it writes down whose the lost bond is, and pays the harmed sites
 //! once that is due.
+//!
+//! What costs gas or ends a proof needs the word of every endpoint: see `views`. A settlement is judged before anyone is
+//! accused of a share that is not the settled one: see `rounds`.
 
 mod bonds;
-mod suspicions;
+mod memory;
+mod proofs;
+mod rounds;
+pub(crate) mod suspicions;
 mod vectors;
+mod views;
 
 use crate::auditor::{SetupError, parse};
-use crate::client::{Client, Peer, peers};
-use crate::report::Book;
-use crate::statements::gather;
+use crate::client::Client;
 use alloy_primitives::{Address, B256};
-use consilium_core::accusation::Accusation;
-use consilium_ledger::{Endpoints, Error, History, Ledger, Round, State, Wallet};
+use consilium_core::eip712::Domain;
+use consilium_ledger::{Endpoints, Error, Wallet};
+use futures::lock::Mutex;
+use memory::Memory;
 use reqwest::Url;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use views::Views;
 
-/// Newest rounds of a study whose statements are collected in every pass; those of older ones are, once.
-const FRESH: u64 = 2;
+/// Transactions that bring the watchman nothing, such as payments to harmed sites and strikes of sites: a study gets this
+/// many of them in a pass, so that one with invented sites costs no more than that.
+const ERRANDS: usize = 16;
 
 /// How a sighting ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +47,10 @@ pub enum Outcome {
     Settled,
     /// A lost bond was assigned to the harmed sites, or one of them was paid.
     Paid,
+    /// A bond was given back whose conviction rested on a settlement that was proved wrong.
+    Acquitted,
+    /// A payment costs more gas than it is worth, and is left to whom it is owed.
+    Left,
     /// It could not be checked or sent for now.
     Unavailable,
 }
@@ -65,14 +79,19 @@ pub struct Watchman {
     client: Client,
     wallet: Wallet,
     dry: bool,
-    /// Rounds whose statements have been collected.
-    heard: BTreeSet<(u64, u64)>,
-    /// Rounds whose vectors have been judged.
-    compared: BTreeSet<(u64, u64)>,
-    /// What has been answered: study, round and the charge in JSON.
-    answered: BTreeSet<(u64, u64, String)>,
-    /// Sites that were paid of a convicted node's bond.
-    paid: BTreeSet<(u64, Address, usize)>,
+    /// What it knows of each study. A study is looked at by one pass at a time, several studies at once.
+    memories: std::sync::Mutex<BTreeMap<u64, Arc<Mutex<Memory>>>>,
+}
+
+/// One pass over a study.
+struct Pass<'a> {
+    watchman: &'a Watchman,
+    study: u64,
+    views: &'a Views,
+    memory: &'a mut Memory,
+    seen: Vec<Sighting>,
+    /// Transactions without a reward that this pass may still send.
+    errands: usize,
 }
 
 impl Watchman {
@@ -84,127 +103,49 @@ impl Watchman {
     pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, wallet: Wallet, dry: bool) -> Result<Self, SetupError> {
         let parsed = nodes.iter().map(|(&node, url)| Ok((node, parse(node, url)?))).collect::<Result<_, SetupError>>()?;
         let client = Client::new(endpoints.primary().domain(), Some(wallet.key().clone()))?;
-        Ok(Self {
-            endpoints,
-            nodes: parsed,
-            client,
-            wallet,
-            dry,
-            heard: BTreeSet::new(),
-            compared: BTreeSet::new(),
-            answered: BTreeSet::new(),
-            paid: BTreeSet::new(),
-        })
+        Ok(Self { endpoints, nodes: parsed, client, wallet, dry, memories: std::sync::Mutex::default() })
     }
 
-    fn ledger(&self) -> &Ledger {
-        self.endpoints.primary()
-    }
-
-    /// Looks at every round of a study that is on record, proves what it can, and pays what is due.
+    /// Looks at the rounds of a study that are on record, proves what it can, and pays what is due. Passes over several
+    /// studies may run at the same time; a second one over the same study waits for the first.
     ///
     /// # Errors
-    /// The chain's; what nodes do not serve is a sighting.
-    pub async fn pass(&mut self, study: u64) -> Result<Vec<Sighting>, Error> {
-        let history = self.ledger().history(study).await?;
-        let newest = history.rounds();
-        let mut seen = Vec::new();
-        for number in (1..=newest).filter(|number| history.is_on_record(*number)) {
-            let fresh = number + FRESH > newest;
-            let done = self.heard.contains(&(study, number)) && self.compared.contains(&(study, number));
-            if !fresh && done {
-                continue;
-            }
-            match history.round(number).await {
-                Ok(round) => self.look(&round, fresh, &mut seen).await,
-                Err(error) if error.is_temporary() => return Err(error),
-                Err(error) => seen.push(sighting(study, number, Outcome::Unavailable, error.to_string())),
-            }
-        }
-        // What was proved is told, whatever becomes of the bonds.
-        if let Err(error) = self.bonds(&history, &mut seen).await {
-            seen.push(sighting(study, newest, Outcome::Unavailable, format!("lost bonds were not looked after: {error}")));
-        }
-        Ok(seen)
+    /// The chain's, when nothing could be read; what fails later, and what nodes do not serve, is a sighting.
+    pub async fn pass(&self, study: u64) -> Result<Vec<Sighting>, Error> {
+        let memory = self.memory_of(study);
+        let mut memory = memory.lock().await;
+        let views = Views::read(&self.endpoints, study).await?;
+        memory.passes += 1;
+        memory.keep(|round| views.is_on_record(round));
+        let mut pass = Pass { watchman: self, study, views: &views, memory: &mut memory, seen: Vec::new(), errands: ERRANDS };
+        pass.retry().await;
+        pass.rounds().await;
+        pass.bonds().await;
+        Ok(pass.seen)
     }
 
-    async fn look(&mut self, round: &Round, fresh: bool, seen: &mut Vec<Sighting>) {
-        let id = (round.terms.study, round.terms.round);
-        if matches!(round.state, State::Open | State::None) {
-            return;
-        }
-        let peers = peers(&round.terms.committee, &self.nodes);
-        if fresh || !self.heard.contains(&id) {
-            let gathered = gather(&self.client, &peers, &round.terms, &mut Book::default()).await;
-            if gathered.complete {
-                self.heard.insert(id);
-            } else if !fresh {
-                seen.push(sighting(id.0, id.1, Outcome::Unavailable, "not every node shows what it signed".to_owned()));
-            }
-            for accusation in suspicions::of(round, &gathered) {
-                self.prove(round, &accusation, seen).await;
-            }
-        }
-        if round.state == State::Settled && !self.compared.contains(&id) {
-            self.compare(round, &peers, seen).await;
-        } else if round.state != State::Certified {
-            self.compared.insert(id);
-        }
-    }
-
-    async fn compare(&mut self, round: &Round, peers: &[Peer], seen: &mut Vec<Sighting>) {
-        let (study, number) = (round.terms.study, round.terms.round);
-        match vectors::judge(&self.client, peers, round).await {
-            vectors::Verdict::Sound(words) => {
-                self.compared.insert((study, number));
-                seen.push(sighting(study, number, Outcome::Sound, words));
-            }
-            vectors::Verdict::Unknown(words) => seen.push(sighting(study, number, Outcome::Unavailable, words)),
-            vectors::Verdict::Wrong(accusation) => {
-                if self.prove(round, &accusation, seen).await {
-                    self.compared.insert((study, number));
-                }
-            }
-        }
-    }
-
-    /// Files a proof, once. Whether it is answered.
-    async fn prove(&mut self, round: &Round, accusation: &Accusation, seen: &mut Vec<Sighting>) -> bool {
-        let (study, number) = (accusation.study, accusation.round);
-        let words = suspicions::in_words(round, accusation);
-        let key = (study, number, serde_json::to_string(&accusation.charge).unwrap_or_default());
-        if self.answered.contains(&key) || !accusation.holds(&self.ledger().domain(), &round.record()) {
-            return true;
-        }
-        let (outcome, words, transaction) = match self.send(accusation).await {
-            None => (Outcome::WouldProve, words, None),
-            Some(Ok(receipt)) => (Outcome::Proved, words, Some(receipt.transaction)),
-            Some(Err(Error::Reverted(revert))) => (Outcome::Settled, format!("{words}: {revert}"), None),
-            Some(Err(error)) => (Outcome::Unavailable, format!("{words}: {error}"), None),
-        };
-        let answered = outcome != Outcome::Unavailable;
-        if answered {
-            self.answered.insert(key);
-        }
-        seen.push(Sighting { study, round: number, outcome, words, transaction });
-        answered
-    }
-
-    async fn send(&self, accusation: &Accusation) -> Option<Result<consilium_ledger::Receipt, Error>> {
-        if self.dry {
-            return None;
-        }
-        Some(self.ledger().accuse(&self.wallet, accusation).await)
-    }
-
-    async fn bonds(&mut self, history: &History, seen: &mut Vec<Sighting>) -> Result<(), Error> {
-        if self.dry {
-            return Ok(());
-        }
-        bonds::look(self, history, seen).await
+    fn memory_of(&self, study: u64) -> Arc<Mutex<Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner).entry(study).or_default().clone()
     }
 }
 
-fn sighting(study: u64, round: u64, outcome: Outcome, words: String) -> Sighting {
-    Sighting { study, round, outcome, words, transaction: None }
+impl Pass<'_> {
+    fn domain(&self) -> Domain {
+        self.watchman.endpoints.primary().domain()
+    }
+
+    fn tell(&mut self, round: u64, outcome: Outcome, words: String) {
+        self.seen.push(Sighting { study: self.study, round, outcome, words, transaction: None });
+    }
+
+    fn tell_sent(&mut self, round: u64, outcome: Outcome, words: String, transaction: B256) {
+        self.seen.push(Sighting { study: self.study, round, outcome, words, transaction: Some(transaction) });
+    }
+
+    /// Whether one more transaction without a reward may be sent now.
+    fn errand(&mut self) -> bool {
+        let left = self.errands.checked_sub(1);
+        self.errands = left.unwrap_or(0);
+        left.is_some()
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod commands;
+mod consent;
 mod demo;
 mod failure;
 mod output;

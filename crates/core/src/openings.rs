@@ -184,11 +184,27 @@ impl Comparison {
         None
     }
 
+    /// The root that the vectors so far give a vector at a point, once t+1 of them are there.
+    #[must_use]
+    pub fn root_at(&self, point: usize) -> Option<B256> {
+        if self.base.len() <= self.committee.t() {
+            return None;
+        }
+        let mut values = Vec::with_capacity(self.length);
+        self.polynomials().blocks(point, 0..self.length, |_, block| {
+            values.extend_from_slice(block);
+            true
+        });
+        Some(merkle::vector_root(&values))
+    }
+
+    fn polynomials(&self) -> Base<'_> {
+        Base { nodes: self.base.keys().copied().collect(), shares: self.base.values().map(Vec::as_slice).collect() }
+    }
+
     fn first_misfit(&self, point: usize, values: &[Fp]) -> Option<usize> {
-        let shares = self.base.values().map(Vec::as_slice).collect();
-        let base = Base { nodes: self.base.keys().copied().collect(), shares };
         let mut found = None;
-        base.blocks(point, 0..self.length, |range, expected| {
+        self.polynomials().blocks(point, 0..self.length, |range, expected| {
             let off = values[range.clone()].iter().zip(expected).position(|(value, expected)| value != expected);
             found = off.map(|place| range.start + place);
             found.is_none()
@@ -300,6 +316,20 @@ mod tests {
                 assert_eq!(served, Served::Vector(values.clone()));
                 let opened = open(point as u8, values, 0);
                 assert!(!settled.holds(&Flaw::Leaf { leaf: 0, opening: opened }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_silent_node_must_have_computed_follows_from_the_others() {
+        for length in [1, 33, 1500] {
+            let vectors: Vec<_> = (0..=5).map(|point| vector(point, length)).collect();
+            let mut comparison = Comparison::new(&Committee::new(5, 1).unwrap(), length);
+            assert_eq!(comparison.add(3, vectors[3].clone()), None);
+            assert_eq!(comparison.root_at(4), None, "one vector says nothing yet");
+            assert_eq!(comparison.add(1, vectors[1].clone()), None);
+            for (point, values) in vectors.iter().enumerate() {
+                assert_eq!(comparison.root_at(point), Some(vector_root(values)));
             }
         }
     }

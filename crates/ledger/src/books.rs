@@ -79,6 +79,8 @@ pub struct Totals {
     pub unclaimed_revenue: U256,
     /// What the treasury has of the currency, for all studies.
     pub balance: U256,
+    /// What all studies that pay in this currency hold together by their events; `None` if there are too many to add up.
+    pub held_by_all: Option<U256>,
 }
 
 impl PaidRound {
@@ -103,6 +105,7 @@ struct Stored {
     purse: crate::contracts::ITreasury::Purse,
     rounds: BTreeMap<u64, IConsilium::Round>,
     balance: U256,
+    held_by_all: Option<U256>,
 }
 
 impl Ledger {
@@ -160,9 +163,9 @@ impl Ledger {
         let (study, at) = (history.study, history.head.number);
         let treasury = self.addresses().treasury;
         let purse = self.view_of(treasury, T::purseOfCall { study }, Some(at)).await?;
-        let balance = match currency.is_zero() {
-            true => U256::ZERO,
-            false => self.coins_at(currency, treasury, Some(at)).await?,
+        let (balance, held_by_all) = match currency.is_zero() {
+            true => (U256::ZERO, Some(U256::ZERO)),
+            false => (self.coins_at(currency, treasury, Some(at)).await?, self.held_in(currency, at).await?),
         };
         let settled = history.settled_rounds().filter(|&round| history.is_on_record(round));
         let ask = |round| async move {
@@ -170,7 +173,7 @@ impl Ledger {
             Ok::<_, Error>((round, stored))
         };
         let rounds = stream::iter(settled.map(ask)).buffered(QUESTIONS).try_collect().await?;
-        Ok(Stored { purse, rounds, balance })
+        Ok(Stored { purse, rounds, balance, held_by_all })
     }
 }
 
@@ -297,10 +300,12 @@ impl Books {
             unclaimed: settled.checked_sub(claimed)?,
             unclaimed_revenue: revenue.checked_sub(claimed_revenue)?,
             balance: stored.balance,
+            held_by_all: stored.held_by_all,
         };
         let purse = (stored.purse.currency, U256::from(stored.purse.revenue));
         let agrees = free == U256::from(history.stored.free) && purse == (self.conditions.currency, undistributed);
-        (agrees && totals.held() <= totals.balance).then_some(totals)
+        let covered = totals.held() <= totals.balance && totals.held_by_all.is_none_or(|all| all <= totals.balance);
+        (agrees && covered).then_some(totals)
     }
 
     /// What all closed periods took out of the revenue.

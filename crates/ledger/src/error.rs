@@ -2,7 +2,7 @@
 //!
 //! | whose fault | variants | what to do |
 //! |---|---|---|
-//! | the world, for now | [`Error::Unreachable`], [`Error::NotMined`], [`Error::Reorganised`] | try again |
+//! | the world, for now | [`Error::Unreachable`], [`Error::NotMined`], [`Error::Reorganised`], [`Error::FeeTooHigh`], [`Error::TooDear`] | try again |
 //! | whoever configured this | [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongContract`], [`Error::Url`], [`Error::File`] | correct it |
 //! | the caller | [`Error::Reverted`], [`Error::Misuse`], [`Error::Unknown`], mostly [`Error::Rejected`] | do not repeat the same call |
 //! | the study's sponsor | [`Error::Unsupported`], [`Error::Terms`] | take no part |
@@ -46,6 +46,26 @@ pub enum Error {
     /// A contract refused. Sending the same again will be refused again.
     #[error(transparent)]
     Reverted(#[from] Revert),
+    /// The endpoint asks for more a gas than the wallet pays.
+    #[error(
+        "{endpoint} asks for {asked} wei a gas, this wallet pays {limit} at most: wait until fees have fallen, or raise the limit"
+    )]
+    FeeTooHigh {
+        /// Scheme, host and port of the endpoint.
+        endpoint: String,
+        /// The base fee, in wei a gas.
+        asked: u128,
+        /// What the wallet pays at most.
+        limit: u128,
+    },
+    /// The gas of a transaction costs more than what the transaction is worth to its sender.
+    #[error("its gas would cost about {cost} wei, more than the {limit} wei that it is worth")]
+    TooDear {
+        /// What it would cost now, in wei.
+        cost: U256,
+        /// What it may cost, in wei.
+        limit: U256,
+    },
     /// The endpoint refused a request before any contract saw it.
     #[error("{endpoint} refused: {message}{}", cause.remedy())]
     Rejected {
@@ -146,7 +166,11 @@ impl Error {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NotMined { .. } | Self::Reorganised { .. } => true,
+            Self::Unreachable { .. }
+            | Self::NotMined { .. }
+            | Self::Reorganised { .. }
+            | Self::FeeTooHigh { .. }
+            | Self::TooDear { .. } => true,
             Self::Rejected { cause, .. } => matches!(cause, Refusal::Nonce | Refusal::Fee | Refusal::Busy),
             Self::Reverted(_)
             | Self::WrongChain { .. }

@@ -11,6 +11,7 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::rpc::types::Filter;
 use alloy_primitives::{B256, U256, keccak256};
 use consilium_core::params::Finality;
+use futures::future::try_join_all;
 use std::future::Future;
 
 /// Where a block stands.
@@ -164,6 +165,23 @@ impl Endpoints {
             }
         }
         Ok(())
+    }
+
+    /// Reads the same from every endpoint: what one of them alone says counts for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Disagreement`]; the first error of any endpoint.
+    pub async fn agreed<T, F>(&self, read: impl Fn(Ledger) -> F) -> Result<T, Error>
+    where
+        T: PartialEq + std::fmt::Debug,
+        F: Future<Output = Result<T, Error>>,
+    {
+        let said = try_join_all(self.0.iter().map(|ledger| read(ledger.clone()))).await?;
+        if let Some(other) = (1..said.len()).find(|i| said[*i] != said[0]) {
+            let number = self.primary().head().await?.number;
+            return Err(differ(self.primary(), &self.0[other], number, &said[0], &said[other]));
+        }
+        said.into_iter().next().ok_or_else(|| Misuse::NoEndpoint.into())
     }
 
     /// Reads from each endpoint in turn until one can be reached.

@@ -11,7 +11,7 @@
 //! | one endpoint | [`Ledger`] | `endpoint` |
 //! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
-//! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, close_period, ...}` | `treasury`, `books`, `claims`, `currency` |
+//! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, close_period, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
 //! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
 //! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
 //! | proofs of offences | `Ledger::accuse` | `court` |
@@ -58,6 +58,7 @@ mod addresses;
 mod books;
 mod calls;
 mod claims;
+mod coins;
 mod compensation;
 pub mod contracts;
 mod court;
@@ -72,6 +73,7 @@ mod finality;
 mod history;
 mod licences;
 mod money;
+mod paying;
 mod revert;
 mod stake;
 mod state;
@@ -85,6 +87,7 @@ pub use addresses::Addresses;
 pub use books::{Books, PaidRound, Totals, pay};
 pub use calls::{NewStudy, Registration};
 pub use claims::{CLAIMS_AT_ONCE, Cohorts, Credit};
+pub use coins::Moved;
 pub use compensation::Pot;
 pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
@@ -95,6 +98,7 @@ pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
 pub use licences::Offer;
+pub use paying::Paid;
 pub use revert::Revert;
 pub use stake::Bond;
 pub use state::State;

@@ -7,6 +7,10 @@ use crate::wallet::{Receipt, Wallet};
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
 
+/// `INodeRegistry.Standing` of a node that serves, and of one that has left and whose bond is still locked.
+const SERVING: u8 = 1;
+const DISCHARGED: u8 = 2;
+
 /// What a node answers with for one study.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bond {
@@ -14,6 +18,8 @@ pub struct Bond {
     pub amount: U256,
     /// Block time from which it can be reclaimed; zero while the node serves.
     pub until: u64,
+    /// Whether the node answers for what it signed: it serves, or has left and was not convicted.
+    pub liable: bool,
 }
 
 impl Ledger {
@@ -48,7 +54,8 @@ impl Ledger {
     /// [`Error::Unreachable`] and other faults of the endpoint.
     pub async fn bond(&self, study: u64, node: Address) -> Result<Bond, Error> {
         let bond = self.view_of(self.addresses().registry, R::bondOfCall { study, node }, None).await?;
-        Ok(Bond { amount: U256::from(bond.amount), until: bond.until.to() })
+        let liable = matches!(bond.standing, SERVING | DISCHARGED);
+        Ok(Bond { amount: U256::from(bond.amount), until: bond.until.to(), liable })
     }
 
     /// A node's free stake in wei.

@@ -25,7 +25,7 @@ const GROUP: u64 = 80;
 pub(crate) struct Strike {
     at: LogPosition,
     site: Address,
-    group: u64,
+    round: u64,
     struck: bool,
 }
 
@@ -53,7 +53,7 @@ impl Strike {
             Event::Money(Money::SiteRestored { study, site, round }) => (study, site, round, false),
             _ => return None,
         };
-        (study == wanted).then_some(Self { at: event.at, site, group: round / GROUP, struck })
+        (study == wanted).then_some(Self { at: event.at, site, round, struck })
     }
 }
 
@@ -61,7 +61,7 @@ impl Strike {
 pub(crate) fn struck_before(strikes: &[Strike], place: &LogPosition) -> BTreeSet<Address> {
     let mut marks: BTreeSet<(Address, u64)> = BTreeSet::new();
     for strike in strikes.iter().filter(|strike| strike.at < *place) {
-        let mark = (strike.site, strike.group);
+        let mark = (strike.site, strike.round / GROUP);
         if strike.struck {
             marks.insert(mark)
         } else {
@@ -83,6 +83,14 @@ impl History {
     pub fn struck_now(&self) -> BTreeSet<Address> {
         let block = BlockRef { number: self.head.number.saturating_add(1), hash: B256::ZERO };
         struck_before(&self.strikes, &LogPosition { block, index: 0, transaction: B256::ZERO })
+    }
+}
+
+impl History {
+    /// Whether two contributions of a site to a round were ever proved: what the site lost then stays lost.
+    #[must_use]
+    pub fn was_struck_for(&self, site: Address, round: u64) -> bool {
+        self.strikes.iter().any(|strike| strike.struck && (strike.site, strike.round) == (site, round))
     }
 }
 
@@ -118,8 +126,7 @@ mod tests {
             transaction: B256::ZERO,
         };
         let (one, two) = (Address::repeat_byte(1), Address::repeat_byte(2));
-        let strike =
-            |number, index, site, round: u64, struck| Strike { at: place(number, index), site, group: round / GROUP, struck };
+        let strike = |number, index, site, round: u64, struck| Strike { at: place(number, index), site, round, struck };
         let all = [
             strike(5, 1, one, 3, true),
             strike(6, 0, one, 81, true),

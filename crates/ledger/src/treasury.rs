@@ -26,12 +26,11 @@ impl Ledger {
     }
 
     /// As [`Self::fund`] in one transaction, with the allowance as a signature, where the currency knows ERC-2612 and
-    /// ERC-5267.
+    /// ERC-5267. The caller names the currency: a permit is signed for what it says, whatever the endpoint says.
     ///
     /// # Errors
     /// As [`Self::fund`]; [`Error::Reverted`] or [`Error::Malformed`] when the currency has no permits.
-    pub async fn fund_with_permit(&self, wallet: &Wallet, study: u64, amount: U256) -> Result<Receipt, Error> {
-        let currency = self.currency(study).await?;
+    pub async fn fund_with_permit(&self, wallet: &Wallet, study: u64, currency: Address, amount: U256) -> Result<Receipt, Error> {
         let deadline = U256::from(self.head().await?.timestamp + PERMIT_SECONDS);
         let signed = self.permit(wallet, currency, amount, deadline).await?;
         let bytes = signed.as_bytes();

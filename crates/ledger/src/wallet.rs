@@ -31,6 +31,10 @@ const SLOWEST_POLL: Duration = Duration::from_secs(1);
 pub struct Wallet {
     key: SecretKey,
     nonces: Arc<Mutex<BTreeMap<u64, u64>>>,
+    /// Most that it pays for a gas, in wei.
+    most_a_gas: Option<u128>,
+    /// Most that the gas of one transaction may cost, in wei.
+    most_at_once: Option<U256>,
 }
 
 /// A mined, successful transaction.
@@ -63,7 +67,41 @@ impl Wallet {
     /// The wallet of a key.
     #[must_use]
     pub fn new(key: SecretKey) -> Self {
-        Self { key, nonces: Arc::default() }
+        Self { key, nonces: Arc::default(), most_a_gas: None, most_at_once: None }
+    }
+
+    /// The same wallet, which pays at most this many wei for a gas: what an endpoint says about fees is one party's word.
+    #[must_use]
+    pub fn paying_at_most(mut self, wei_a_gas: u128) -> Self {
+        self.most_a_gas = Some(wei_a_gas);
+        self
+    }
+
+    /// A clone that sends a transaction only if its gas costs at most this many wei, as fees are when it is sent; else it
+    /// is [`Error::TooDear`] and nothing is sent.
+    #[must_use]
+    pub fn spending_at_most(&self, wei: U256) -> Self {
+        Self { most_at_once: Some(wei), ..self.clone() }
+    }
+
+    /// What is offered for a gas where the endpoint says this: most, and the tip.
+    fn offer(&self, endpoint: &Ledger, base: u128, tip: u128) -> Result<(u128, u128), Error> {
+        let offered = base.saturating_mul(2).saturating_add(tip);
+        match self.most_a_gas {
+            Some(limit) if base > limit => {
+                Err(Error::FeeTooHigh { endpoint: endpoint.endpoint().to_owned(), asked: base, limit })
+            }
+            Some(limit) => Ok((offered.min(limit), tip.min(limit - base))),
+            None => Ok((offered, tip)),
+        }
+    }
+
+    fn affords(&self, gas: u64, wei_a_gas: u128) -> Result<(), Error> {
+        let cost = U256::from(gas).saturating_mul(U256::from(wei_a_gas));
+        match self.most_at_once {
+            Some(limit) if cost > limit => Err(Error::TooDear { cost, limit }),
+            _ => Ok(()),
+        }
     }
 
     /// The account.
@@ -107,7 +145,9 @@ impl Ledger {
         let mut request = TransactionRequest::default().with_from(wallet.address()).with_value(value).with_input(input.clone());
         request.to = Some(to);
         let estimate = self.ask(self.provider.estimate_gas(request.clone())).await?;
-        let (max_fee_per_gas, max_priority_fee_per_gas) = self.fees().await?;
+        let (base, tip) = self.fees().await?;
+        let (max_fee_per_gas, max_priority_fee_per_gas) = wallet.offer(self, base, tip)?;
+        wallet.affords(with_margin(estimate), base.saturating_add(max_priority_fee_per_gas))?;
         let transaction = TxEip1559 {
             chain_id: self.chain_id(),
             nonce: 0,
@@ -134,7 +174,7 @@ impl Ledger {
         self.receipt(&receipt)
     }
 
-    /// Twice the base fee and the suggested tip: room for six full blocks.
+    /// The base fee and the suggested tip. Twice the base fee is offered: room for six full blocks.
     async fn fees(&self) -> Result<(u128, u128), Error> {
         let base = u128::from(self.head().await?.base_fee);
         let tip = match self.ask(self.provider.get_max_priority_fee_per_gas()).await {
@@ -142,7 +182,7 @@ impl Ledger {
             Err(Error::Rejected { cause: Refusal::Other, .. }) => DEFAULT_TIP,
             Err(error) => return Err(error),
         };
-        Ok((base.saturating_mul(2).saturating_add(tip), tip))
+        Ok((base, tip))
     }
 
     async fn wait(&self, transaction: B256) -> Result<TransactionReceipt, Error> {
@@ -202,4 +242,27 @@ impl Ledger {
 /// A quarter more than estimated, within the cap.
 fn with_margin(estimate: u64) -> u64 {
     estimate.saturating_add(estimate / 4).min(GAS_CAP.max(estimate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addresses::Addresses;
+    use crate::endpoint::http_provider;
+
+    #[test]
+    fn a_wallet_offers_no_more_than_it_is_told_to_whatever_the_endpoint_says() {
+        let endpoint = Ledger::unchecked(http_provider("http://127.0.0.1:9").unwrap(), Addresses::default(), "there");
+        let wallet = Wallet::new(SecretKey::from_bytes(&[1; 32]).unwrap());
+        assert_eq!(wallet.offer(&endpoint, 10, 3).unwrap(), (23, 3));
+        let careful = wallet.clone().paying_at_most(15);
+        assert_eq!(careful.offer(&endpoint, 4, 2).unwrap(), (10, 2));
+        assert_eq!(careful.offer(&endpoint, 10, 1_000_000).unwrap(), (15, 5));
+        let refused = careful.offer(&endpoint, 16, 0).unwrap_err();
+        assert!(matches!(refused, Error::FeeTooHigh { asked: 16, limit: 15, .. }) && refused.is_temporary(), "{refused}");
+        assert!(wallet.affords(u64::MAX, u128::MAX).is_ok());
+        let thrifty = careful.spending_at_most(U256::from(100));
+        assert!(thrifty.affords(50, 2).is_ok() && thrifty.affords(50, 3).is_err());
+        assert!(thrifty.offer(&endpoint, 16, 0).is_err(), "both limits hold");
+    }
 }

@@ -1,105 +1,167 @@
-//! What becomes of the bonds of convicted nodes: assigned to the harmed sites, and paid out once that is due.
+//! What becomes of the bonds of convicted nodes: assigned to the harmed sites, and paid out once that is due. A bond that
+//! was lost for a share which differs from a settlement that is proved wrong goes back.
 
-use super::{Outcome, Sighting, Watchman, sighting};
-use crate::client::{Route, peers};
-use alloy_primitives::{Address, B256};
-use consilium_core::certify::{Cohort, SetMember};
-use consilium_ledger::{Error, Event, History, Pot};
-use serde::Deserialize;
-use std::collections::BTreeSet;
+use super::{Outcome, Pass};
+use crate::client::peers;
+use crate::sets::{self, ServedSet};
+use alloy_primitives::{Address, B256, U256};
+use consilium_core::certify::Cohort;
+use consilium_ledger::{Error, Ledger, Pot, Receipt, State, Wallet};
 
-/// JSON bytes of one member of a set, generously.
-const MEMBER_BYTES: usize = 512;
+/// Passes after which a payment is looked at again that was refused, or cost too much.
+const LATER: u64 = 64;
 
-#[derive(Deserialize)]
-struct ServedSet {
-    members: Vec<SetMember>,
+/// What is to be done about the bond of a convicted node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Acquit,
+    Assign,
+    Pay,
+    Wait,
 }
 
-pub(super) async fn look(watchman: &mut Watchman, history: &History, seen: &mut Vec<Sighting>) -> Result<(), Error> {
-    let study = history.study_number();
-    let mut nodes: BTreeSet<Address> = BTreeSet::new();
-    for event in history.events() {
-        if let Event::CommitteeFormed { nodes: members, .. } = &event.event {
-            nodes.extend(members);
+impl Pass<'_> {
+    /// Looks after the lost bonds of a study. What was proved is told, whatever becomes of them.
+    pub(super) async fn bonds(&mut self) {
+        if self.watchman.dry {
+            return;
+        }
+        for node in self.views.nodes() {
+            if let Err(error) = self.bond(node).await {
+                let words = format!("the bond of node {node} was not looked after: {error}");
+                self.tell(self.views.newest(), Outcome::Unavailable, words);
+                if error.is_temporary() {
+                    return;
+                }
+            }
         }
     }
-    for node in nodes {
-        let Some(pot) = watchman.ledger().pot_of(study, node).await? else { continue };
-        if !pot.is_assigned() {
-            assign(watchman, study, node, &pot, seen).await?;
-        } else if !pot.frozen && history.head().timestamp >= pot.due {
-            pay(watchman, history, node, &pot, seen).await?;
-        }
-    }
-    Ok(())
-}
 
-async fn assign(watchman: &Watchman, study: u64, node: Address, pot: &Pot, seen: &mut Vec<Sighting>) -> Result<(), Error> {
-    match watchman.ledger().assign_compensation(&watchman.wallet, study, node).await {
-        Ok(receipt) => {
+    async fn bond(&mut self, node: Address) -> Result<(), Error> {
+        let study = self.study;
+        let read = |ledger: Ledger| async move { ledger.pot_of(study, node).await };
+        let Some(pot) = self.watchman.endpoints.agreed(read).await? else { return Ok(()) };
+        match self.step(&pot).await {
+            Step::Wait => Ok(()),
+            Step::Pay => self.pay(node, &pot).await,
+            Step::Acquit => self.acquit(node, &pot).await,
+            Step::Assign => self.assign(node, &pot).await,
+        }
+    }
+
+    async fn step(&mut self, pot: &Pot) -> Step {
+        if pot.misreported && self.views.is_on_record(pot.round) {
+            match self.views.round(pot.round).await {
+                Ok(round) if round.state == State::Fraudulent => return Step::Acquit,
+                // The proof of the wrong settlement is on its way: then the bond goes back.
+                Ok(_) if self.memory.is_wrong(pot.round) => return Step::Wait,
+                Ok(_) => {}
+                Err(trouble) => {
+                    self.tell(pot.round, Outcome::Unavailable, trouble.words);
+                    return Step::Wait;
+                }
+            }
+        }
+        match pot.is_assigned() {
+            false => Step::Assign,
+            true if !pot.each.is_zero() && !pot.frozen && self.views.time() >= pot.due => Step::Pay,
+            true => Step::Wait,
+        }
+    }
+
+    async fn acquit(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
+        if self.errand() {
+            let sent = self.watchman.endpoints.primary().acquit(&self.watchman.wallet, self.study, node).await;
+            let words = format!("the bond of node {node} is given back: its share differed from a settlement that was wrong");
+            self.note(pot, Outcome::Acquitted, words, sent)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down whose a bond is, for less gas than there is in it.
+    async fn assign(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
+        let (ledger, study) = (self.watchman.endpoints.primary(), self.study);
+        let bond = ledger.bond(study, node).await?.amount;
+        if !bond.is_zero() && self.errand() {
+            let sent = ledger.assign_compensation(&self.wallet_for(bond), study, node).await;
             let words = format!("the bond of node {node} is assigned to the harmed sites");
-            let transaction = Some(receipt.transaction);
-            seen.push(Sighting { study, round: pot.round, outcome: Outcome::Paid, words, transaction });
-            Ok(())
+            self.note(pot, Outcome::Paid, words, sent)?;
         }
-        // Somebody was faster, or there is no certified round in the study.
-        Err(Error::Reverted(_)) => Ok(()),
-        Err(error) => Err(error),
+        Ok(())
     }
-}
 
-async fn pay(
-    watchman: &mut Watchman,
-    history: &History,
-    node: Address,
-    pot: &Pot,
-    seen: &mut Vec<Sighting>,
-) -> Result<(), Error> {
-    let study = history.study_number();
-    let open: Vec<usize> = (0..pot.size as usize).filter(|i| !watchman.paid.contains(&(study, node, *i))).collect();
-    if open.is_empty() {
-        return Ok(());
+    fn note(&mut self, pot: &Pot, outcome: Outcome, words: String, sent: Result<Receipt, Error>) -> Result<(), Error> {
+        match sent {
+            Ok(receipt) => self.tell_sent(pot.round, outcome, words, receipt.transaction),
+            // Somebody was faster, or there is no certified round in the study. Nothing was sent.
+            Err(Error::Reverted(_)) => self.errands += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
-    let Some(cohort) = harmed(watchman, history, &pot.set_root).await else {
-        let words = format!("no node shows the set whose sites are owed the bond of node {node}");
-        seen.push(sighting(study, pot.round, Outcome::Unavailable, words));
-        return Ok(());
-    };
-    for index in open {
-        match watchman.ledger().compensate(&watchman.wallet, study, node, &cohort, index).await {
+
+    fn wallet_for(&self, worth: U256) -> Wallet {
+        self.watchman.wallet.spending_at_most(worth)
+    }
+
+    async fn pay(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
+        let waits = |i: &usize| self.memory.payments.get(&(node, *i)).is_none_or(|next| *next <= self.memory.passes);
+        let open: Vec<usize> = (0..pot.size as usize).filter(waits).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let Some(cohort) = self.harmed(&pot.set_root).await else {
+            let words = format!("no node shows the set whose sites are owed the bond of node {node}");
+            self.tell(pot.round, Outcome::Unavailable, words);
+            return Ok(());
+        };
+        for index in open {
+            if !self.errand() {
+                let words = format!("further sites are paid of the bond of node {node} in the next passes");
+                self.tell(pot.round, Outcome::Unavailable, words);
+                break;
+            }
+            self.compensate(node, pot, &cohort, index).await?;
+        }
+        Ok(())
+    }
+
+    /// Pays one site. It is looked at again much later, whatever the endpoint said: a site that was paid costs nothing then.
+    async fn compensate(&mut self, node: Address, pot: &Pot, cohort: &Cohort, index: usize) -> Result<(), Error> {
+        let (ledger, wallet) = (self.watchman.endpoints.primary(), self.wallet_for(pot.each));
+        let site = cohort.members().get(index).map_or(Address::ZERO, |member| member.site);
+        match ledger.compensate(&wallet, self.study, node, cohort, index).await {
             Ok(receipt) => {
-                let site = cohort.members().get(index).map_or(Address::ZERO, |member| member.site);
                 let words = format!("site {site} is paid {} wei of the bond of node {node}", pot.each);
-                let transaction = Some(receipt.transaction);
-                seen.push(Sighting { study, round: pot.round, outcome: Outcome::Paid, words, transaction });
+                self.tell_sent(pot.round, Outcome::Paid, words, receipt.transaction);
             }
             Err(Error::Reverted(revert)) if revert.is("AlreadyCompensated") => {}
+            Err(error @ Error::TooDear { .. }) => {
+                let words = format!("site {site} is owed {} wei of the bond of node {node} and not paid now: {error}", pot.each);
+                self.tell(pot.round, Outcome::Left, words);
+            }
             Err(Error::Reverted(revert)) => {
-                let words = format!("site {index} of the set could not be paid of the bond of node {node}: {revert}");
-                seen.push(sighting(study, pot.round, Outcome::Settled, words));
+                let words = format!("site {site} could not be paid of the bond of node {node}: {revert}; trying again later");
+                self.tell(pot.round, Outcome::Left, words);
             }
             Err(error) => return Err(error),
         }
-        watchman.paid.insert((study, node, index));
+        self.memory.payments.insert((node, index), self.memory.passes + LATER);
+        Ok(())
     }
-    Ok(())
-}
 
-/// The set under this root, from whichever node shows it.
-async fn harmed(watchman: &Watchman, history: &History, set_root: &B256) -> Option<Cohort> {
-    let study = history.study_number();
-    let certified = history.certified_subjects().into_iter().rfind(|certified| certified.set_root == *set_root)?;
-    let round = history.round(certified.round).await.ok()?;
-    let limit = MEMBER_BYTES * (round.terms.sites.len() + 1);
-    let route = Route { study, round: certified.round, rest: "set", limit };
-    for peer in peers(&round.terms.committee, &watchman.nodes) {
-        let Ok(served) = watchman.client.json::<ServedSet>(&peer, route).await else { continue };
-        if let Ok(cohort) = Cohort::new(served.members)
-            && cohort.root() == *set_root
-        {
-            return Some(cohort);
+    /// The set under this root, from whichever node shows it.
+    async fn harmed(&self, set_root: &B256) -> Option<Cohort> {
+        let history = self.views.first();
+        let certified = history.certified_subjects().into_iter().rfind(|certified| certified.set_root == *set_root)?;
+        let round = history.round(certified.round).await.ok()?;
+        let vote = &round.certificate.as_ref()?.vote;
+        for peer in peers(&round.terms.committee, &self.watchman.nodes) {
+            let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, sets::route(&round.terms)).await else { continue };
+            if let Ok(cohort) = served.under(vote) {
+                return Some(cohort);
+            }
         }
+        None
     }
-    None
 }

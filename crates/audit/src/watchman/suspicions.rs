@@ -1,4 +1,4 @@
-//! What gathered statements and nodes' own evidence may prove. Each is judged by core before anything is sent.
+//! What gathered statements may prove. Each is judged by core before anything is sent.
 
 use crate::statements::Gathered;
 use consilium_core::accusation::{Accusation, Charge, FinalOf};
@@ -6,7 +6,7 @@ use consilium_core::round::{SignedSettlement, SignedShareRoot};
 use consilium_ledger::Round;
 
 /// Every charge that these statements could carry.
-pub(super) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
+pub(crate) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
     let terms = &round.terms;
     let accuse = |charge| Accusation { study: terms.study, round: terms.round, charge };
     let address = |node: usize| terms.committee.member(node).map(|member| member.address);
@@ -36,13 +36,12 @@ pub(super) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
             found.push(accuse(Charge::TwoFinals { address, statements: Box::new(pair) }));
         }
     }
-    found.extend(gathered.accusations.iter().filter(|accusation| concerns(round, accusation)).cloned());
     found
 }
 
 /// Whether the accused had a part in the round. Anybody can sign two statements with a key made up for it, and have the
 /// watchman pay for the proof.
-fn concerns(round: &Round, accusation: &Accusation) -> bool {
+pub(crate) fn concerns(round: &Round, accusation: &Accusation) -> bool {
     match &accusation.charge {
         Charge::TwoContributions { site, .. } => round.terms.admits(site),
         _ => accusation.node().is_none_or(|node| round.terms.committee.index_of(node).is_some()),
@@ -65,7 +64,7 @@ fn pairs<T: Clone + PartialEq>(said: &[T], node: fn(&T) -> usize) -> Vec<[T; 2]>
 }
 
 /// The charge, for people.
-pub(super) fn in_words(round: &Round, accusation: &Accusation) -> String {
+pub(crate) fn in_words(round: &Round, accusation: &Accusation) -> String {
     let who = |address| match round.terms.committee.index_of(address) {
         Some(node) => format!("node {node} ({address})"),
         None => format!("{address}"),

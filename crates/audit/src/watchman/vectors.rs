@@ -4,10 +4,15 @@ use crate::client::{Client, Peer, Route};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_ledger::Round;
+use std::collections::BTreeSet;
 
 /// What is to be said of a settlement.
 pub(super) enum Verdict {
-    Sound(String),
+    Sound {
+        words: String,
+        /// The nodes whose settled share is what all vectors together say.
+        shares: BTreeSet<usize>,
+    },
     Wrong(Accusation),
     Unknown(String),
 }
@@ -27,14 +32,29 @@ pub(super) async fn judge(client: &Client, peers: &[Peer], round: &Round) -> Ver
         }
     }
     if comparison.is_sound() {
-        let fitting = comparison.fitting().len() - 1;
-        return Verdict::Sound(format!("the settled aggregate lies on one polynomial with {fitting} settled output shares"));
+        return sound(round, peers.len(), &comparison);
     }
     let first = silent.into_iter().next().unwrap_or_else(|| "what is served is not what is settled".to_owned());
     Verdict::Unknown(format!(
         "too few of the settled vectors are served to this key to check the settlement (the first: {first}); \
          output shares need the key of the sponsor, or of an auditor whom it has named"
     ))
+}
+
+/// A node that does not serve its settled share may be right or wrong: the vectors of the others say what it has to be.
+fn sound(round: &Round, n: usize, comparison: &Comparison) -> Verdict {
+    let settled = |node| round.settlement.as_ref().and_then(|settled| settled.roots().at(node));
+    let is_right = |node: &usize| comparison.fitting().contains(node) || comparison.root_at(*node) == settled(*node);
+    let (shares, off): (BTreeSet<usize>, BTreeSet<usize>) = (1..=n).partition(is_right);
+    let fitting = comparison.fitting().len() - 1;
+    let mut words = format!("the settled aggregate lies on one polynomial with {fitting} settled output shares");
+    if !off.is_empty() {
+        words += &format!(
+            "; what is settled as the shares of nodes {off:?} is not what the others' shares say, which only whoever has these \
+             vectors can prove: those nodes are not accused"
+        );
+    }
+    Verdict::Sound { words, shares }
 }
 
 async fn flaw_at(

@@ -1,13 +1,15 @@
 //! Who was paid, and by whose right.
 
-use crate::world::{BUDGET, Script, World};
+use crate::watching::{framed, made_up, watchman};
+use crate::world::{BUDGET, Played, Script, World};
 use alloy_primitives::{Address, B256, U256};
 use consilium_audit::{Check, Report, Status, Verdict};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::eip712::SecretKey;
+use consilium_core::field::to_bytes;
 use consilium_core::settle::{reward_paths, reward_root};
-use consilium_ledger::Cohorts;
 use consilium_ledger::contracts::ITreasury;
+use consilium_ledger::{Cohorts, State};
 
 /// A challenge window, and a little more.
 const WINDOW: u64 = 3_700;
@@ -53,13 +55,11 @@ fn voters() -> Vec<Address> {
     [2, 3, 5, 6].map(|number| SecretKey::from_bytes(&[number; 32]).unwrap().address()).to_vec()
 }
 
-#[tokio::test]
-async fn a_crooked_committee_that_pays_whom_it_likes_is_named_with_the_payment() {
-    let mut world = World::new().await;
-    let study = world.study().await;
+/// A round whose rewards go to intruders, one of whom has been paid.
+async fn steal(world: &mut World, study: u64) -> (Played, Address) {
     assert_eq!(world.voters(), voters());
     let script = Script { fraud: Some(|said, _| said.rewardRoot = reward_root(&intruders(), &voters())), ..Script::default() };
-    world.play(study, "model", &script).await;
+    let played = world.play(study, "model", &script).await;
     world.pass(WINDOW);
     let settled = world.ledger.round(study, 1).await.unwrap().settlement.unwrap().settlement;
     let share = ITreasury::Share {
@@ -78,6 +78,14 @@ async fn a_crooked_committee_that_pays_whom_it_likes_is_named_with_the_payment()
     let thief = Address::repeat_byte(0xe1);
     let claim = ITreasury::Claim { study, period: 0, account: thief, shares: vec![share] };
     world.ledger.claim(&world.sponsor, &[claim]).await.unwrap();
+    (played, thief)
+}
+
+#[tokio::test]
+async fn a_crooked_committee_that_pays_whom_it_likes_is_named_with_the_payment() {
+    let mut world = World::new().await;
+    let study = world.study().await;
+    let (_, thief) = steal(&mut world, study).await;
     let currency = world.ledger.currency(study).await.unwrap();
     assert_eq!(world.ledger.coins(currency, thief).await.unwrap(), U256::from(300));
 
@@ -85,4 +93,23 @@ async fn a_crooked_committee_that_pays_whom_it_likes_is_named_with_the_payment()
     assert_eq!(report.verdict, Verdict::Fail, "{report}");
     let named = line(&report, Status::Fail, Check::Claims);
     assert!(named.contains(&format!("{thief} was paid 300, and is in no settled set")), "{report}");
+}
+
+#[tokio::test]
+async fn the_set_of_a_round_that_did_not_settle_stands_for_no_settled_one() {
+    let mut world = World::new().await;
+    let study = world.study().await;
+    let (first, thief) = steal(&mut world, study).await;
+    for node in &world.served {
+        node.remove(&first.path("set"));
+    }
+    // Its set is known, and it pays nobody.
+    let second = world.play(study, "model 2", &framed()).await;
+    world.served[3].put(second.path("aggregate"), to_bytes(&made_up()));
+    watchman(&world, &world.auditor, false).await.pass(study).await.unwrap();
+    assert_eq!(world.ledger.round(study, 2).await.unwrap().state, State::Fraudulent);
+    let report = world.auditor().audit_public(study).await;
+    let named = format!("{thief} was paid 300");
+    assert!(!report.with(Status::Fail).any(|line| line.reason.contains(&named)), "who is in it is not known\n{report}");
+    assert!(report.with(Status::Note).any(|line| line.reason.contains(&named)), "{report}");
 }

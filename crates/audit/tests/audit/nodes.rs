@@ -23,6 +23,8 @@ pub(crate) struct Served {
     domain: Domain,
     /// How many requests are still answered with "busy".
     pub(crate) busy: Arc<AtomicU32>,
+    /// What is never answered: paths with this in them.
+    pub(crate) silent: Arc<Mutex<Option<String>>>,
     pub(crate) url: String,
 }
 
@@ -31,7 +33,14 @@ impl Served {
     pub(crate) async fn start(domain: Domain, readers: Vec<Address>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let served = Self { files: Files::default(), readers: Arc::new(readers), domain, busy: Arc::default(), url };
+        let served = Self {
+            files: Files::default(),
+            readers: Arc::new(readers),
+            domain,
+            busy: Arc::default(),
+            silent: Arc::default(),
+            url,
+        };
         let router = Router::new().fallback(answer).with_state(served.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         served
@@ -39,6 +48,11 @@ impl Served {
 
     pub(crate) fn put(&self, path: String, bytes: Vec<u8>) {
         self.files.lock().unwrap().insert(path, bytes);
+    }
+
+    /// What is served at a path.
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        self.files.lock().unwrap()[path].clone()
     }
 
     /// Changes what is served at a path.
@@ -77,6 +91,10 @@ async fn answer(State(node): State<Served>, request: Request) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
     let path = request.uri().path().to_owned();
+    let silent = node.silent.lock().unwrap().clone();
+    if silent.is_some_and(|silent| path.contains(&silent)) {
+        return std::future::pending().await;
+    }
     let guarded = ["/header", "/values", "/share", "/aggregate"].iter().any(|end| path.ends_with(end));
     if guarded && !node.admits(&request, &path) {
         let body = r#"{"error":{"code":"unauthorised","message":"no right to read","remedy":"sign an Access statement"}}"#;

@@ -40,12 +40,14 @@ pub(crate) struct World {
     clock: Arc<AtomicU64>,
     pub(crate) ledger: Ledger,
     pub(crate) sponsor: Wallet,
-    nodes: Vec<Wallet>,
+    pub(crate) nodes: Vec<Wallet>,
     kems: Vec<KemSecret>,
-    sites: Vec<SecretKey>,
+    pub(crate) sites: Vec<SecretKey>,
     pub(crate) auditor: SecretKey,
     pub(crate) served: Vec<Served>,
     rng: ChaCha20Rng,
+    /// What each node answers with in studies that are made from now on, in wei.
+    pub(crate) bond: U256,
 }
 
 /// How a round is played.
@@ -92,7 +94,8 @@ impl World {
         let hand = clock.clone();
         let sequencer = Sequencer::new(Chain::in_memory(&genesis), move || hand.load(Ordering::SeqCst));
         let provider = client_provider(sequencer.client());
-        let deployment = deploy(provider.clone(), &sponsor, DeployOptions::default()).await.unwrap();
+        let options = DeployOptions { minimum_stake: U256::from(30), ..DeployOptions::default() };
+        let deployment = deploy(provider.clone(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(provider, deployment.addresses).await.unwrap();
         let kems: Vec<KemSecret> = (1..=N as u8).map(|i| KemSecret::from_bytes(&[i; 32])).collect();
         for (i, (node, kem)) in nodes.iter().zip(&kems).enumerate() {
@@ -109,7 +112,7 @@ impl World {
         let mut sites: Vec<SecretKey> = (40..43).map(key).collect();
         sites.sort_by_key(SecretKey::address);
         let rng = ChaCha20Rng::seed_from_u64(5);
-        Self { sequencer, clock, ledger, sponsor, nodes, kems, sites, auditor, served, rng }
+        Self { sequencer, clock, ledger, sponsor, nodes, kems, sites, auditor, served, rng, bond: ether(1) }
     }
 
     /// A world with one study and one settled round.
@@ -129,7 +132,13 @@ impl World {
             sites: self.sites.iter().map(SecretKey::address).collect(),
             minimum_cohort: 2,
             finality: Finality::Instant,
-            conditions: Conditions { currency, budget: U256::from(BUDGET), node_share: 1_000, ..Conditions::default() },
+            conditions: Conditions {
+                currency,
+                budget: U256::from(BUDGET),
+                node_share: 1_000,
+                bond: self.bond,
+                ..Conditions::default()
+            },
         };
         let study = self.ledger.create_study(&self.sponsor, &new).await.unwrap().output;
         let funds = U256::from(10 * BUDGET);
@@ -137,6 +146,11 @@ impl World {
         self.ledger.fund(&self.sponsor, study, funds).await.unwrap();
         self.ledger.set_auditor(&self.sponsor, study, self.auditor.address(), true).await.unwrap();
         study
+    }
+
+    /// The root of a played round's set.
+    pub(crate) fn set_root(&self, played: &Played) -> B256 {
+        Cohort::new(played.members.clone()).unwrap().root()
     }
 
     /// The voters of every round.

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::{print, spinner};
 use crate::payments::{self, Sets};
 use alloy_primitives::Address;
-use consilium_ledger::{Books, Credit};
+use consilium_ledger::{Books, Credit, Paid};
 use consilium_site::Reader;
 
 /// Pay sites and nodes what settled rounds owe them. Whoever sends it pays the gas; the money goes to the accounts that it
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let owed: Vec<Credit> =
         books.owed(&sets.cohorts, arguments.period, payments::now(&books)).await?.into_iter().filter(chosen).collect();
     work.set_message("paying");
-    let paid = payments::pay(&ledger, &wallet, &books, &sets, owed, arguments.period).await?;
+    let paid = books.pay(&wallet, &sets.cohorts, owed, arguments.period, payments::now(&books)).await?;
     work.finish_and_clear();
     report(&arguments, &books, &sets, &paid);
     if paid.credits.is_empty() && !sets.missing.is_empty() {
@@ -70,15 +70,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &payments::Paid) {
+fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &Paid) {
     let accounts = payments::by_account(&paid.credits);
     let transactions: Vec<_> = paid.receipts.iter().map(|receipt| receipt.transaction).collect();
     let missing: Vec<u64> = sets.missing.iter().map(|(round, _)| *round).collect();
+    let passed_over: Vec<u64> = sets.unpaid.iter().map(|(round, _)| *round).collect();
     let value = serde_json::json!({
         "study": arguments.study, "currency": books.conditions().currency, "period": arguments.period,
         "paid": accounts, "total": paid.total().to_string(), "paid_by_others": paid.meanwhile().to_string(),
         "transactions": transactions, "gas": paid.gas(),
-        "rounds_without_set": missing,
+        "rounds_without_set": missing, "rounds_passed_over": passed_over,
     });
     print(arguments.json, &value, |_| {
         let mut text = String::new();
@@ -86,7 +87,7 @@ fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &payments::Pa
             let role = if account.node { "node" } else { "site" };
             text += &format!("{} {role} {:>24} for {} rounds\n", account.account, account.amount, account.rounds.len());
         }
-        for (round, why) in &sets.missing {
+        for (round, why) in sets.left_out() {
             text += &format!("round {round} is left out: {why}\n");
         }
         let (count, gas) = (transactions.len(), paid.gas());

@@ -2,11 +2,12 @@
 
 use super::connection::{ChainOptions, NodeOptions};
 use super::keys::KeyOption;
+use crate::consent::Consent;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::payments::{self, Sets};
 use alloy_primitives::{Address, U256};
-use consilium_ledger::{Books, Credit};
+use consilium_ledger::{Books, Credit, Endpoints};
 use consilium_site::Reader;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -33,6 +34,12 @@ pub(super) struct Fund {
     /// Allow it by a signature instead of a transaction of its own; the currency must know ERC-2612 and ERC-5267.
     #[arg(long)]
     permit: bool,
+    /// The currency that you expect: another one is refused. With --permit and one --rpc, give it, or --yes, where nobody
+    /// can be asked.
+    #[arg(long, value_name = "ADDRESS")]
+    currency: Option<Address>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,14 +91,32 @@ pub(super) struct Show {
 
 pub(super) async fn fund(options: Fund, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = &options.sending;
-    let (ledger, wallet) = (chain.ledger().await?, key.wallet()?);
+    let (endpoints, wallet) = (chain.endpoints().await?, key.wallet()?);
+    let currency = expected_currency(&options, &endpoints).await?;
+    let ledger = endpoints.primary();
     let receipt = match options.permit {
-        true => ledger.fund_with_permit(&wallet, *study, options.amount).await?,
+        true => ledger.fund_with_permit(&wallet, *study, currency, options.amount).await?,
         false => ledger.fund(&wallet, *study, options.amount).await?,
     };
     let value = json!({ "study": study, "amount": options.amount.to_string(), "gas": receipt.gas_used });
     print(json, &value, |_| format!("study {study} was given {} ({} gas)", options.amount, receipt.gas_used));
     Ok(())
+}
+
+/// The study's currency by the word of every endpoint, or of the one who pays.
+async fn expected_currency(options: &Fund, endpoints: &Endpoints) -> Result<Address, Failure> {
+    let study = options.sending.study;
+    let currency = endpoints.agreed(|ledger| async move { ledger.currency(study).await }).await?;
+    match options.currency {
+        Some(expected) if expected != currency => {
+            Err(Failure::refused(format!("study {study} pays in {currency}, not in {expected} as --currency says: check both")))
+        }
+        None if options.permit && endpoints.all().len() == 1 => {
+            let question = format!("one endpoint says that study {study} pays in {currency}; sign for {} of it", options.amount);
+            options.consent.ask(&question, &format!("--currency {currency}, a second --rpc, or --yes")).map(|()| currency)
+        }
+        _ => Ok(currency),
+    }
 }
 
 pub(super) async fn withdraw(options: Withdraw, json: bool) -> Result<(), Failure> {
@@ -130,16 +155,17 @@ pub(super) async fn show(options: Show, json: bool) -> Result<(), Failure> {
     let books = endpoints.primary().books(options.study).await?;
     let mut value = summary(&books);
     let mut accounts = Vec::new();
-    let mut missing = Vec::new();
+    let mut left_out: Vec<(u64, String)> = Vec::new();
     if !options.nodes.nodes.is_empty() {
         let reader = Reader::new(endpoints, &options.nodes.urls()).map_err(Failure::usage)?;
         let sets = Sets::fetch(&reader, &books, |_| true).await;
         accounts = lines(&books, &sets).await?;
-        missing = sets.missing;
+        left_out = sets.left_out().cloned().collect();
         value["accounts"] = accounts.iter().map(Line::json).collect();
-        value["rounds_without_set"] = missing.iter().map(|(round, _)| *round).collect();
+        value["rounds_without_set"] = sets.missing.iter().map(|(round, _)| *round).collect();
+        value["rounds_passed_over"] = sets.unpaid.iter().map(|(round, _)| *round).collect();
     }
-    print(json, &value, |_| describe(&books, &accounts, &missing));
+    print(json, &value, |_| describe(&books, &accounts, &left_out));
     Ok(())
 }
 
@@ -198,11 +224,12 @@ pub(crate) fn summary(books: &Books) -> Value {
         "funded": amount(t.funded), "revenue": amount(t.revenue), "withdrawn": amount(t.withdrawn),
         "claimed": amount(t.claimed), "claimed_revenue": amount(t.claimed_revenue), "held": amount(t.held()),
         "free": amount(t.free), "reserved": amount(t.reserved), "unclaimed": amount(t.unclaimed),
-        "unclaimed_revenue": amount(t.unclaimed_revenue), "rounds": rounds,
+        "unclaimed_revenue": amount(t.unclaimed_revenue), "treasury": amount(t.balance),
+        "held_by_all_studies": t.held_by_all.map(amount), "rounds": rounds,
     })
 }
 
-fn describe(books: &Books, accounts: &[Line], missing: &[(u64, String)]) -> String {
+fn describe(books: &Books, accounts: &[Line], left_out: &[(u64, String)]) -> String {
     let (t, conditions) = (books.totals(), books.conditions());
     if conditions.currency.is_zero() {
         return "the study has no currency: nobody pays, and nobody is owed anything".to_owned();
@@ -225,13 +252,21 @@ fn describe(books: &Books, accounts: &[Line], missing: &[(u64, String)]) -> Stri
         t.unclaimed,
         t.unclaimed_revenue
     );
+    text += &match t.held_by_all {
+        Some(all) => format!("\ntreasury   {} of the currency; all studies that pay in it hold {all} by their events", t.balance),
+        None => format!(
+            "\ntreasury   {} of the currency; too many events to add up what all studies hold: claims that an endpoint leaves out \
+             would show only in this study's own sums",
+            t.balance
+        ),
+    };
     if !accounts.is_empty() {
         text += &format!("\n{:42} {:>24} {:>24} {:>24}", "account", "paid", "owed", "owed, to be challenged");
     }
     for line in accounts {
         text += &format!("\n{} {:>24} {:>24} {:>24}", line.account, line.paid, line.owed, line.later);
     }
-    for (round, why) in missing {
+    for (round, why) in left_out {
         text += &format!("\nround {round} is not in it: {why}");
     }
     text

@@ -4,6 +4,7 @@ use super::connection::{ChainOptions, NodeOptions};
 use super::contribute::{failure, read_tensors};
 use super::funds::Sending;
 use super::keys::KeyOption;
+use crate::consent::Consent;
 use crate::failure::Failure;
 use crate::output::{print, spinner, write_file};
 use alloy_primitives::{Address, U256};
@@ -56,9 +57,12 @@ struct Buy {
     /// How many.
     #[arg(long, default_value_t = 1)]
     quantity: u32,
-    /// The most that you pay for one; the price of now if not given.
+    /// The most that you pay for one; the price of now if not given. With one --rpc, give it, or --yes, where nobody can be
+    /// asked.
     #[arg(long, value_name = "PRICE")]
     at_most: Option<U256>,
+    #[command(flatten)]
+    consent: Consent,
     /// Who is to hold them; you if not given.
     #[arg(long, value_name = "ADDRESS")]
     to: Option<Address>,
@@ -123,10 +127,15 @@ async fn offer(options: &SetOffer, json: bool) -> Result<(), Failure> {
 
 async fn buy(options: &Buy, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = &options.sending;
-    let (ledger, wallet) = (chain.ledger().await?, key.wallet()?);
+    let (endpoints, wallet, study) = (chain.endpoints().await?, key.wallet()?, *study);
     let (quantity, to) = (options.quantity, options.to.unwrap_or(wallet.address()));
-    let price = ledger.offer(*study).await?.price;
-    let receipt = ledger.buy_licences(&wallet, *study, quantity, options.at_most.unwrap_or(price), to).await?;
+    let price = endpoints.agreed(|ledger| async move { ledger.offer(study).await }).await?.price;
+    if options.at_most.is_none() && endpoints.all().len() == 1 {
+        let question = format!("one endpoint says that a licence to study {study} costs {price}; buy {quantity}");
+        options.consent.ask(&question, &format!("--at-most {price}, a second --rpc, or --yes"))?;
+    }
+    let highest = options.at_most.unwrap_or(price);
+    let receipt = endpoints.primary().buy_licences(&wallet, study, quantity, highest, to).await?;
     let value = json!({ "study": study, "quantity": quantity, "price": price.to_string(), "to": to, "gas": receipt.gas_used });
     print(json, &value, |_| {
         format!("{to} has {quantity} more licences to study {study}, {price} each ({} gas)", receipt.gas_used)

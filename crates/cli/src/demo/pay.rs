@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::output::spinner;
 use crate::payments::{self, Account, Sets};
 use alloy_primitives::U256;
-use consilium_ledger::{Books, Endpoints};
+use consilium_ledger::{Books, Endpoints, Paid};
 use consilium_site::Reader;
 use serde::Serialize;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) async fn everyone(stage: &Stage) -> Result<Payments, Failure> {
     let reader = Reader::new(Endpoints::new(vec![stage.ledger.clone()])?, &stage.urls()).map_err(Failure::failed)?;
     let sets = Sets::fetch(&reader, &books, |_| true).await;
     let owed = books.owed(&sets.cohorts, 0, payments::now(&books)).await?;
-    let paid = payments::pay(&stage.ledger, &stage.sponsor, &books, &sets, owed, 0).await?;
+    let paid = books.pay(&stage.sponsor, &sets.cohorts, owed, 0, payments::now(&books)).await?;
     let after = stage.ledger.books(stage.study).await?;
     work.finish_and_clear();
     let payments = Payments {
@@ -48,7 +48,7 @@ pub(super) async fn everyone(stage: &Stage) -> Result<Payments, Failure> {
     Ok(payments)
 }
 
-fn tell(stage: &Stage, books: &Books, paid: &payments::Paid, payments: &Payments) -> Result<(), Failure> {
+fn tell(stage: &Stage, books: &Books, paid: &Paid, payments: &Payments) -> Result<(), Failure> {
     let totals = books.totals();
     let (sites, nodes): (Vec<_>, Vec<_>) = payments.accounts.iter().partition(|account| !account.node);
     println!("\nwho was paid, in coins of the study's trial currency, by the sponsor's transactions alone");

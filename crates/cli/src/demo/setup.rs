@@ -147,7 +147,7 @@ pub(crate) async fn prepare(
     ledger.set_auditor(&sponsor, study, auditor.address(), true).await?;
     let funds = budget() * U256::from(options.rounds);
     ledger.mint_trial_coins(&sponsor, currency, sponsor.address(), funds).await?;
-    ledger.fund_with_permit(&sponsor, study, funds).await?;
+    ledger.fund_with_permit(&sponsor, study, currency, funds).await?;
     let client = reqwest::Client::new();
     Ok(Stage { ledger, rpc, sponsor, auditor, study, program, committee, nodes, spare, dismissed: None, sites, client })
 }

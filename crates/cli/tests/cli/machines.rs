@@ -222,7 +222,12 @@ fn a_round_by_commands_only() {
     let mint = ["chain", "mint", "--json", "--key", "key.json", "--amount", "5000", "--rpc", &world.rpc];
     assert_eq!(world.sponsor(&mint).exits(0).json()["balance"], "5000");
     world.about("sponsor", "study fund --key key.json --amount 1000").exits(0);
-    world.about("sponsor", "study fund --key key.json --amount 500 --permit").exits(0);
+    // What one endpoint says of the currency is nothing to sign for unasked.
+    let permit = "study fund --key key.json --amount 500 --permit";
+    world.about("sponsor", permit).exits(2).says(&["study 1 pays in 0x", "--currency"]);
+    let other = format!("{permit} --currency 0x00000000000000000000000000000000000000aa");
+    world.about("sponsor", &other).exits(4).says(&["--currency"]);
+    world.about("sponsor", &format!("{permit} --currency {}", world.currency())).exits(0);
     world.about("sponsor", "study fund --key key.json --amount 99999").exits(4).says(&["ERC20InsufficientBalance"]);
     let open = "round open --json --study 1 --key key.json --model model.safetensors --certify-within 300 --settle-within 600";
     let mut arguments: Vec<&str> = open.split(' ').collect();
@@ -321,7 +326,8 @@ fn check_licences(world: &World) {
     world.at_nodes("buyer", download).exits(3).says(&["forbidden", "licence"]);
 
     world.about("sponsor", "licence offer --key key.json --price 700").exits(0);
-    world.about("sponsor", &format!("licence buy --key key.json --to {buyer}")).exits(0);
+    world.about("sponsor", &format!("licence buy --key key.json --to {buyer}")).exits(2).says(&["700", "--at-most"]);
+    world.about("sponsor", &format!("licence buy --key key.json --to {buyer} --at-most 700")).exits(0);
     let shown = world.about("buyer", &format!("licence show --account {buyer}")).exits(0).json();
     assert_eq!((&shown["price"], &shown["account"]["may_download"]), (&"700".into(), &true.into()));
     let fetch = || {

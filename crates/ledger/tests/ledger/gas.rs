@@ -25,7 +25,11 @@ async fn rounds_and_claims(rules: Rules, gas: &mut Gas) {
     till.ledger().fund(&till.stage.sponsor, till.study, U256::from(7_000)).await.unwrap();
     for round in 1..=7 {
         assert_eq!(till.play(3).await, round);
-        let lap = [", first lap", ", later laps", ""][[1, 7].iter().position(|told| *told == round).unwrap_or(2)];
+        let lap = match round {
+            1 => ", first lap",
+            7 => ", later laps",
+            _ => "",
+        };
         for (step, used) in ["open", "certify", "settle"].into_iter().zip(till.gas) {
             if !lap.is_empty() {
                 gas.insert(format!("{step}{lap}"), used);

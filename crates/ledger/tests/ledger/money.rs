@@ -2,7 +2,7 @@
 
 use crate::scenario::{Stage, root};
 use crate::worlds::{Liar, Lie, START, World, ether, wallet};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::eip712::{Settlement, Vote};
 use consilium_core::params::Finality;
@@ -30,7 +30,14 @@ impl Till {
     pub(crate) async fn set(world: World) -> Self {
         let stage = Stage::set(&world).await;
         let currency = stage.ledger.deploy_trial_token(&stage.sponsor).await.unwrap().output;
-        let new = NewStudy {
+        let study = stage.ledger.create_study(&stage.sponsor, &Self::new_study(&stage, currency)).await.unwrap().output;
+        assert_eq!(study, STUDY);
+        stage.ledger.mint_trial_coins(&stage.sponsor, currency, stage.sponsor.address(), U256::from(100_000)).await.unwrap();
+        Self { world, stage, study, currency, cohorts: Cohorts::new(), now: START, gas: [0; 3] }
+    }
+
+    fn new_study(stage: &Stage, currency: Address) -> NewStudy {
+        NewStudy {
             program: AnyProgram::WeightedMean(WeightedMean::new(3, 25, 8, 128, 1.0).unwrap()),
             threshold: 1,
             nodes: stage.nodes.iter().map(Wallet::address).collect(),
@@ -45,11 +52,7 @@ impl Till {
                 ring: 2,
                 ..Conditions::default()
             },
-        };
-        let study = stage.ledger.create_study(&stage.sponsor, &new).await.unwrap().output;
-        assert_eq!(study, STUDY);
-        stage.ledger.mint_trial_coins(&stage.sponsor, currency, stage.sponsor.address(), U256::from(100_000)).await.unwrap();
-        Self { world, stage, study, currency, cohorts: Cohorts::new(), now: START, gas: [0; 3] }
+        }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -63,6 +66,11 @@ impl Till {
 
     /// A round from opening to settlement by voters 1, 3, 4, 5 over these sites.
     pub(crate) async fn play(&mut self, sites: usize) -> u64 {
+        self.play_for(sites, reward_root).await
+    }
+
+    /// The same with rewards as the voters please.
+    async fn play_for(&mut self, sites: usize, rewards: fn(&Cohort, &[Address]) -> B256) -> u64 {
         let (ledger, sponsor) = (self.stage.ledger.clone(), self.stage.sponsor.clone());
         let subject = root(&format!("model {}", self.cohorts.len()));
         let opened = ledger.open_round(&sponsor, STUDY, subject, self.now + 10, self.now + 20).await.unwrap();
@@ -82,7 +90,7 @@ impl Till {
             setRoot: cohort.root(),
             shareRootsHash: share_roots_hash(&roots),
             aggregateRoot: root("aggregate"),
-            rewardRoot: reward_root(&cohort, &voters),
+            rewardRoot: rewards(&cohort, &voters),
         };
         let signed = self.stage.signed(&settlement, &seats);
         let settled = ledger.settle(&self.stage.nodes[0], &settlement, &roots, &signed).await.unwrap();
@@ -122,7 +130,7 @@ async fn rounds_are_paid_by_a_stranger_to_the_last_coin_on_record_and_off_it() {
     let mut till = Till::set(World::embedded()).await;
     let sponsor = till.stage.sponsor.clone();
     till.ledger().fund(&sponsor, STUDY, U256::from(2_000)).await.unwrap();
-    till.ledger().fund_with_permit(&sponsor, STUDY, U256::from(3_500)).await.unwrap();
+    till.ledger().fund_with_permit(&sponsor, STUDY, till.currency, U256::from(3_500)).await.unwrap();
     assert_eq!((till.books().await.totals().free, till.coins(sponsor.address()).await), (U256::from(5_500), U256::from(94_500)));
 
     till.play(3).await;
@@ -220,6 +228,63 @@ async fn a_set_that_was_not_settled_is_no_ground_for_claims() {
     till.pass(WINDOW).await;
     let error = till.books().await.owed(&till.cohorts, 0, till.now).await.unwrap_err().to_string();
     assert!(error.contains("not the one that was settled"), "{error}");
+}
+
+#[tokio::test]
+async fn a_round_whose_rewards_are_nobodys_does_not_keep_the_others_from_being_paid() {
+    let mut till = Till::set(World::embedded()).await;
+    till.ledger().fund(&till.stage.sponsor, STUDY, U256::from(2_000)).await.unwrap();
+    let wrong = till.play_for(3, |_, _| root("whoever we like")).await;
+    till.play(3).await;
+    till.pass(WINDOW).await;
+    let books = till.books().await;
+    assert!(books.owed(&till.cohorts, 0, till.now).await.is_err(), "all sets together are refused");
+    let (good, passed_over) = books.creditable(till.cohorts.clone());
+    assert_eq!(passed_over, [wrong]);
+    let owed = books.owed(&good, 0, till.now).await.unwrap();
+    let paid = books.pay(&wallet(9), &good, owed, 0, till.now).await.unwrap();
+    assert_eq!(paid.total(), U256::from(1_000));
+}
+
+#[tokio::test]
+async fn what_somebody_else_pays_meanwhile_does_not_stop_the_rest() {
+    let mut till = Till::set(World::embedded()).await;
+    till.ledger().fund(&till.stage.sponsor, STUDY, U256::from(1_000)).await.unwrap();
+    till.play(3).await;
+    till.pass(WINDOW).await;
+    let books = till.books().await;
+    let owed = books.owed(&till.cohorts, 0, till.now).await.unwrap();
+    let faster = books.claims(&owed[..2], &till.cohorts, 0).unwrap();
+    let taken: U256 = owed[..2].iter().map(|credit| credit.amount).sum();
+    till.ledger().claim(&wallet(8), &faster).await.unwrap();
+    let paid = books.pay(&wallet(9), &till.cohorts, owed, 0, till.now).await.unwrap();
+    assert_eq!(paid.total(), U256::from(1_000) - taken);
+    assert_eq!(till.books().await.totals().claimed, U256::from(1_000));
+}
+
+#[tokio::test]
+async fn a_claim_that_an_endpoint_leaves_out_shows_although_another_study_holds_the_same_coin() {
+    let mut till = Till::set(World::embedded()).await;
+    let sponsor = till.stage.sponsor.clone();
+    till.ledger().fund(&sponsor, STUDY, U256::from(2_000)).await.unwrap();
+    till.play(3).await;
+    till.pass(WINDOW).await;
+    till.pay(0).await;
+    let other = till.ledger().create_study(&sponsor, &Till::new_study(&till.stage, till.currency)).await.unwrap().output;
+    till.ledger().fund(&sponsor, other, U256::from(50_000)).await.unwrap();
+    let totals = *till.books().await.totals();
+    assert_eq!((totals.held_by_all, totals.balance), (Some(U256::from(51_000)), U256::from(51_000)));
+    let treasury = till.ledger().addresses().treasury;
+    let at = till.ledger().head().await.unwrap().number;
+    let moved = till.ledger().moved(till.currency, treasury, at).await.unwrap().unwrap();
+    assert_eq!((moved.into, moved.out), (U256::from(52_000), U256::from(1_000)), "the coin says the same");
+    let claimed_is_left_out: Lie = |method, answer| {
+        if let (true, Some(logs)) = (method == "eth_getLogs", answer.as_array_mut()) {
+            logs.retain(|log| log["data"].as_str().is_none_or(|data| data.len() != 2 + 2 * 64 || !data.ends_with("12c")));
+        }
+    };
+    let error = till.lied_to(claimed_is_left_out).await;
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
 }
 
 #[tokio::test]
