@@ -2,24 +2,41 @@
 //!
 //! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
 //! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each loop here exists twice, as
-//! portable code, which is the reference, and for one instruction set; property tests hold them equal.
+//! portable code, which is the reference, and for an instruction set: AVX2 on x86-64 and NEON on 64-bit ARM, `lanes` and
+//! the token `Lanes` for whichever this is built for, and SHA-NI. Property tests hold them equal.
 //!
 //! Which one runs is decided at run time by what the processor has. A token such as `Avx2` can only be had from the
 //! detection, so that a function that takes one may call code compiled for that instruction set. Building with
 //! `RUSTFLAGS='--cfg consilium_backend="portable"'` leaves the portable code alone, and [`use_portable_code`] does so
 //! in a running process, to test and to measure it.
 //!
-//! Nothing here branches on or indexes memory by a secret: look-ups in a register (`vpshufb`) take the public matrix
+//! Nothing here branches on or indexes memory by a secret: look-ups in a register (`vpshufb`, `tbl`) take the public matrix
 //! as their index.
 
+#[cfg(any(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    consilium_backend = "portable"
+))]
+mod absent;
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 mod avx2;
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+mod neon;
 pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;
 pub(crate) mod xof;
 
 use crate::field::Fp;
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+use {Avx2 as Lanes, avx2 as lanes};
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+use {Neon as Lanes, neon as lanes};
+#[cfg(any(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    consilium_backend = "portable"
+))]
+use {absent as lanes, absent::NoLanes as Lanes};
 
 static PORTABLE: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
 
@@ -29,7 +46,10 @@ pub fn use_portable_code() {
     PORTABLE.store(true, core::sync::atomic::Ordering::Relaxed);
 }
 
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+#[cfg(all(
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    not(consilium_backend = "portable")
+))]
 fn may_use_vectors() -> bool {
     !PORTABLE.load(core::sync::atomic::Ordering::Relaxed)
 }
@@ -39,8 +59,8 @@ fn may_use_vectors() -> bool {
 pub fn features() -> &'static str {
     if Avx512::detect().is_some() {
         "avx512 (xof), avx2 (rows)"
-    } else if Avx2::detect().is_some() {
-        "avx2"
+    } else if Lanes::detect().is_some() {
+        if cfg!(target_arch = "aarch64") { "neon" } else { "avx2" }
     } else {
         "portable"
     }
@@ -48,7 +68,13 @@ pub fn features() -> &'static str {
 
 /// The processor has AVX2.
 #[derive(Debug, Clone, Copy)]
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 pub(crate) struct Avx2(());
+
+/// The processor has NEON.
+#[derive(Debug, Clone, Copy)]
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+pub(crate) struct Neon(());
 
 /// The processor has what the `blake3` crate's own AVX-512 code needs.
 #[derive(Debug, Clone, Copy)]
@@ -75,18 +101,19 @@ impl Avx2 {
     }
 }
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+impl Neon {
+    #[inline]
+    pub(crate) fn detect() -> Option<Self> {
+        (may_use_vectors() && std::arch::is_aarch64_feature_detected!("neon")).then_some(Self(()))
+    }
+}
+
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 impl Avx512 {
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
         (may_use_vectors() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")).then_some(Self(()))
-    }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
-impl Avx2 {
-    pub(crate) fn detect() -> Option<Self> {
-        None
     }
 }
 
@@ -105,9 +132,20 @@ pub(crate) fn words(values: &[Fp]) -> &[u64] {
 }
 
 /// As [`words`], to write canonical ones.
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+#[cfg(all(
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    not(consilium_backend = "portable")
+))]
 #[inline]
 fn words_mut(values: &mut [Fp]) -> &mut [u64] {
     // SAFETY: as above; the modules here store canonical words alone.
     unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
+}
+
+#[cfg(all(test, target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+mod tests {
+    #[test]
+    fn the_loops_for_neon_are_the_ones_that_run() {
+        assert_eq!(super::features(), "neon");
+    }
 }

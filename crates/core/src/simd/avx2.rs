@@ -1,5 +1,5 @@
 //! The loops for AVX2: 256-bit vectors of x86-64 processors since 2013.
 
 pub(super) mod products;
-pub(crate) mod rows;
+pub(super) mod rows;
 pub(super) mod xof;

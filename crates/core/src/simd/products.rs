@@ -1,16 +1,28 @@
 //! Sums of products with constants, and plain sums, where the processor has lanes for them. What does not fill a
 //! register is left to the caller: the functions say how many coordinates they have done.
+//!
+//! A constant c and c·2^32 are cut into limbs of 22 bits, so that the two halves of a coordinate, 32 bits each, times a
+//! limb are below 2^54, and up to 2^6 products add up without a carry. The three sums A0 + 2^22 A1 + 2^44 A2 are then
+//! brought to U0 + 2^32 U1 and to a canonical value, with 2^64 = 2^32 - 1 and 2^96 = -1.
 
-use crate::field::Fp;
+use crate::field::{Fp, MODULUS};
 
 /// Vectors that are added at once.
 pub(crate) const TOGETHER: usize = 5;
+/// Products of whole elements that may be added before the sums are reduced.
+pub(super) const MOST: usize = 16;
+pub(super) const LIMB: u32 = 22;
+/// p as B0 + 2^32·B1 with a B0 that exceeds whatever is subtracted from U0.
+pub(super) const BIAS: (i64, i64) = (1 + (1 << 42), (1 << 32) - 1 - (1 << 10));
+
+// The sums of so many products of halves and limbs fit the reduction.
+const _: () = assert!(TOGETHER <= MOST && (2 * MOST as u64) << (32 + LIMB) < 1 << 60);
+const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));
 
 /// Adds Σ_i factors\[i\]·vectors\[i\], at most [`TOGETHER`], to the first coordinates of `sums`; how many those are.
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 pub(crate) fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) -> usize {
-    use super::avx2::products::add_products;
-    let Some(token) = super::Avx2::detect() else { return 0 };
+    use super::lanes::products::add_products;
+    let Some(token) = super::Lanes::detect() else { return 0 };
     match (factors, vectors) {
         (&[a, b, c, d, e], &[v, w, x, y, z]) => add_products(token, sums, [a, b, c, d, e], [v, w, x, y, z]),
         (&[a, b, c, d], &[v, w, x, y]) => add_products(token, sums, [a, b, c, d], [v, w, x, y]),
@@ -22,10 +34,9 @@ pub(crate) fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) 
 }
 
 /// Adds the vectors, at most [`TOGETHER`], to the first coordinates of `sums`; how many those are.
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 pub(crate) fn add(sums: &mut [Fp], vectors: &[&[u64]]) -> usize {
-    use super::avx2::products::add;
-    let Some(token) = super::Avx2::detect() else { return 0 };
+    use super::lanes::products::add;
+    let Some(token) = super::Lanes::detect() else { return 0 };
     match *vectors {
         [v, w, x, y, z] => add(token, sums, [v, w, x, y, z]),
         [v, w, x, y] => add(token, sums, [v, w, x, y]),
@@ -34,14 +45,4 @@ pub(crate) fn add(sums: &mut [Fp], vectors: &[&[u64]]) -> usize {
         [v] => add(token, sums, [v]),
         _ => 0,
     }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
-pub(crate) fn add_products(_sums: &mut [Fp], _factors: &[Fp], _vectors: &[&[u64]]) -> usize {
-    0
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
-pub(crate) fn add(_sums: &mut [Fp], _vectors: &[&[u64]]) -> usize {
-    0
 }

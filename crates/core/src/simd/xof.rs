@@ -75,11 +75,10 @@ impl Root {
 
     /// Output blocks number `counter` and up, as little-endian words.
     pub(crate) fn blocks(&self, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
-        #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-        if let Some(token) = super::Avx2::detect() {
-            return super::avx2::xof::blocks(token, self, counter, out);
+        match super::Lanes::detect() {
+            Some(token) => super::lanes::xof::blocks(token, self, counter, out),
+            None => self.blocks_portable(counter, out),
         }
-        self.blocks_portable(counter, out);
     }
 
     /// [`Self::blocks`], one after the other.
@@ -95,7 +94,7 @@ impl Root {
         let cv = &self.chaining;
         let mut v = [0; 16];
         v[..8].copy_from_slice(cv);
-        v[8..12].copy_from_slice(&IV[..4]);
+        v[8..12].copy_from_slice(&Self::constants());
         v[12..].copy_from_slice(&[counter as u32, (counter >> 32) as u32, self.length, self.flags]);
         for order in &SCHEDULE {
             round(&mut v, &self.message, order);
@@ -108,7 +107,6 @@ impl Root {
     }
 
     /// The four words that start the lower half of the state before the counter.
-    #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
     pub(super) const fn constants() -> [u32; 4] {
         [IV[0], IV[1], IV[2], IV[3]]
     }

@@ -1,10 +1,7 @@
-//! Sums of products with constants of the field, four coordinates at a time, reduced once.
-//!
-//! A constant c and c·2^32 are cut into limbs of 22 bits, so that the two halves of a coordinate, 32 bits each, times a
-//! limb are below 2^54, and up to 2^6 products add up without a carry. The three sums A0 + 2^22 A1 + 2^44 A2 are then
-//! brought to U0 + 2^32 U1 and to a canonical value, with 2^64 = 2^32 - 1 and 2^96 = -1.
+//! Sums of products with constants of the field, four coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{Fp, MODULUS};
+use crate::simd::products::{BIAS, LIMB, MOST};
 use crate::simd::{Avx2, words_mut};
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_set1_epi64x,
@@ -13,11 +10,6 @@ use core::arch::x86_64::{
 
 /// Coordinates of one vector register.
 const LANES: usize = 4;
-/// Products of whole elements that may be added before the sums are reduced.
-const MOST: usize = 16;
-const LIMB: u32 = 22;
-/// p as B0 + 2^32·B1 with a B0 that exceeds whatever is subtracted from U0.
-const BIAS: (i64, i64) = (1 + (1 << 42), (1 << 32) - 1 - (1 << 10));
 
 /// A constant's limbs, and those of the constant times 2^32: for the lower and for the upper half of a coordinate.
 struct Factor {
@@ -133,5 +125,3 @@ fn reduce(u0: __m256i, u1: __m256i) -> __m256i {
     let over = _mm256_cmpgt_epi64(flipped, all((MODULUS - 1) as i64 ^ i64::MIN));
     _mm256_add_epi64(sum, _mm256_srli_epi64::<32>(_mm256_xor_si256(carried, over)))
 }
-
-const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));

@@ -1,15 +1,11 @@
-//! Projections on ternary rows: sixteen rows at a time, four coordinates a look-up.
+//! Projections on ternary rows: sixteen rows with both signs a `vpshufb`.
 //!
-//! For four values, the 16 sums of their subsets are computed once and stored as planes of bytes: plane l holds byte l
-//! of each sum. A row's four bits of P are the index of the sum that it adds, its four bits of Q of the one that it
-//! subtracts, and one `vpshufb` a plane looks up 16 rows with both signs. The differences of bytes are summed in
-//! 16-bit lanes over a block of 64 groups (64 · 255 < 2^15), then in 32-bit lanes.
-//!
-//! Word i of vector r belongs to row 8i + r.
+//! Byte 2i of vector r has P's bits of row 8i + r and byte 2i + 1 has Q's.
 
 use crate::field::Fp;
+use crate::program::ROW_WORDS;
 use crate::simd::Avx2;
-use crate::simd::rows::SMALL;
+use crate::simd::rows::{BIAS, GROUP, GroupIndices, GroupRows, Tables, VectorSums};
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256,
     _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpgt_epi64, _mm256_cvtepi16_epi32, _mm256_extracti128_si256,
@@ -19,80 +15,31 @@ use core::arch::x86_64::{
     _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
 
-/// Coordinates in one look-up.
-const GROUP: usize = 4;
-/// Groups of one block.
-const GROUPS: usize = 64;
-/// Coordinates of one block.
-pub(crate) const COORDINATES: usize = GROUP * GROUPS;
-/// Vectors of 16 rows: 128 rows.
-const VECTORS: usize = 8;
-const ROW_WORDS: usize = 4;
-/// Blocks after which the 32-bit sums must be folded: 2^16 blocks add less than 2^30.
-pub(crate) const FOLD: usize = 1 << 16;
-/// Added to all sums of subsets of small values, so that they are not negative; differences lose it again.
-const BIAS: u64 = 1 << 30;
-
-/// The indices of one block: for each group eight vectors, of which byte 2i has P's bits of row 8i + r and byte 2i + 1
-/// has Q's.
-#[derive(Clone)]
-pub(crate) struct Indices(Vec<[[u8; 32]; VECTORS]>);
-
-impl Indices {
-    pub(crate) fn new() -> Self {
-        Self(vec![[[0; 32]; VECTORS]; GROUPS])
-    }
-
-    /// Rearranges a block of the matrix.
-    pub(crate) fn fill(&mut self, _: Avx2, rows: &[u64; COORDINATES * ROW_WORDS]) {
-        let groups = rows.as_chunks::<{ GROUP * ROW_WORDS }>().0;
-        for (vectors, group) in self.0.iter_mut().zip(groups) {
-            // SAFETY: an `Avx2` exists only where the processor has AVX2.
-            unsafe { indices_of_group(group, vectors) }
-        }
-    }
+/// The indices of one group.
+#[inline]
+pub(in crate::simd) fn indices(_: Avx2, rows: &GroupRows, out: &mut GroupIndices) {
+    // SAFETY: an `Avx2` exists only where the processor has AVX2.
+    unsafe { indices_of_group(rows, out) }
 }
 
-/// Running sums of byte planes, `PLANES` for each of the 128 rows: 8 for field elements, 4 for small signed integers.
-#[derive(Clone)]
-pub(crate) struct PlaneSums<const PLANES: usize> {
-    sums: Box<[[[i32; 16]; PLANES]; VECTORS]>,
-    tables: Vec<[[u8; 16]; PLANES]>,
+/// The subset sums of one group's values.
+#[inline]
+pub(in crate::simd) fn tables<const PLANES: usize>(_: Avx2, values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
+    // SAFETY: as above.
+    unsafe { tables_of_group(values, table) }
 }
 
-impl<const PLANES: usize> PlaneSums<PLANES> {
-    pub(crate) fn new() -> Self {
-        Self { sums: Box::new([[[0; 16]; PLANES]; VECTORS]), tables: vec![[[0; 16]; PLANES]; GROUPS] }
-    }
-
-    /// Adds a block of values.
-    pub(crate) fn absorb(&mut self, _: Avx2, values: &[Fp; COORDINATES], indices: &Indices) {
-        for (table, group) in self.tables.iter_mut().zip(values.as_chunks::<GROUP>().0) {
-            // SAFETY: an `Avx2` exists only where the processor has AVX2.
-            unsafe { tables_of_group(group, table) }
-        }
-        for (vector, sums) in self.sums.iter_mut().enumerate() {
-            // SAFETY: as above.
-            unsafe { look_up(&self.tables, &indices.0, vector, sums) }
-        }
-    }
-
-    /// The sum of one row as an integer.
-    pub(crate) fn row(&self, row: usize) -> i128 {
-        let planes = &self.sums[row % VECTORS];
-        planes.iter().enumerate().map(|(l, plane)| i128::from(plane[row / VECTORS]) << (8 * l)).sum()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.sums.as_flattened_mut().as_flattened_mut().fill(0);
-    }
-}
-
-impl<const PLANES: usize> Drop for PlaneSums<PLANES> {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(self.tables.as_flattened_mut().as_flattened_mut());
-        zeroize::Zeroize::zeroize(self.sums.as_flattened_mut().as_flattened_mut());
-    }
+/// Adds what the groups' indices find in their tables to the sums of one vector's rows.
+#[inline]
+pub(in crate::simd) fn add_found<const PLANES: usize>(
+    _: Avx2,
+    tables: &[Tables<PLANES>],
+    indices: &[GroupIndices],
+    vector: usize,
+    sums: &mut VectorSums<PLANES>,
+) {
+    // SAFETY: as above.
+    unsafe { look_up(tables, indices, vector, sums) }
 }
 
 #[inline]
@@ -145,7 +92,7 @@ fn swap_bits<const SHIFT: i32>(a: __m256i, b: __m256i, mask: i8) -> (__m256i, __
 
 /// Transposes the 4 x 4 matrices of bits that lie in the nibbles of four vectors.
 #[target_feature(enable = "avx2")]
-fn indices_of_group(rows: &[u64; GROUP * ROW_WORDS], out: &mut [[u8; 32]; VECTORS]) {
+fn indices_of_group(rows: &GroupRows, out: &mut GroupIndices) {
     let coordinate = |k: usize| {
         let at = |i: usize| rows[ROW_WORDS * k + i] as i64;
         interleave(swap_middle(_mm256_set_epi64x(at(3), at(2), at(1), at(0))))
@@ -174,7 +121,7 @@ fn add_mod(a: __m256i, b: __m256i) -> __m256i {
 /// The subset sums of four values as planes of bytes. The bytes' shuffles leave them in the order in which bit 1 of
 /// the index stands for value 1, bit 2 for value 2 and bit 3 for value 3 when the values enter in the order 0, 3, 1, 2.
 #[target_feature(enable = "avx2")]
-fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut [[u8; 16]; PLANES]) {
+fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
     let (pairs, x, y, both);
     if PLANES == 8 {
         let word = |value: Fp| value.value() as i64;
@@ -208,10 +155,10 @@ fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut [[u8; 
 /// Looks all groups up for one vector of 16 rows and adds the differences to their sums.
 #[target_feature(enable = "avx2")]
 fn look_up<const PLANES: usize>(
-    tables: &[[[u8; 16]; PLANES]],
-    indices: &[[[u8; 32]; VECTORS]],
+    tables: &[Tables<PLANES>],
+    indices: &[GroupIndices],
     vector: usize,
-    sums: &mut [[i32; 16]; PLANES],
+    sums: &mut VectorSums<PLANES>,
 ) {
     // Byte 2i counts +1, byte 2i + 1 counts -1.
     let signs = _mm256_set1_epi16(0xff01_u16 as i16);
@@ -234,6 +181,3 @@ fn look_up<const PLANES: usize>(
         }
     }
 }
-
-// Four small values and the bias are neither negative nor over 32 bits.
-const _: () = assert!(4 * SMALL <= BIAS && BIAS + 4 * SMALL < 1 << 32);
