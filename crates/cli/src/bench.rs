@@ -4,6 +4,7 @@
 mod close;
 mod peak;
 mod stages;
+mod upload;
 
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
@@ -40,6 +41,9 @@ struct Row {
     /// Most memory that the step took beyond what was there before, in units of the vector's 8d bytes; Linux only.
     #[serde(skip_serializing_if = "Option::is_none")]
     vectors: Option<f64>,
+    /// What a site uploads to each node, header and masked vector; with `prove` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 impl Row {
@@ -47,14 +51,15 @@ impl Row {
         let (median_ms, spread_ms) = (times.median(), times.spread());
         let (n, t) = (committee.n() as u32, committee.t() as u32);
         let vectors = times.peak.map(|bytes| bytes / (8.0 * d as f64));
-        Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms, vectors }
+        Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms, vectors, bytes: None }
     }
 
     fn line(&self) -> String {
         let speed = 8.0 * self.d as f64 / self.median_ms / 1e6;
         let vectors = self.vectors.map_or_else(|| "-".to_owned(), |vectors| format!("{vectors:.1}"));
+        let bytes = self.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
         format!(
-            "{:8} {:>11} {:>3} {:>2} {:>11.3} {:>9.3} {:>8.2} {:>10.3} {:>7.2} {vectors:>8}",
+            "{:8} {:>11} {:>3} {:>2} {:>11.3} {:>9.3} {:>8.2} {:>10.3} {:>7.2} {vectors:>8} {bytes:>11}",
             self.name, self.d, self.n, self.t, self.median_ms, self.spread_ms, speed, self.floor_ms, self.ratio
         )
     }
@@ -110,7 +115,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut report = Report { machine: machine(), features: features(arguments.portable), threads, rows: Vec::new() };
     println!("{}; {}", report.machine, report.features.join(" "));
     println!("threads for prove, verify, release and unmask: {threads}; close takes all cores");
-    println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio  vectors");
+    println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio  vectors       bytes");
     let limits = stages::Limits::measure(arguments.repeat);
     let show = |report: &mut Report, row: Row| {
         println!("{}", row.line());
@@ -136,7 +141,8 @@ const EXPLAINED: &str = "\
 GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
 they read and write at the speed of copying; close, one release and one unmask; all on one core
-vectors: the most memory that a step took beside its inputs, in units of 8d bytes";
+vectors: the most memory that a step took beside its inputs, in units of 8d bytes
+bytes: what a hospital uploads to each node, header with sealed boxes and masked vector, counted on a whole message";
 
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

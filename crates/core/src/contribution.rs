@@ -4,6 +4,7 @@
 //! its hash and travels as raw bytes.
 
 use crate::codec::{Reader, extension_bytes};
+use crate::cores::Cores;
 use crate::eip712::{self, Domain, SecretKey, Signed};
 use crate::encode::Encoded;
 use crate::error::{EncodeError, Malformed, SignatureError};
@@ -13,7 +14,7 @@ use crate::params::{Committee, CommitteeMembers};
 use crate::program::{Program, check_length};
 use crate::prove::{Proved, prove};
 use crate::seal::{self, BoxContext};
-use crate::transcript::{Context, boxes_hash, concat, hash, values_hash};
+use crate::transcript::{Context, boxes_hash, concat, hash, values_hash_of};
 use alloy_primitives::{Address, B256};
 use rand_core::CryptoRng;
 
@@ -64,7 +65,7 @@ impl From<&Proved> for Body {
     fn from(proved: &Proved) -> Self {
         Self {
             commitments: proved.commitments.clone(),
-            values_hash: values_hash(&field::to_bytes(&proved.values)),
+            values_hash: values_hash_of(Cores::ONE, &proved.values),
             witness: proved.witness.clone(),
             proof: proved.proof.clone(),
         }

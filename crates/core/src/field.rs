@@ -185,6 +185,20 @@ impl Ext {
     pub fn scale(self, by: Fp) -> Self {
         Self { a: self.a * by, b: self.b * by }
     }
+
+    /// self^exponent, by square and multiply over public exponents.
+    #[must_use]
+    pub fn power(self, mut exponent: u64) -> Self {
+        let (mut base, mut result) = (self, Self::ONE);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result = result * base;
+            }
+            base = base * base;
+            exponent >>= 1;
+        }
+        result
+    }
 }
 
 impl core::ops::Add for Ext {

@@ -4,7 +4,7 @@ use crate::cores::Cores;
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
-use crate::simd::products::TOGETHER;
+use crate::simd::{pages, products::TOGETHER};
 use crate::stream::Stream;
 use crate::transcript::{hash, seed_commitment};
 use alloy_primitives::B256;
@@ -88,19 +88,22 @@ impl Seeds {
     /// Each core takes a part of the coordinates. Where a stream skips a word, all after it move by one, and the parts
     /// after that one are wrong: one core then does it all, for one proof in a thousand at d = 10^6.
     pub(crate) fn mask(&self, cores: Cores, label: &str, ctx: &B256, plain: &[Fp], factors: &[Vec<Fp>]) -> Masked {
-        let mut masked = Masked::unmasked(plain, factors.len());
+        let mut masked = Masked::zeros(cores, plain.len(), factors.len());
         let ranges = cores.ranges(plain.len(), BLOCK);
-        let exact = cores.each(masked.parts(&ranges), |part| self.mask_part(label, ctx, part, factors));
+        let exact = cores.each(masked.parts(&ranges), |part| self.mask_part(label, ctx, plain, part, factors));
         if exact.iter().rev().skip(1).all(|&exact| exact) { masked } else { self.mask(Cores::ONE, label, ctx, plain, factors) }
     }
 
     /// Masks some coordinates; whether no stream has skipped a word.
-    fn mask_part(&self, label: &str, ctx: &B256, part: MaskedPart<'_>, factors: &[Vec<Fp>]) -> bool {
+    fn mask_part(&self, label: &str, ctx: &B256, plain: &[Fp], part: MaskedPart<'_>, factors: &[Vec<Fp>]) -> bool {
         let MaskedPart { start, masked, mut shares } = part;
         let mut streams = Streams::open(self.0.iter(), label, ctx);
         streams.advance(start);
+        let plain = &plain[start..start + masked.len()];
         for at in (0..masked.len()).step_by(BLOCK) {
             let range = at..masked.len().min(at + BLOCK);
+            masked[range.clone()].copy_from_slice(&plain[range.clone()]);
+            shares.iter_mut().for_each(|share| share[range.clone()].copy_from_slice(&plain[range.clone()]));
             streams.next_block(range.len(), |seeds, masks| {
                 field::add_words(&mut masked[range.clone()], masks);
                 for (share, factors) in shares.iter_mut().zip(factors) {
@@ -138,8 +141,10 @@ struct MaskedPart<'a> {
 }
 
 impl Masked {
-    fn unmasked(plain: &[Fp], shares: usize) -> Self {
-        Self { masked: plain.to_vec(), shares: (0..shares).map(|_| Zeroizing::new(plain.to_vec())).collect() }
+    fn zeros(cores: Cores, length: usize, shares: usize) -> Self {
+        let mut vectors = cores.each(vec![(); 1 + shares], |()| pages::zeros(length));
+        let shares = vectors.split_off(1).into_iter().map(Zeroizing::new).collect();
+        Self { masked: vectors.swap_remove(0), shares }
     }
 
     /// The coordinates of each of the ranges, which follow each other from 0 on.

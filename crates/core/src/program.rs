@@ -12,6 +12,7 @@ mod weighted_mean;
 pub use one_hot::OneHot;
 pub use weighted_mean::WeightedMean;
 
+use crate::cores::Cores;
 use crate::error::{EncodeError, InvalidParameters, Malformed};
 use crate::field::{Ext, Fp};
 use crate::transcript::hash;
@@ -37,13 +38,16 @@ pub trait Program: Send + Sync + core::fmt::Debug {
     fn output_len(&self) -> usize;
     /// Rows of the random matrix that the constraints need; 0 for none.
     fn rows(&self) -> usize;
-    /// The witness of an honest input with these projections <R_i, x> on the rows.
+    /// The largest magnitude that a coordinate of an honest input may have, as the parameters say.
+    fn largest(&self) -> u64;
+    /// The witness of an honest input with these projections <R_i, x> on the rows. An input with a coordinate over
+    /// [`Self::largest`] has wrong projections and is refused before they are looked at.
     ///
     /// # Errors
     /// [`EncodeError`] when the input violates a constraint.
-    fn witness_of(&self, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError>;
-    /// Starts the rho-combination of all constraints at one evaluation point.
-    fn combine(&self, rho: Ext) -> Box<dyn Combination + '_>;
+    fn witness_of(&self, cores: Cores, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError>;
+    /// Starts the rho-combination of all constraints at one evaluation point, from coordinate number `start` on.
+    fn combine(&self, rho: Ext, start: usize) -> Box<dyn Combination + '_>;
     /// The last entries of the output, after the input's own: the weight, from the witness.
     fn output_tail(&self, witness: &[Fp]) -> Vec<Fp>;
 
@@ -60,7 +64,7 @@ pub trait Program: Send + Sync + core::fmt::Debug {
             let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
             projections.absorb(&[block], &words);
         }
-        self.witness_of(input, weight, &Zeroizing::new(projections.values())[0])
+        self.witness_of(Cores::ONE, input, weight, &Zeroizing::new(projections.values())[0])
     }
 
     /// H("program", name, parameters).
@@ -73,7 +77,10 @@ pub trait Program: Send + Sync + core::fmt::Debug {
 pub trait Combination {
     /// Takes in the next coordinates of X.
     fn absorb(&mut self, input: &[Fp]);
-    /// The combination, of degree <= 2t in the evaluation point, given W and the projections of X on the rows.
+    /// What the coordinates absorbed so far add to the combination.
+    fn sum(&self) -> Ext;
+    /// The combination, of degree <= 2t in the evaluation point, given W and the projections of X on the rows. It is
+    /// that of no coordinates plus the [`Self::sum`] of all.
     fn finish(&self, witness: &[Fp], projections: &[Fp]) -> Ext;
 }
 

@@ -6,8 +6,9 @@ use crate::error::EncodeError;
 use crate::field::{self, Ext, Fp};
 use crate::mask::Seeds;
 use crate::params::{Committee, lagrange};
-use crate::program::rows::{Projections, is_small};
+use crate::program::rows::Projections;
 use crate::program::{Program, ROW_WORDS};
+use crate::simd::rows::SMALL;
 use crate::stream::Stream;
 use crate::transcript::{concat, hash, values_hash_of};
 use alloy_primitives::B256;
@@ -75,8 +76,8 @@ pub fn prove_on(
     input: &Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
-    let job = Job { cores, committee, program, ctx, seeds };
-    job.prove(input, |_, projections| program.witness_of(input.values(), input.weight(), projections))
+    let job = Job { cores, committee, program, ctx, seeds, small: program.largest() <= SMALL };
+    job.prove(input, |_, projections| program.witness_of(cores, input.values(), input.weight(), projections))
 }
 
 /// [`prove`] with the witness that `witness` makes up after seeing the row challenge. A forged witness makes V(0)
@@ -92,7 +93,7 @@ pub fn prove_with(
     seeds: &Seeds,
     witness: impl FnOnce(&B256) -> Result<Vec<Fp>, EncodeError>,
 ) -> Result<Proved, EncodeError> {
-    Job { cores: Cores::ONE, committee, program, ctx, seeds }.prove(input, |rows, _| witness(rows))
+    Job { cores: Cores::ONE, committee, program, ctx, seeds, small: false }.prove(input, |rows, _| witness(rows))
 }
 
 /// What a proof is made with, but for the input.
@@ -102,6 +103,9 @@ struct Job<'a> {
     program: &'a dyn Program,
     ctx: &'a B256,
     seeds: &'a Seeds,
+    /// Honest inputs are small integers, as the program's parameters say, and a witness is made for no others. Nothing
+    /// that depends on the input decides it.
+    small: bool,
 }
 
 impl Job<'_> {
@@ -114,7 +118,7 @@ impl Job<'_> {
         input: &Encoded,
         witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
     ) -> Result<Proved, EncodeError> {
-        let Self { cores, committee, program, ctx, seeds } = *self;
+        let Self { cores, committee, program, ctx, seeds, .. } = *self;
         let x = input.values();
         if x.len() != program.dimension() {
             return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
@@ -122,9 +126,9 @@ impl Job<'_> {
         let commitments = seeds.commitments(ctx);
         let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
         let values = seeds.mask(cores, "values", ctx, x, &factors);
-        let rows = rows_challenge(ctx, &commitments, &values_hash_of(&values.masked));
+        let rows = rows_challenge(ctx, &commitments, &values_hash_of(cores, &values.masked));
         let inputs = with_input(x, &values.shares);
-        let projections = Zeroizing::new(project(cores, program.rows(), &rows, &inputs));
+        let projections = Zeroizing::new(self.project(&rows, &inputs));
         let plain = Zeroizing::new(witness(&rows, &projections[0])?);
         if plain.len() != program.witness_len() {
             return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
@@ -136,13 +140,34 @@ impl Job<'_> {
         Ok(Proved { commitments, values: values.masked, witness: witness.masked, proof })
     }
 
+    /// The projections of x and of its shares on the rows, in one pass over the matrix.
+    fn project(&self, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
+        let rows = self.program.rows();
+        let length = if rows > 0 { vectors[0].len() } else { 0 };
+        let small: Vec<bool> = (0..vectors.len()).map(|i| i == 0 && self.small).collect();
+        let part = |range| project_part(Projections::new(rows, &small), RowBlocks::new(rows, challenge), vectors, range);
+        let mut sums = vec![vec![Fp::ZERO; rows]; vectors.len()];
+        for mut part in self.cores.each(self.cores.ranges(length, BLOCK), part) {
+            for (sums, values) in sums.iter_mut().zip(&part) {
+                sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+            }
+            part.zeroize();
+        }
+        sums
+    }
+
     /// v_1..v_2t from the vectors X, the witnesses W and the projections at 0..=t.
-    fn proof(&self, rho: Ext, polynomials: [&[&[Fp]]; 3]) -> Vec<Ext> {
-        let points = (1..=2 * self.committee.t()).collect();
-        let evaluations = self
+    fn proof(&self, rho: Ext, [inputs, witnesses, projections]: [&[&[Fp]]; 3]) -> Vec<Ext> {
+        let points = 1..=2 * self.committee.t();
+        let parts = self.cores.ranges(inputs[0].len(), BLOCK);
+        let sums = self
             .cores
-            .each(points, |z| combination_at(self.program, rho, z, polynomials) + self.seeds.zero(self.committee, z, self.ctx));
-        fit(&evaluations)
+            .each(parts, |range| points.clone().map(|z| sum_at(self.program, rho, z, inputs, range.clone())).collect::<Vec<_>>());
+        let evaluate = |z: usize| {
+            let rest = self.program.combine(rho, 0).finish(&whole(witnesses, z), &whole(projections, z));
+            sums.iter().fold(rest + self.seeds.zero(self.committee, z, self.ctx), |sum, part| sum + part[z - 1])
+        };
+        fit(&points.clone().map(evaluate).collect::<Vec<_>>())
     }
 }
 
@@ -151,50 +176,38 @@ fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a 
     core::iter::once(plain).chain(shares.iter().map(|share| share.as_slice())).collect()
 }
 
-/// The projections of some vectors on the rows, in one pass over the matrix. Each core takes a part of the coordinates.
-fn project(cores: Cores, rows: usize, challenge: &B256, vectors: &[&[Fp]]) -> Vec<Vec<Fp>> {
-    let length = if rows > 0 { vectors[0].len() } else { 0 };
-    let parts = cores.each(cores.ranges(length, BLOCK), |range| project_part(rows, challenge, vectors, range));
-    let mut sums = vec![vec![Fp::ZERO; rows]; vectors.len()];
-    for mut part in parts {
-        for (sums, values) in sums.iter_mut().zip(&part) {
-            sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
-        }
-        part.zeroize();
-    }
-    sums
-}
-
-fn project_part(rows: usize, challenge: &B256, vectors: &[&[Fp]], coordinates: Range<usize>) -> Vec<Vec<Fp>> {
-    let small: Vec<bool> = vectors.iter().map(|vector| is_small(&vector[coordinates.clone()])).collect();
-    let mut projections = Projections::new(rows, &small);
-    let mut matrix = RowBlocks::new(rows, challenge);
-    matrix.advance(coordinates.start);
-    for start in coordinates.clone().step_by(BLOCK) {
-        let range = start..coordinates.end.min(start + BLOCK);
+fn project_part(mut projections: Projections, mut matrix: RowBlocks, vectors: &[&[Fp]], range: Range<usize>) -> Vec<Vec<Fp>> {
+    matrix.advance(range.start);
+    for start in range.clone().step_by(BLOCK) {
+        let range = start..range.end.min(start + BLOCK);
         let blocks: Vec<&[Fp]> = vectors.iter().map(|vector| &vector[range.clone()]).collect();
         projections.absorb(&blocks, matrix.next_block(range.len()));
     }
     projections.values()
 }
 
-/// The constraints' combination at point z, from the vectors X, the witnesses W and the projections at 0..=t.
-fn combination_at(program: &dyn Program, rho: Ext, z: usize, polynomials: [&[&[Fp]]; 3]) -> Ext {
-    let mut combination = program.combine(rho);
-    let mut buffer = Zeroizing::new(vec![Fp::ZERO; BLOCK]);
-    let [inputs, witnesses, projections] = polynomials;
-    for start in (0..inputs[0].len()).step_by(BLOCK) {
-        let range = start..inputs[0].len().min(start + BLOCK);
+/// What some coordinates add to the constraints' combination at point z, from the vectors X at 0..=t.
+fn sum_at(program: &dyn Program, rho: Ext, z: usize, inputs: &[&[Fp]], range: Range<usize>) -> Ext {
+    let mut combination = program.combine(rho, range.start);
+    if let Some(vector) = inputs.get(z) {
+        combination.absorb(&vector[range]);
+        return combination.sum();
+    }
+    let mut buffer = Zeroizing::new(vec![Fp::ZERO; BLOCK.min(range.len())]);
+    for start in range.clone().step_by(BLOCK) {
+        let range = start..range.end.min(start + BLOCK);
         let block = &mut buffer[..range.len()];
         at_point(inputs, z, range, block);
         combination.absorb(block);
     }
-    let whole = |polynomial: &[&[Fp]]| {
-        let mut value = Zeroizing::new(vec![Fp::ZERO; polynomial[0].len()]);
-        at_point(polynomial, z, 0..polynomial[0].len(), &mut value);
-        value
-    };
-    combination.finish(&whole(witnesses), &whole(projections))
+    combination.sum()
+}
+
+/// A polynomial of degree t at point z, from its vectors at 0..=t.
+fn whole(vectors: &[&[Fp]], z: usize) -> Zeroizing<Vec<Fp>> {
+    let mut value = Zeroizing::new(vec![Fp::ZERO; vectors[0].len()]);
+    at_point(vectors, z, 0..vectors[0].len(), &mut value);
+    value
 }
 
 /// The coordinates `range` at point z of the polynomials of degree t through `vectors` at 0..=t.

@@ -4,6 +4,7 @@ use crate::certify::{Cohort, SetMember};
 use crate::cores::Cores;
 use crate::field::Fp;
 use crate::merkle::vector_root_on;
+use crate::simd::pages;
 use crate::verify::Accepted;
 use alloy_primitives::B256;
 use std::collections::BTreeSet;
@@ -72,7 +73,9 @@ impl RunningSum {
     /// [`SetMismatch`]: add and take out what it names first.
     pub fn release(&self, cohort: &Cohort) -> Result<OutputShare, SetMismatch> {
         self.compare(cohort)?;
-        Ok(OutputShare { values: self.sum.clone() })
+        let mut values = pages::with_capacity(self.sum.len());
+        values.extend_from_slice(&self.sum);
+        Ok(OutputShare { values })
     }
 }
 
@@ -99,6 +102,12 @@ impl OutputShare {
     #[must_use]
     pub fn values(&self) -> &[Fp] {
         &self.values
+    }
+
+    /// The elements, without a copy.
+    #[must_use]
+    pub fn into_values(self) -> Vec<Fp> {
+        self.values
     }
 
     /// The vector root that the node signs in its `ShareRoot`.

@@ -1,4 +1,4 @@
-//! The only place with `unsafe`: vector instructions behind safe functions.
+//! The only place with `unsafe`: vector instructions behind safe functions, and vectors on huge pages ([`pages`]).
 //!
 //! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
 //! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each loop here exists twice, as
@@ -22,6 +22,7 @@ mod absent;
 mod avx2;
 #[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
 mod neon;
+pub(crate) mod pages;
 pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;

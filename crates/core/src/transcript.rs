@@ -3,8 +3,10 @@
 //! All labels of the protocol stand in this file, in [`stream`](crate::stream) and in [`seal`](crate::seal); every one
 //! starts with `consilium v1`.
 
+use crate::cores::Cores;
 use crate::field::{self, Fp};
 use alloy_primitives::{Address, B256};
+use blake3::hazmat::{self, HasherExt};
 
 /// The version string that starts every label.
 pub const VERSION: &str = "consilium v1";
@@ -68,14 +70,41 @@ pub fn values_hash(values: &[u8]) -> B256 {
 /// Bytes that are hashed in one piece, so that they stay in the cache and BLAKE3 still fills its vectors.
 pub(crate) const PIECE: usize = 1 << 17;
 
-/// H("values", c) of a vector, without a copy of all its bytes.
-pub(crate) fn values_hash_of(values: &[Fp]) -> B256 {
-    let mut transcript = Transcript::new("values");
-    transcript.part_header(8 * values.len() as u64);
-    for piece in values.chunks(PIECE / 8) {
-        transcript.part_bytes(&field::to_bytes(piece));
+/// H("values", c) of a vector, without a copy of all its bytes. BLAKE3 is a tree: each core hashes subtrees of
+/// [`PIECE`] bytes, of which the first starts with the length.
+pub(crate) fn values_hash_of(cores: Cores, values: &[Fp]) -> B256 {
+    let header = (8 * values.len() as u64).to_le_bytes();
+    let length = header.len() + 8 * values.len();
+    if length <= PIECE {
+        return values_hash(&field::to_bytes(values));
     }
-    transcript.finish()
+    let key = hazmat::hash_derive_key_context(&format!("{VERSION} values"));
+    let (first, rest) = values.split_at((PIECE - header.len()) / 8);
+    let pieces = core::iter::once(first).chain(rest.chunks(PIECE / 8)).enumerate().collect();
+    let subtree = |(number, piece): (usize, &[Fp])| {
+        let mut hasher = blake3::Hasher::new_from_context_key(&key);
+        hasher.set_input_offset((number * PIECE) as u64);
+        hasher.update(if number == 0 { &header } else { &[] }).update(&field::to_bytes(piece)).finalize_non_root()
+    };
+    let subtrees = cores.each(pieces, subtree);
+    let mode = hazmat::Mode::DeriveKeyMaterial(&key);
+    let (left, right) = children(&subtrees);
+    let hash = hazmat::merge_subtrees_root(&merge(left, mode), &merge(right, mode), mode);
+    B256::from(*hash.as_bytes())
+}
+
+/// The chaining value over subtrees of one size, the last of which may be smaller.
+fn merge(subtrees: &[hazmat::ChainingValue], mode: hazmat::Mode<'_>) -> hazmat::ChainingValue {
+    if let [one] = subtrees {
+        return *one;
+    }
+    let (left, right) = children(subtrees);
+    hazmat::merge_subtrees_non_root(&merge(left, mode), &merge(right, mode), mode)
+}
+
+/// The largest power of two that leaves something on the right is on the left.
+fn children(subtrees: &[hazmat::ChainingValue]) -> (&[hazmat::ChainingValue], &[hazmat::ChainingValue]) {
+    subtrees.split_at(subtrees.len().next_power_of_two() / 2)
 }
 
 /// com_i = H("seed", ctx, i, k_i): the commitment to seed number i.
@@ -144,5 +173,21 @@ impl Context {
                 site.as_slice(),
             ],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_vector_hashes_as_its_bytes_on_any_number_of_cores(pieces in 0usize..10, more in 0usize..300, threads in 1usize..5) {
+            let length = (pieces * PIECE / 8 + more).saturating_sub(150);
+            let values: Vec<Fp> = (0..length as u64).map(|i| Fp::reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+            let want = values_hash(&field::to_bytes(&values));
+            prop_assert_eq!(values_hash_of(Cores::new(threads.try_into().unwrap()), &values), want);
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::cores::Cores;
 use crate::field::{self, Fp};
 use crate::merkle;
 use crate::params::{Committee, lagrange};
+use crate::simd::pages;
 use alloy_primitives::B256;
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -109,7 +110,7 @@ impl Base<'_> {
     fn aggregate(&self, cores: Cores, n: usize, served: &BTreeMap<usize, &[Fp]>) -> (Vec<Fp>, Vec<B256>) {
         let targets = (0..=n).collect();
         let evaluate = |target| {
-            let mut values = Vec::with_capacity(if target == 0 { self.len() } else { 0 });
+            let mut values = pages::with_capacity(if target == 0 { self.len() } else { 0 });
             let root = served.get(&target).map_or_else(|| self.root(target, &mut values), |share| merkle::vector_root(share));
             (values, root)
         };

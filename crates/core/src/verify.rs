@@ -12,6 +12,7 @@ use crate::program::rows::Projections;
 use crate::program::{Combination, Program};
 use crate::prove::{BLOCK, RowBlocks, combine_challenge, evaluate_proof, rows_challenge};
 use crate::seal::{BoxContext, KemSecret};
+use crate::simd::pages;
 use crate::transcript::{PIECE, Transcript, seed_commitment};
 use alloy_primitives::{Address, B256};
 use std::collections::BTreeMap;
@@ -112,14 +113,14 @@ impl Verifier<'_> {
             let rows = rows_challenge(ctx, &body.commitments, &body.values_hash);
             Running {
                 shares: Shares::new(self.committee, self.node, ctx, entitled().filter_map(|i| Some((i, seeds.get(&i)?)))),
-                combination: self.program.combine(combine_challenge(&rows, &body.witness)),
+                combination: self.program.combine(combine_challenge(&rows, &body.witness), 0),
                 projections: Projections::new(self.program.rows(), &[false]),
                 matrix: RowBlocks::new(self.program.rows(), &rows),
             }
         });
         let mut hash = Transcript::new("values");
         hash.part_header(8 * self.program.dimension() as u64);
-        let output = Zeroizing::new(Vec::with_capacity(if right_lengths { self.program.output_len() } else { 0 }));
+        let output = Zeroizing::new(pages::with_capacity(if right_lengths { self.program.output_len() } else { 0 }));
         let job = Job { verifier: self, site, digest: body.digest(ctx), body };
         Check { job, hash, well_formed: right_lengths, partial: Vec::new(), output, running }
     }

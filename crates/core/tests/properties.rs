@@ -2,13 +2,14 @@
 
 use alloy_primitives::{Address, B256};
 use consilium_core::contribution::Body;
-use consilium_core::encode::{decode, encode, encode_choice, error_bound};
+use consilium_core::cores::Cores;
+use consilium_core::encode::{Encoded, decode, encode, encode_choice, error_bound};
 use consilium_core::error::Rejection;
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
 use consilium_core::program::{OneHot, Program, WeightedMean};
-use consilium_core::prove::prove;
+use consilium_core::prove::{prove, prove_on};
 use consilium_core::unmask::unmask;
 use consilium_core::verify::Verifier;
 use proptest::prelude::*;
@@ -35,21 +36,23 @@ struct Made {
 
 impl Made {
     fn new((n, t): (usize, usize), d: u64, ballot: bool, seed: u64) -> Self {
-        let mut rng = Rng::seed_from_u64(seed);
         let (committee, ctx) = (Committee::new(n, t).unwrap(), B256::repeat_byte(seed as u8));
-        let (program, input): (Box<dyn Program>, _) = if ballot {
-            let program = OneHot::new(d + 1).unwrap();
-            let input = encode_choice(&program, (seed % (d + 1)) as usize).unwrap();
-            (Box::new(program), input)
-        } else {
-            let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37 + seed as f64).sin()).collect();
-            let input = encode(&weighted(d), &update, 1 + seed % 256, &mut rng).unwrap();
-            (Box::new(weighted(d)), input)
-        };
+        let program: Box<dyn Program> = if ballot { Box::new(OneHot::new(d + 1).unwrap()) } else { Box::new(weighted(d)) };
+        let input = Self::input(d, ballot, seed);
+        let mut rng = Rng::seed_from_u64(seed ^ 1);
         let seeds = Seeds::draw(&committee, &ctx, input.values(), &[3; 32], &mut rng);
         let proved = prove(&committee, &*program, &ctx, &input, &seeds).unwrap();
         let values = field::to_bytes(&proved.values);
         Self { committee, program, ctx, body: Body::from(&proved), values, seeds }
+    }
+
+    /// What such a site puts in.
+    fn input(d: u64, ballot: bool, seed: u64) -> Encoded {
+        if ballot {
+            return encode_choice(&OneHot::new(d + 1).unwrap(), (seed % (d + 1)) as usize).unwrap();
+        }
+        let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37 + seed as f64).sin()).collect();
+        encode(&weighted(d), &update, 1 + seed % 256, &mut Rng::seed_from_u64(seed)).unwrap()
     }
 
     fn accepting(&self, body: &Body, values: &[u8]) -> usize {
@@ -65,6 +68,18 @@ impl Made {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_proof_is_the_same_on_any_number_of_cores(
+        sizes in prop::sample::select(COMMITTEES.to_vec()), d in 1u64..20_000, ballot: bool, threads in 2usize..6, seed: u64,
+    ) {
+        let Made { committee, program, ctx, body, values, seeds } = Made::new(sizes, d, ballot, seed);
+        let plain = Made::input(d, ballot, seed);
+        let cores = Cores::new(threads.try_into().unwrap());
+        let proved = prove_on(cores, &committee, &*program, &ctx, &plain, &seeds).unwrap();
+        prop_assert_eq!(field::to_bytes(&proved.values), values);
+        prop_assert_eq!(Body::from(&proved), body);
+    }
 
     /// ‖x‖ <= kappa·w whatever the update is.
     #[test]

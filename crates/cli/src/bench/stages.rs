@@ -1,6 +1,6 @@
 //! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
-use super::{Row, Times};
+use super::{Row, Times, upload};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
 use alloy_primitives::{Address, B256};
@@ -87,6 +87,7 @@ pub(super) struct Stages<'a> {
     cores: Cores,
     body: Body,
     values: Vec<u8>,
+    upload: u64,
     cohort: Cohort,
 }
 
@@ -96,9 +97,10 @@ impl<'a> Stages<'a> {
         let sample = Sample::new(committee, d)?;
         let proved = sample.prove(cores).map_err(Failure::failed)?;
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
+        let upload = upload::bytes(committee, &sample.program, &proved, &sample.seeds)?;
         let member = SetMember { site: Address::ZERO, digest: body.digest(&sample.ctx) };
         let cohort = Cohort::new(vec![member]).map_err(Failure::failed)?;
-        Ok(Self { sample, limits, repeat: arguments.repeat, cores, body, values, cohort })
+        Ok(Self { sample, limits, repeat: arguments.repeat, cores, body, values, upload, cohort })
     }
 
     /// `prove`, `verify`, `release` and `unmask`.
@@ -120,7 +122,8 @@ impl<'a> Stages<'a> {
 
     fn proving(&self) -> Row {
         let floor = self.expanded(self.sample.committee.excluded().len());
-        self.row("prove", floor, || drop(black_box(self.sample.prove(self.cores))))
+        let row = self.row("prove", floor, || drop(black_box(self.sample.prove(self.cores))));
+        Row { bytes: Some(self.upload), ..row }
     }
 
     fn verifying(&self) -> Row {

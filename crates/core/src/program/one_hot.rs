@@ -1,6 +1,7 @@
 //! Program `one-hot`: a ballot. Every x_k is a bit and exactly one is 1; no witness, no rows; the output is the tally.
 
 use super::{Combination, Program};
+use crate::cores::Cores;
 use crate::error::{EncodeError, InvalidParameters};
 use crate::field::{Ext, Fp};
 
@@ -48,7 +49,11 @@ impl Program for OneHot {
         0
     }
 
-    fn witness_of(&self, input: &[Fp], _weight: u64, _projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
+    fn largest(&self) -> u64 {
+        1
+    }
+
+    fn witness_of(&self, _cores: Cores, input: &[Fp], _weight: u64, _projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
         let ones = input.iter().filter(|&&v| v == Fp::ONE).count();
         let zeros = input.iter().filter(|&&v| v == Fp::ZERO).count();
         if ones == 1 && ones + zeros == input.len() {
@@ -58,8 +63,8 @@ impl Program for OneHot {
         }
     }
 
-    fn combine(&self, rho: Ext) -> Box<dyn Combination + '_> {
-        Box::new(Ballot { rho, power: rho, sum: Fp::ZERO, bits: Ext::ZERO })
+    fn combine(&self, rho: Ext, start: usize) -> Box<dyn Combination + '_> {
+        Box::new(Ballot { rho, power: rho.power(1 + start as u64), sum: Fp::ZERO, bits: Ext::ZERO })
     }
 
     fn output_tail(&self, _witness: &[Fp]) -> Vec<Fp> {
@@ -83,7 +88,11 @@ impl Combination for Ballot {
         }
     }
 
+    fn sum(&self) -> Ext {
+        self.bits + Ext { a: self.sum, b: Fp::ZERO }
+    }
+
     fn finish(&self, _witness: &[Fp], _projections: &[Fp]) -> Ext {
-        self.bits + Ext { a: self.sum - Fp::ONE, b: Fp::ZERO }
+        self.sum() - Ext::ONE
     }
 }

@@ -6,7 +6,7 @@
 
 use super::ROW_WORDS;
 use crate::field::Fp;
-use crate::simd::rows::{LaneProjections, SMALL};
+use crate::simd::rows::LaneProjections;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Running projections of several vectors on the first rows of the same matrix.
@@ -20,7 +20,8 @@ enum Paths {
 }
 
 impl Projections {
-    /// For one vector an entry of `small`: whether [`is_small`] holds for it.
+    /// For one vector an entry of `small`: that no magnitude in it exceeds [`SMALL`](crate::simd::rows::SMALL), as in those of an honest update,
+    /// whose projections then cost half. They are wrong if it is not so.
     pub(crate) fn new(tests: usize, small: &[bool]) -> Self {
         let portable = || Paths::Portable(vec![Portable::new(tests); small.len()]);
         Self(LaneProjections::new(tests, small).map_or_else(portable, Paths::Lanes))
@@ -41,11 +42,6 @@ impl Projections {
             Paths::Lanes(lanes) => lanes.values(),
         }
     }
-}
-
-/// Whether all values are small integers, as those of an honest update are: projections then cost half.
-pub(crate) fn is_small(values: &[Fp]) -> bool {
-    values.iter().fold(true, |small, value| small & (value.signed().unsigned_abs() <= SMALL))
 }
 
 const GROUP: usize = 8;
@@ -148,6 +144,7 @@ fn transpose(rows: &[u64], byte: usize) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::rows::SMALL;
     use proptest::prelude::*;
 
     proptest! {
@@ -180,10 +177,8 @@ mod tests {
             let small: Vec<Fp> = full.iter().map(|v| Fp::from_signed((i128::from(v.signed()) >> 36) >> shift)).collect();
             let edge = vec![Fp::from_signed(-i128::from(SMALL)); length];
             let vectors = [&full[..], &small, &edge, &vec![Fp::ZERO - Fp::ONE; length]];
-            let flags = vectors.map(is_small);
-            prop_assert_eq!(flags, [false, true, true, true]);
             let cut = split.min(length);
-            let mut running = Projections::new(tests, &flags);
+            let mut running = Projections::new(tests, &[false, true, true, true]);
             running.absorb(&vectors.map(|v| &v[..cut]), &rows[..cut * ROW_WORDS]);
             running.absorb(&vectors.map(|v| &v[cut..]), &rows[cut * ROW_WORDS..]);
             for (got, vector) in running.values().iter().zip(vectors) {

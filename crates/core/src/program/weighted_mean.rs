@@ -1,6 +1,7 @@
 //! Program `weighted-mean`: a norm-bounded vector with a bounded weight (sections 2 and 4).
 
 use super::{Combination, Program, bits, from_bits};
+use crate::cores::Cores;
 use crate::error::{EncodeError, InvalidParameters};
 use crate::field::{Ext, Fp, ProductSum};
 
@@ -104,17 +105,31 @@ impl WeightedMean {
         Fp::ONE + from_bits(&witness[..self.b as usize])
     }
 
-    /// kappa²w² - Σx², or `None` when the norm is over the bound. `input` holds small integers.
-    fn slack(&self, input: &[Fp], weight: u64) -> Option<u128> {
-        let bound = u128::from(self.kappa() * weight).pow(2);
-        let largest = input.iter().fold(0, |largest, value| value.signed().unsigned_abs().max(largest));
-        if u128::from(largest).pow(2) > bound {
-            return None;
-        }
-        // No value is over 2^25, so 2^12 squares stay below 2^64.
-        let sum = |block: &[Fp]| block.iter().fold(0u64, |sum, value| sum.wrapping_add(value.signed().pow(2) as u64));
-        bound.checked_sub(input.chunks(1 << 12).map(|block| u128::from(sum(block))).sum())
+    /// kappa²w² - Σx², or `None` when the norm is over the bound.
+    fn slack(&self, cores: Cores, input: &[Fp], weight: u64) -> Option<u128> {
+        let limit = self.kappa() * weight;
+        let ranges = cores.ranges(input.len(), SQUARES);
+        let parts = cores.each(ranges, |range| input[range].chunks(SQUARES).map(squares).fold((0, 0), add_squares));
+        let (largest, sum) = parts.into_iter().fold((0, 0), add_squares);
+        if largest > limit { None } else { u128::from(limit).pow(2).checked_sub(sum) }
     }
+}
+
+/// Squares that are summed in 64 bits: values of at most 2^25 leave room for more.
+const SQUARES: usize = 1 << 12;
+
+/// The largest magnitude among at most [`SQUARES`] values, and the sum of their squares; the sum is right if the
+/// magnitude is at most 2^25.
+fn squares(block: &[Fp]) -> (u64, u128) {
+    let (largest, sum) = block.iter().fold((0, 0u64), |(largest, sum), value| {
+        let magnitude = value.signed().unsigned_abs();
+        (magnitude.max(largest), sum.wrapping_add(magnitude.wrapping_mul(magnitude)))
+    });
+    (largest, sum.into())
+}
+
+fn add_squares(a: (u64, u128), b: (u64, u128)) -> (u64, u128) {
+    (a.0.max(b.0), a.1 + b.1)
 }
 
 impl Program for WeightedMean {
@@ -146,11 +161,15 @@ impl Program for WeightedMean {
         self.tests as usize
     }
 
-    fn witness_of(&self, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
+    fn largest(&self) -> u64 {
+        self.kappa() * self.max_weight()
+    }
+
+    fn witness_of(&self, cores: Cores, input: &[Fp], weight: u64, projections: &[Fp]) -> Result<Vec<Fp>, EncodeError> {
         if !(1..=self.max_weight()).contains(&weight) {
             return Err(EncodeError::Weight { max: self.max_weight(), found: weight });
         }
-        let slack = self.slack(input, weight).ok_or(EncodeError::Constraint("its norm is over kappa times its weight"))?;
+        let slack = self.slack(cores, input, weight).ok_or(EncodeError::Constraint("its norm is over kappa times its weight"))?;
         let mut witness: Vec<Fp> = bits(u128::from(weight - 1), self.b as usize).collect();
         witness.extend(bits(slack, self.slack_bits()));
         for projection in projections {
@@ -163,7 +182,7 @@ impl Program for WeightedMean {
         Ok(witness)
     }
 
-    fn combine(&self, rho: Ext) -> Box<dyn Combination + '_> {
+    fn combine(&self, rho: Ext, _start: usize) -> Box<dyn Combination + '_> {
         Box::new(Norm { program: self, rho, squares: ProductSum::default() })
     }
 
@@ -185,6 +204,10 @@ impl Combination for Norm<'_> {
             squares.add(value, value);
         }
         self.squares = squares;
+    }
+
+    fn sum(&self) -> Ext {
+        Ext { a: self.squares.value(), b: Fp::ZERO }
     }
 
     fn finish(&self, witness: &[Fp], projections: &[Fp]) -> Ext {

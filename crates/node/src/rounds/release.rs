@@ -57,7 +57,7 @@ async fn summed(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> R
     loop {
         let released = locked(&round.sum).release(cohort);
         let SetMismatch { missing, surplus } = match released {
-            Ok(share) => return Ok(share.values().to_vec()),
+            Ok(share) => return Ok(share.into_values()),
             Err(mismatch) => mismatch,
         };
         for member in missing {

@@ -1,0 +1,34 @@
+//! Does one step a number of times, for a tool that counts instructions: `once prove|verify|release|unmask|none TIMES
+//! [portable]`. `.ci/instructions.py` runs it.
+
+#[path = "../benches/sample/mod.rs"]
+mod sample;
+
+use consilium_core::cores::Cores;
+use consilium_core::simd;
+use sample::Sample;
+use std::hint::black_box;
+
+/// Small, as counting is slow; all blocks of the inner loops are full and there are dozens of them.
+const D: usize = 16_384;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let argument = |i: usize| arguments.get(i).map_or("", String::as_str);
+    if argument(3) == "portable" {
+        simd::use_portable_code();
+    }
+    let times: usize = argument(2).parse().unwrap_or(1);
+    let sample = Sample::new(D);
+    let (sum, served) = (sample.running_sum(1), sample.served());
+    println!("{}", simd::features());
+    for _ in 0..times {
+        match argument(1) {
+            "prove" => drop(black_box(sample.prove(Cores::ONE))),
+            "verify" => drop(black_box(sample.verify(1))),
+            "release" => drop(black_box(sample.release(Cores::ONE, &sum))),
+            "unmask" => drop(black_box(sample.unmask(Cores::ONE, &served))),
+            other => panic!("there is no step {other:?}"),
+        }
+    }
+}
