@@ -221,6 +221,17 @@ contract WrongSettlementTest is Trial {
         registry.acquit(study, node(5));
     }
 
+    /// A signer that has a friend convict it for a share that differs from the lie is not let off by the lie's proof.
+    function test_acquittal_notOfWhoSignedTheLie() public {
+        frame(4);
+        proveWrongSettlement(ELEMENT, pointsFrom(3));
+        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(4)));
+        registry.acquit(study, node(4));
+        vm.assertEq(registry.bondOf(study, node(4)).amount, BOND - BOND / 10, "nobody is paid for it twice");
+        registry.assignCompensation(study, node(4));
+        vm.assertEq(registry.nodeOf(node(4)).stake, STAKE - BOND, "the bond is lost");
+    }
+
     /// Once a round is Fraudulent, no share is wrong for differing from it.
     function test_wrongShare_notAgainstAWrongSettlement() public {
         settleWrongly();

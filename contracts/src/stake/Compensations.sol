@@ -98,6 +98,11 @@ abstract contract Compensations is Stakes, ICourt {
             if ((accused.signers >> i) & 1 == 0) continue;
             address node = accused.nodes[i];
             (uint256 slot, uint256 word) = _bondAt(study, node);
+            if (uint8(word >> STANDING) == uint256(Standing.Misreported)) {
+                _condemn(study, node, slot, word, round);
+                convicted++;
+                continue;
+            }
             if (!_isLiable(word)) continue;
             vacates = vacates || _isServing(word);
             reward += _convict(study, node, slot, word, round, Offence.WrongSettlement);
@@ -142,6 +147,16 @@ abstract contract Compensations is Stakes, ICourt {
             sstore(slot, word)
         }
         emit Convicted(study, node, round, offence, msg.sender, reward, kept);
+    }
+
+    /// Who lost its bond for a share that differs, and has signed a wrong settlement, this one or another, is acquitted no
+    /// more: else a signer would have a friend convict it for the share, and be let off by the proof of the settlement.
+    function _condemn(uint64 study, address node, uint256 slot, uint256 word, uint64 round) private {
+        word = (word & ~(uint256(type(uint8).max) << STANDING)) | (uint256(Standing.Convicted) << STANDING);
+        assembly ("memory-safe") {
+            sstore(slot, word)
+        }
+        emit Convicted(study, node, round, Offence.WrongSettlement, msg.sender, 0, uint96(word));
     }
 
     /// A bond that may be shared out: not one that `acquit` gives back.

@@ -11,7 +11,6 @@ use crate::metrics::Metrics;
 use crate::rounds::{Entry, patience};
 use crate::service::{Service, locked};
 use crate::store::{Database, Opening, StoreError, Verdict};
-use alloy_primitives::B256;
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_core::round::Statement;
@@ -202,29 +201,16 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
     if journal.iter().any(|said| matches!(said, Statement::Settlement(said) if *said == settled.settlement)) {
         return Ok(Finding::Sound("it is what this node computed and signed"));
     }
-    let frame = Frame { signed: settled.roots().at(me).is_some_and(|root| has_signed(&journal, root)), me };
-    compare(service, &round, settled, frame).await
-}
-
-/// What this node knows of its own place in a settlement.
-#[derive(Clone, Copy)]
-struct Frame {
-    me: usize,
-    /// It signed the very root that is settled under its name: then nobody frames it, whatever its disk holds now.
-    signed: bool,
-}
-
-fn has_signed(journal: &[Statement], settled: B256) -> bool {
-    journal.iter().any(|said| matches!(said, Statement::ShareRoot(said) if said.root == settled))
+    compare(service, &round, settled, me).await
 }
 
 /// The vectors behind the settled roots against each other: what is here first, then what peers serve.
-async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, frame: Frame) -> Result<Finding, CheckError> {
+async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, me: usize) -> Result<Finding, CheckError> {
     let (study, number, length) = (round.terms.study, round.terms.round, round.terms.program.output_len());
     let mut comparison = Comparison::new(round.terms.committee.sizes(), length);
-    let (n, me) = (round.terms.committee.members().len(), frame.me);
-    // Whose own share is not the settled one looks at every vector there is: somebody frames it.
-    let mut framed = false;
+    let n = round.terms.committee.members().len();
+    // Whose own share is not the settled one looks at every vector there is: somebody frames it, or its disk is damaged.
+    let mut differs = false;
     let order = std::iter::once(me).chain(std::iter::once(0)).chain((1..=n).filter(|node| *node != me));
     for point in order {
         let Some(root) = settled.roots().at(point) else { continue };
@@ -245,13 +231,8 @@ async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, frame
                 comparison = back;
                 flaw
             }
-            Served::Other if point == me && frame.signed => {
-                tracing::error!(study, round = number, "this node's own share is damaged: others' are compared; check the disk");
-                None
-            }
             Served::Other if point == me => {
-                tracing::error!(study, round = number, "another share than this node's own is settled under its name");
-                framed = true;
+                differs = true;
                 None
             }
             Served::Other => None,
@@ -259,10 +240,19 @@ async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, frame
         if let Some(flaw) = flaw {
             return Ok(Finding::Wrong(flaw));
         }
-        if comparison.is_sound() && !framed {
+        if comparison.is_sound() && !differs {
             return Ok(Finding::Sound("the aggregate fits 2t+1 settled shares"));
         }
     }
+    if !comparison.is_sound() {
+        return Ok(Finding::Unknown);
+    }
+    let Ok(mine) = tokio::task::spawn_blocking(move || comparison.root_at(me)).await else { return Ok(Finding::Unknown) };
+    if mine == settled.roots().at(me) {
+        tracing::error!(study, round = number, "this node's own copy of its share is damaged: check the disk");
+        return Ok(Finding::Sound("aggregate and all settled shares fit; this node's own copy of its share does not"));
+    }
+    tracing::error!(study, round = number, "another share than this node's own is settled under its name");
     Ok(Finding::Unknown)
 }
 
@@ -298,20 +288,4 @@ async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Res
 /// What a peer serves before patience ends: one that drips its bytes holds up no other check.
 async fn in_time<T, E>(bytes: usize, fetch: impl Future<Output = Result<T, E>>) -> Option<T> {
     tokio::time::timeout(patience(bytes), fetch).await.ok()?.ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use consilium_core::eip712::ShareRoot;
-
-    #[test]
-    fn a_node_is_framed_by_a_root_that_it_did_not_sign_and_not_by_its_disk() {
-        let root = B256::repeat_byte(1);
-        let said = ShareRoot { study: 1, round: 2, setRoot: B256::ZERO, index: 3, root };
-        assert!(has_signed(&[Statement::ShareRoot(said)], root));
-        let said = ShareRoot { study: 1, round: 2, setRoot: B256::ZERO, index: 3, root };
-        assert!(!has_signed(&[Statement::ShareRoot(said)], B256::repeat_byte(2)));
-        assert!(!has_signed(&[], root));
-    }
 }

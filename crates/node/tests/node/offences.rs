@@ -18,10 +18,15 @@ const SET_ROOT: B256 = B256::repeat_byte(9);
 
 /// The settlement of a round whose aggregate is off by one, with the vectors of all points.
 async fn settle_wrongly(world: &World) -> Vec<Vec<Fp>> {
+    settle(world, Fp::ONE).await
+}
+
+/// The settlement of a round whose aggregate is off by this, with the vectors of all points.
+async fn settle(world: &World, off: Fp) -> Vec<Vec<Fp>> {
     let length = DIMENSION + 1;
     let value = |point: u64, i: u64| Fp::reduce(i * i + 1) + Fp::reduce(3 * i + 2) * Fp::reduce(point);
     let mut vectors: Vec<Vec<Fp>> = (0..=5).map(|point| (0..length).map(|i| value(point, i)).collect()).collect();
-    vectors[0][250] += Fp::ONE;
+    vectors[0][250] += off;
     let roots: Vec<B256> = vectors.iter().map(|values| vector_root(values)).collect();
     let domain = world.addresses.domain();
     let vote = Vote { study: 1, round: 1, setRoot: SET_ROOT, size: 2 };
@@ -131,6 +136,25 @@ async fn a_share_that_differs_from_a_wrong_settlement_is_never_shown() {
     }
     world.eventually("the conviction of all signers", async || convictions(&world).await.len() == 4).await;
     assert!(convictions(&world).await.iter().all(|one| one.offence == Offence::WrongSettlement));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_a_damaged_copy_of_its_share_still_tells_a_sound_settlement_and_who_differs_from_it() {
+    let mut world = World::prepare(5, 2).await;
+    let folder = world.configs[0].data.join("blobs/rounds/1/1");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("share"), vec![0; 8 * (DIMENSION as usize + 1)]).unwrap();
+    world.open_round(1, 600).await;
+    world.start_node(0).await;
+    world.eventually("the round", async || world.get(0, 1, "", None).await.0 == 200).await;
+    tell(&world, 0, 2, Message::ShareRoot(share_root(&world, 2))).await;
+    let vectors = settle(&world, Fp::ZERO).await;
+    for node in 1..5 {
+        serve_instead(&world, node, &vectors).await;
+    }
+    world.eventually("the conviction", async || convictions(&world).await.len() == 1).await;
+    let found = convictions(&world).await[0];
+    assert_eq!((found.offence, found.node), (Offence::WrongShare, world.keys[1].address()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
