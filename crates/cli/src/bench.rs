@@ -41,7 +41,7 @@ struct Row {
     /// Most memory that the step took beyond what was there before, in units of the vector's 8d bytes; Linux only.
     #[serde(skip_serializing_if = "Option::is_none")]
     vectors: Option<f64>,
-    /// What a site uploads to each node, header and masked vector; with `prove` alone.
+    /// What a site uploads, once, header and masked vector; with `prove` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
 }
@@ -142,7 +142,7 @@ GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
 they read and write at the speed of copying; close, one release and one unmask; all on one core
 vectors: the most memory that a step took beside its inputs, in units of 8d bytes
-bytes: what a hospital uploads to each node, header with sealed boxes and masked vector, counted on a whole message";
+bytes: what a hospital uploads once, header with sealed boxes and masked vector, counted on a whole message";
 
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
