@@ -6,8 +6,8 @@ use crate::service::Service;
 use crate::store::{Database, StoreError};
 use consilium_ledger::Error;
 
-/// Claims back what this node has lost by settlements that were proved wrong. A round stays among the frauds until it is
-/// off the record, so that an acquittal that a reorganisation takes back is claimed again.
+/// Claims back what this node has lost by settlements that were proved wrong. Frauds that took nothing from it are put aside
+/// after one look: studies that others make up cost no more.
 pub(super) async fn claim(service: &Service) -> Result<(), StoreError> {
     for (study, round) in service.database.run(Database::frauds).await? {
         match claim_one(service, study, round).await {
@@ -22,19 +22,24 @@ pub(super) async fn claim(service: &Service) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the round is on record.
+/// Whether there is still something to claim.
 async fn claim_one(service: &Service, study: u64, round: u64) -> Result<bool, Error> {
     let ledger = service.ledger();
-    let history = ledger.history(study).await?;
-    // An endpoint that does not show the round yet has lost no record of it.
-    if round <= history.rounds() && !history.is_on_record(round) {
+    let pot = ledger.pot_of(study, service.address()).await?;
+    if !pot.is_some_and(|pot| pot.misreported && pot.round == round) {
         return Ok(false);
     }
-    let pot = ledger.pot_of(study, service.address()).await?;
-    if pot.is_some_and(|pot| pot.misreported && pot.round == round) {
-        let receipt = ledger.acquit(&service.wallet, study, service.address()).await?;
-        let (transaction, gas) = (receipt.transaction, receipt.gas_used);
-        tracing::warn!(study, round, %transaction, gas, "this node was convicted by a wrong settlement and has its bond back");
+    match ledger.acquit(&service.wallet, study, service.address()).await {
+        Ok(receipt) => {
+            let (transaction, gas) = (receipt.transaction, receipt.gas_used);
+            tracing::warn!(study, round, %transaction, gas, "this node was convicted by a wrong settlement and has its bond back");
+            Ok(true)
+        }
+        // Off the record it is too late; otherwise the endpoint's blocks are not yet, or no more, those of the proof.
+        Err(error @ Error::Reverted(_)) => {
+            let history = ledger.history(study).await?;
+            if round > history.rounds() || history.is_on_record(round) { Err(error) } else { Ok(false) }
+        }
+        Err(error) => Err(error),
     }
-    Ok(true)
 }

@@ -91,12 +91,12 @@ impl Database {
         self.put(FRAUDS, &round_key(study, round), b"", Durability::Immediate)
     }
 
-    /// The rounds whose settlement was proved wrong, and that are on the record as far as this node knows.
+    /// The rounds whose settlement was proved wrong, and of which a bond of this node may be claimed back.
     pub(crate) fn frauds(&self) -> Result<Vec<(u64, u64)>, StoreError> {
         self.under(FRAUDS, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
     }
 
-    /// Notes that a fraudulent round is off the record: nothing follows from it any more.
+    /// Notes that nothing is to be had back because of a fraudulent round.
     pub(crate) fn remove_fraud(&self, study: u64, round: u64) -> Result<(), StoreError> {
         let key = round_key(study, round);
         self.write(Durability::None, |transaction| Ok(transaction.open_table(FRAUDS)?.remove(key.as_str()).map(drop)?))
