@@ -10,7 +10,7 @@ use crate::commands::bench::Arguments;
 use crate::failure::Failure;
 use crate::output::write_json;
 use consilium_core::params::Committee;
-use consilium_core::simd;
+use consilium_core::simd::{self, InstructionSet};
 use serde::Serialize;
 use stages::Stages;
 use std::time::Instant;
@@ -108,11 +108,11 @@ impl Times {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let committee = Committee::new(arguments.nodes as usize, arguments.threshold as usize).map_err(Failure::usage)?;
-    if arguments.portable {
-        simd::use_portable_code();
+    if let Some(set) = arguments.instructions {
+        use_only(set)?;
     }
     let threads = arguments.threads;
-    let mut report = Report { machine: machine(), features: features(arguments.portable), threads, rows: Vec::new() };
+    let mut report = Report { machine: machine(), features: simd::features(), threads, rows: Vec::new() };
     println!("{}; {}", report.machine, report.features.join(" "));
     println!("threads for prove, verify, release and unmask: {threads}; close takes all cores");
     println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio  vectors       bytes");
@@ -151,18 +151,13 @@ fn machine() -> String {
     format!("{} ({}), {cores} cores", name.unwrap_or_else(|| "unknown processor".to_owned()), std::env::consts::ARCH)
 }
 
-#[cfg(target_arch = "x86_64")]
-fn features(portable: bool) -> Vec<&'static str> {
-    let known = [
-        ("portable", portable),
-        ("sha", std::is_x86_feature_detected!("sha") && !portable),
-        ("avx2", std::is_x86_feature_detected!("avx2") && !portable),
-        ("avx512f", std::is_x86_feature_detected!("avx512f") && !portable),
-    ];
-    known.into_iter().filter(|(_, here)| *here).map(|(name, _)| name).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn features(_portable: bool) -> Vec<&'static str> {
-    vec!["portable"]
+/// Keeps the process to one instruction set, which the processor must have.
+fn use_only(set: InstructionSet) -> Result<(), Failure> {
+    let widest = simd::in_use();
+    simd::use_at_most(set);
+    if simd::in_use() == set {
+        return Ok(());
+    }
+    let (wanted, widest) = (set.name(), widest.name());
+    Err(Failure::usage(format!("this processor has no {wanted}: take --instructions {widest} or leave it out")))
 }

@@ -5,7 +5,7 @@
 mod sample;
 
 use consilium_core::cores::Cores;
-use consilium_core::simd;
+use consilium_core::simd::{self, InstructionSet};
 use sample::Sample;
 use std::hint::black_box;
 
@@ -16,12 +16,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let argument = |i: usize| arguments.get(i).map_or("", String::as_str);
     if argument(3) == "portable" {
-        simd::use_portable_code();
+        simd::use_at_most(InstructionSet::Portable);
     }
     let times: usize = argument(2).parse().unwrap_or(1);
     let sample = Sample::new(D);
     let (sum, served) = (sample.running_sum(1), sample.served());
-    println!("{}", simd::features());
+    println!("{}", simd::in_use().name());
     for _ in 0..times {
         match argument(1) {
             "prove" => drop(black_box(sample.prove(Cores::ONE))),

@@ -9,7 +9,7 @@ use crate::simd::{self, products::TOGETHER};
 /// The field modulus p = 2^64 - 2^32 + 1.
 pub const MODULUS: u64 = 0xffff_ffff_0000_0001;
 /// 2^64 mod p.
-const EPSILON: u64 = 0xffff_ffff;
+pub(crate) const EPSILON: u64 = 0xffff_ffff;
 /// The non-residue W of the extension, u^2 = 7.
 const NON_RESIDUE: Fp = Fp(7);
 

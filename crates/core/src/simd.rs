@@ -1,14 +1,15 @@
 //! The only place with `unsafe`: vector instructions behind safe functions, and vectors on huge pages ([`pages`]).
 //!
 //! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
-//! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each loop here exists twice, as
-//! portable code, which is the reference, and for an instruction set: AVX2 on x86-64 and NEON on 64-bit ARM, `lanes` and
-//! the token `Lanes` for whichever this is built for, and SHA-NI. Property tests hold them equal.
+//! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each exists as
+//! portable code, which is the reference, and for instruction sets: the first, second and fourth for AVX-512 and AVX2 on
+//! x86-64 and for NEON on 64-bit ARM, SHA-256 for the SHA extensions of x86-64. Property tests hold them equal.
 //!
-//! Which one runs is decided at run time by what the processor has. A token such as `Avx2` can only be had from the
-//! detection, so that a function that takes one may call code compiled for that instruction set. Building with
-//! `RUSTFLAGS='--cfg consilium_backend="portable"'` leaves the portable code alone, and [`use_portable_code`] does so
-//! in a running process, to test and to measure it.
+//! Which one runs is decided at run time by what the processor has. `lanes` is the module for the processors that this is
+//! built for, and `lanes::Lanes` the token for what the one at hand has: it can only be had from the detection, so that a
+//! function that takes one may call code compiled for that instruction set. Building with
+//! `RUSTFLAGS='--cfg consilium_backend="portable"'` leaves the portable code alone, and [`use_at_most`] keeps a running
+//! process to fewer instructions, to test and to measure them.
 //!
 //! Nothing here branches on or indexes memory by a secret: look-ups in a register (`vpshufb`, `tbl`) take the public matrix
 //! as their index.
@@ -18,111 +19,86 @@
     consilium_backend = "portable"
 ))]
 mod absent;
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-mod avx2;
 #[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
 mod neon;
 pub(crate) mod pages;
 pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+mod x86;
 pub(crate) mod xof;
 
 use crate::field::Fp;
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-use {Avx2 as Lanes, avx2 as lanes};
-#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
-use {Neon as Lanes, neon as lanes};
 #[cfg(any(
     not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
     consilium_backend = "portable"
 ))]
-use {absent as lanes, absent::NoLanes as Lanes};
+use absent as lanes;
+use core::sync::atomic::{AtomicU8, Ordering};
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+use neon as lanes;
+#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+use x86 as lanes;
 
-static PORTABLE: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
-
-/// From now on this process uses this crate's portable code only, whatever the processor has: to measure it. Results are
-/// the same. The `blake3` and `sha2` crates go on using what they find.
-pub fn use_portable_code() {
-    PORTABLE.store(true, core::sync::atomic::Ordering::Relaxed);
+/// Instruction sets that this crate has loops for; a processor's later ones are wider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum InstructionSet {
+    /// What every processor has: the reference.
+    Portable,
+    /// 128-bit vectors of 64-bit ARM.
+    Neon,
+    /// 256-bit vectors of x86-64.
+    Avx2,
+    /// 512-bit vectors of x86-64: AVX-512 F, BW and VL.
+    Avx512,
 }
 
-#[cfg(all(
-    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
-    not(consilium_backend = "portable")
-))]
-fn may_use_vectors() -> bool {
-    !PORTABLE.load(core::sync::atomic::Ordering::Relaxed)
+impl InstructionSet {
+    /// All of them, whatever this is built for.
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// The name in reports and options.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Neon => "neon",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this process may use it, if the processor has it.
+    #[cfg(all(
+        any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+        not(consilium_backend = "portable")
+    ))]
+    fn allowed(self) -> bool {
+        self as u8 <= LIMIT.load(Ordering::Relaxed)
+    }
 }
 
-/// The instruction sets in use, for reports of measurements.
+static LIMIT: AtomicU8 = AtomicU8::new(InstructionSet::Avx512 as u8);
+
+/// From now on this crate's own loops in this process use no wider instructions than these, whatever the processor has: to
+/// measure them. Results are the same. With [`InstructionSet::Portable`] the SHA extensions are not used either. The
+/// `blake3` and `sha2` crates go on using what they find.
+pub fn use_at_most(set: InstructionSet) {
+    LIMIT.store(set as u8, Ordering::Relaxed);
+}
+
+/// The instruction set of the loops in use.
 #[must_use]
-pub fn features() -> &'static str {
-    if Avx512::detect().is_some() {
-        "avx512 (xof), avx2 (rows)"
-    } else if Lanes::detect().is_some() {
-        if cfg!(target_arch = "aarch64") { "neon" } else { "avx2" }
-    } else {
-        "portable"
-    }
+pub fn in_use() -> InstructionSet {
+    lanes::Lanes::detect().map_or(InstructionSet::Portable, lanes::Lanes::instruction_set)
 }
 
-/// The processor has AVX2.
-#[derive(Debug, Clone, Copy)]
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-pub(crate) struct Avx2(());
-
-/// The processor has NEON.
-#[derive(Debug, Clone, Copy)]
-#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
-pub(crate) struct Neon(());
-
-/// The processor has what the `blake3` crate's own AVX-512 code needs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx512(());
-
-/// The processor has the SHA extensions and AVX.
-#[derive(Debug, Clone, Copy)]
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-pub(crate) struct ShaNi(());
-
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-impl ShaNi {
-    #[inline]
-    pub(crate) fn detect() -> Option<Self> {
-        (may_use_vectors() && is_x86_feature_detected!("sha") && is_x86_feature_detected!("avx")).then_some(Self(()))
-    }
-}
-
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-impl Avx2 {
-    #[inline]
-    pub(crate) fn detect() -> Option<Self> {
-        (may_use_vectors() && is_x86_feature_detected!("avx2")).then_some(Self(()))
-    }
-}
-
-#[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
-impl Neon {
-    #[inline]
-    pub(crate) fn detect() -> Option<Self> {
-        (may_use_vectors() && std::arch::is_aarch64_feature_detected!("neon")).then_some(Self(()))
-    }
-}
-
-#[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
-impl Avx512 {
-    #[inline]
-    pub(crate) fn detect() -> Option<Self> {
-        (may_use_vectors() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")).then_some(Self(()))
-    }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(consilium_backend = "portable"))))]
-impl Avx512 {
-    pub(crate) fn detect() -> Option<Self> {
-        None
-    }
+/// [`in_use`], and `sha` where the SHA extensions are, for reports of measurements.
+#[must_use]
+pub fn features() -> Vec<&'static str> {
+    core::iter::once(in_use().name()).chain(sha256::Pairs::detect().map(|_| "sha")).collect()
 }
 
 /// The canonical representatives of elements, in place.
@@ -143,10 +119,35 @@ fn words_mut(values: &mut [Fp]) -> &mut [u64] {
     unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 
-#[cfg(all(test, target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn the_loops_for_neon_are_the_ones_that_run() {
-        assert_eq!(super::features(), "neon");
+    fn the_widest_loops_that_the_processor_has_are_the_ones_that_run() {
+        assert_eq!(in_use(), widest());
+    }
+
+    #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
+    fn widest() -> InstructionSet {
+        use std::is_x86_feature_detected as has;
+        match (has!("avx512f") && has!("avx512bw") && has!("avx512vl"), has!("avx2")) {
+            (true, _) => InstructionSet::Avx512,
+            (_, true) => InstructionSet::Avx2,
+            _ => InstructionSet::Portable,
+        }
+    }
+
+    #[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
+    fn widest() -> InstructionSet {
+        InstructionSet::Neon
+    }
+
+    #[cfg(any(
+        not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+        consilium_backend = "portable"
+    ))]
+    fn widest() -> InstructionSet {
+        InstructionSet::Portable
     }
 }

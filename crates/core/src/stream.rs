@@ -20,9 +20,10 @@ pub struct Stream {
 }
 
 enum Source {
-    /// An input of one chunk where this crate is the faster one.
-    Lanes(Root),
-    Crate(blake3::OutputReader),
+    /// An input of one chunk: as many blocks at a time as the processor has lanes.
+    Chunk(Root),
+    /// A longer one.
+    Tree(blake3::OutputReader),
 }
 
 impl Stream {
@@ -30,9 +31,8 @@ impl Stream {
     #[must_use]
     pub fn new(seed: &[u8; 32], label: &str, ctx: &[u8]) -> Self {
         let input = [VERSION.as_bytes(), b" ", label.as_bytes(), &[0], ctx].concat();
-        let lanes = Root::keyed(seed, &input).filter(|_| !xof::crate_is_faster()).map(Source::Lanes);
-        let other = || Source::Crate(blake3::Hasher::new_keyed(seed).update(&input).finalize_xof());
-        Self { source: lanes.unwrap_or_else(other), position: 0 }
+        let tree = || Source::Tree(blake3::Hasher::new_keyed(seed).update(&input).finalize_xof());
+        Self { source: Root::keyed(seed, &input).map_or_else(tree, Source::Chunk), position: 0 }
     }
 
     /// Goes `words` words of 64 bits further, as if they had been read and none skipped.
@@ -99,8 +99,8 @@ impl Stream {
 
     fn blocks(&mut self, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
         match &mut self.source {
-            Source::Lanes(root) => root.blocks(counter, out),
-            Source::Crate(reader) => xof::blocks_of_crate(reader, counter, out),
+            Source::Chunk(root) => root.blocks(counter, out),
+            Source::Tree(reader) => xof::blocks_of_crate(reader, counter, out),
         }
     }
 

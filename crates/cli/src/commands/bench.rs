@@ -2,6 +2,8 @@
 
 use crate::bench;
 use crate::failure::Failure;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use consilium_core::simd::InstructionSet;
 use std::path::PathBuf;
 
 /// Measure proving, verifying, releasing, unmasking and closing a round on this machine.
@@ -23,9 +25,9 @@ pub(crate) struct Arguments {
     /// of them.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) threads: u32,
-    /// Leave this program's own vector instructions unused.
-    #[arg(long)]
-    pub(crate) portable: bool,
+    /// Use these instructions in this program's own loops, not the widest that the processor has.
+    #[arg(long, value_name = "SET", value_parser = instruction_sets())]
+    pub(crate) instructions: Option<InstructionSet>,
     /// Repetitions of every step.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
@@ -38,6 +40,11 @@ pub(crate) struct Arguments {
     /// Write the figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+fn instruction_sets() -> impl TypedValueParser<Value = InstructionSet> {
+    let named = |name: String| InstructionSet::ALL.into_iter().find(|set| set.name() == name).ok_or("there is no such set");
+    PossibleValuesParser::new(InstructionSet::ALL.map(InstructionSet::name)).try_map(named)
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -25,6 +25,18 @@ fn every_step_is_measured_beside_its_floor() {
 }
 
 #[test]
+fn steps_can_be_measured_with_fewer_instructions_than_the_processor_has() {
+    let here = tempdir().unwrap();
+    let small = ["--dimension", "300", "--repeat", "1", "--close-sites", "0"];
+    let bench = |set: &[&str]| run(here.path(), &[&["bench"], &small[..], set].concat());
+    assert!(bench(&["--instructions", "portable"]).exits(0).out.contains("cores; portable\n"));
+    let elsewhere = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    let refused = bench(&["--instructions", elsewhere]).exits(2);
+    assert!(refused.err.contains(&format!("no {elsewhere}")) && refused.err.contains("--instructions "), "{}", refused.err);
+    bench(&["--instructions", "mmx"]).exits(2);
+}
+
+#[test]
 fn a_committee_that_cannot_be_is_wrong_usage() {
     let here = tempdir().unwrap();
     run(here.path(), &["bench", "--nodes", "5", "--threshold", "2"]).exits(2);

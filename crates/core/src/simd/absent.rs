@@ -2,56 +2,62 @@
 
 /// No processor that this is built for has lanes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum NoLanes {}
+pub(crate) enum Lanes {}
 
-impl NoLanes {
+impl Lanes {
     pub(crate) fn detect() -> Option<Self> {
         None
+    }
+
+    pub(super) fn instruction_set(self) -> super::InstructionSet {
+        match self {}
     }
 }
 
 pub(super) mod products {
-    use super::NoLanes;
+    use super::Lanes;
     use crate::field::Fp;
 
-    pub(in crate::simd) fn add_products<const N: usize>(token: NoLanes, _: &mut [Fp], _: [Fp; N], _: [&[u64]; N]) -> usize {
+    pub(in crate::simd) fn add_products<const N: usize>(token: Lanes, _: &mut [Fp], _: [Fp; N], _: [&[u64]; N]) -> usize {
         match token {}
     }
 
-    pub(in crate::simd) fn add<const N: usize>(token: NoLanes, _: &mut [Fp], _: [&[u64]; N]) -> usize {
+    pub(in crate::simd) fn add<const N: usize>(token: Lanes, _: &mut [Fp], _: [&[u64]; N]) -> usize {
         match token {}
     }
 }
 
 pub(super) mod rows {
-    use super::NoLanes;
-    use crate::field::Fp;
-    use crate::simd::rows::{GROUP, GroupIndices, GroupRows, Tables, VectorSums};
+    use super::Lanes;
+    use crate::simd::rows::{GROUPS, GroupIndices, GroupRows, GroupTables, GroupValues, Sums};
 
-    pub(in crate::simd) fn indices(token: NoLanes, _: &GroupRows, _: &mut GroupIndices) {
+    pub(in crate::simd) fn indices(token: Lanes, _: &[GroupRows; GROUPS], _: &mut [GroupIndices; GROUPS]) {
         match token {}
     }
 
-    pub(in crate::simd) fn tables<const PLANES: usize>(token: NoLanes, _: &[Fp; GROUP], _: &mut Tables<PLANES>) {
+    pub(in crate::simd) fn tables<const PLANES: usize>(
+        token: Lanes,
+        _: &[GroupValues; GROUPS],
+        _: &mut [GroupTables<PLANES>; GROUPS],
+    ) {
         match token {}
     }
 
     pub(in crate::simd) fn add_found<const PLANES: usize>(
-        token: NoLanes,
-        _: &[Tables<PLANES>],
-        _: &[GroupIndices],
-        _: usize,
-        _: &mut VectorSums<PLANES>,
+        token: Lanes,
+        _: &[GroupTables<PLANES>; GROUPS],
+        _: &[GroupIndices; GROUPS],
+        _: &mut Sums<PLANES>,
     ) {
         match token {}
     }
 }
 
 pub(super) mod xof {
-    use super::NoLanes;
+    use super::Lanes;
     use crate::simd::xof::{BLOCK_WORDS, Root};
 
-    pub(in crate::simd) fn blocks(token: NoLanes, _: &Root, _: u64, _: &mut [[u64; BLOCK_WORDS]]) {
+    pub(in crate::simd) fn blocks(token: Lanes, _: &Root, _: u64, _: &mut [[u64; BLOCK_WORDS]]) {
         match token {}
     }
 }

@@ -3,3 +3,20 @@
 pub(super) mod products;
 pub(super) mod rows;
 pub(super) mod xof;
+
+use super::InstructionSet;
+
+/// The processor has NEON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lanes(());
+
+impl Lanes {
+    #[inline]
+    pub(crate) fn detect() -> Option<Self> {
+        (InstructionSet::Neon.allowed() && std::arch::is_aarch64_feature_detected!("neon")).then_some(Self(()))
+    }
+
+    pub(super) fn instruction_set(self) -> InstructionSet {
+        InstructionSet::Neon
+    }
+}

@@ -22,7 +22,7 @@ const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of
 /// Adds Σ_i factors\[i\]·vectors\[i\], at most [`TOGETHER`], to the first coordinates of `sums`; how many those are.
 pub(crate) fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) -> usize {
     use super::lanes::products::add_products;
-    let Some(token) = super::Lanes::detect() else { return 0 };
+    let Some(token) = super::lanes::Lanes::detect() else { return 0 };
     match (factors, vectors) {
         (&[a, b, c, d, e], &[v, w, x, y, z]) => add_products(token, sums, [a, b, c, d, e], [v, w, x, y, z]),
         (&[a, b, c, d], &[v, w, x, y]) => add_products(token, sums, [a, b, c, d], [v, w, x, y]),
@@ -36,7 +36,7 @@ pub(crate) fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) 
 /// Adds the vectors, at most [`TOGETHER`], to the first coordinates of `sums`; how many those are.
 pub(crate) fn add(sums: &mut [Fp], vectors: &[&[u64]]) -> usize {
     use super::lanes::products::add;
-    let Some(token) = super::Lanes::detect() else { return 0 };
+    let Some(token) = super::lanes::Lanes::detect() else { return 0 };
     match *vectors {
         [v, w, x, y, z] => add(token, sums, [v, w, x, y, z]),
         [v, w, x, y] => add(token, sums, [v, w, x, y]),

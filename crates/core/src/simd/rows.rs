@@ -8,7 +8,7 @@
 //!
 //! Word i of vector r belongs to row 8i + r.
 
-use super::{Lanes, lanes};
+use super::lanes::{self, Lanes};
 use crate::field::Fp;
 use crate::program::ROW_WORDS;
 use zeroize::{Zeroize, Zeroizing};
@@ -18,7 +18,7 @@ pub(crate) const SMALL: u64 = 1 << 27;
 /// Coordinates in one look-up.
 pub(super) const GROUP: usize = 4;
 /// Groups of one block.
-const GROUPS: usize = 64;
+pub(super) const GROUPS: usize = 64;
 /// Coordinates of one block.
 const COORDINATES: usize = GROUP * GROUPS;
 /// Vectors of 16 rows: 128 rows.
@@ -36,22 +36,24 @@ pub(super) type GroupRows = [u64; GROUP * ROW_WORDS];
 /// The same as indices, P's and Q's of 16 rows in each vector; their order is that of the instruction set.
 pub(super) type GroupIndices = [[u8; 32]; VECTORS];
 /// The subset sums of one group: sum i has the values whose bits in i are set.
-pub(super) type Tables<const PLANES: usize> = [[u8; 16]; PLANES];
-/// The sums of each byte plane for the rows of one vector.
-pub(super) type VectorSums<const PLANES: usize> = [[i32; 16]; PLANES];
+pub(super) type GroupTables<const PLANES: usize> = [[u8; 16]; PLANES];
+/// One vector's values of one group.
+pub(super) type GroupValues = [Fp; GROUP];
+/// The sums of each byte plane for the rows of each vector.
+pub(super) type Sums<const PLANES: usize> = [[[i32; 16]; PLANES]; VECTORS];
 
 /// Running projections of several vectors on the first rows of the same matrix.
 #[derive(Clone)]
 pub(crate) struct LaneProjections {
     token: Lanes,
-    indices: Vec<GroupIndices>,
-    sums: Vec<Sums>,
+    indices: Box<[GroupIndices; GROUPS]>,
+    sums: Vec<VectorSums>,
     folded: Vec<Vec<Fp>>,
     blocks: usize,
 }
 
 #[derive(Clone)]
-enum Sums {
+enum VectorSums {
     Field(PlaneSums<8>),
     Small(PlaneSums<4>),
 }
@@ -60,10 +62,10 @@ impl LaneProjections {
     /// For one vector an entry of `small`, which says that no value of it exceeds [`SMALL`];
     /// `None` on a processor without lanes.
     pub(crate) fn new(tests: usize, small: &[bool]) -> Option<Self> {
-        let sums = |&small: &bool| if small { Sums::Small(PlaneSums::new()) } else { Sums::Field(PlaneSums::new()) };
+        let sums = |&small: &bool| if small { VectorSums::Small(PlaneSums::new()) } else { VectorSums::Field(PlaneSums::new()) };
         Some(Self {
             token: Lanes::detect()?,
-            indices: vec![[[0; 32]; VECTORS]; GROUPS],
+            indices: Box::new([[[0; 32]; VECTORS]; GROUPS]),
             sums: small.iter().map(sums).collect(),
             folded: vec![vec![Fp::ZERO; tests]; small.len()],
             blocks: 0,
@@ -72,26 +74,24 @@ impl LaneProjections {
 
     /// Takes in the next coordinates of all vectors and their words of the matrix.
     pub(crate) fn absorb(&mut self, vectors: &[&[Fp]], rows: &[u64]) {
-        let (blocks, end) = rows.as_chunks();
+        let blocks = rows.as_chunks().0.as_chunks().0;
         for (i, rows) in blocks.iter().enumerate() {
-            self.absorb_block(rows, vectors.iter().map(|vector| &vector.as_chunks().0[i]));
+            self.absorb_block(rows, vectors.iter().map(|vector| &vector.as_chunks().0.as_chunks().0[i]));
         }
+        let end = COORDINATES * blocks.len()..rows.len() / ROW_WORDS;
         if !end.is_empty() {
-            let coordinates = COORDINATES * blocks.len()..rows.len() / ROW_WORDS;
-            let ends = vectors.iter().map(|vector| padded(&vector[coordinates.clone()], Fp::ZERO));
-            let ends: Zeroizing<Vec<[Fp; COORDINATES]>> = Zeroizing::new(ends.collect());
-            self.absorb_block(&padded(end, 0), ends.iter());
+            let ends = vectors.iter().map(|vector| padded(&vector[end.clone()], Fp::ZERO));
+            let ends: Zeroizing<Vec<[GroupValues; GROUPS]>> = Zeroizing::new(ends.collect());
+            self.absorb_block(&padded(&rows[ROW_WORDS * end.start..], 0), ends.iter());
         }
     }
 
-    fn absorb_block<'a>(&mut self, rows: &[u64; COORDINATES * ROW_WORDS], vectors: impl Iterator<Item = &'a [Fp; COORDINATES]>) {
-        for (indices, rows) in self.indices.iter_mut().zip(rows.as_chunks().0) {
-            lanes::rows::indices(self.token, rows, indices);
-        }
+    fn absorb_block<'a>(&mut self, rows: &[GroupRows; GROUPS], vectors: impl Iterator<Item = &'a [GroupValues; GROUPS]>) {
+        lanes::rows::indices(self.token, rows, &mut self.indices);
         for (sums, values) in self.sums.iter_mut().zip(vectors) {
             match sums {
-                Sums::Field(sums) => sums.absorb(self.token, values, &self.indices),
-                Sums::Small(sums) => sums.absorb(self.token, values, &self.indices),
+                VectorSums::Field(sums) => sums.absorb(self.token, values, &self.indices),
+                VectorSums::Small(sums) => sums.absorb(self.token, values, &self.indices),
             }
         }
         self.blocks += 1;
@@ -112,12 +112,13 @@ impl LaneProjections {
 
     /// The projections, one a vector and row.
     pub(crate) fn values(&self) -> Vec<Vec<Fp>> {
-        let rows = |(sums, folded): (&Sums, &Vec<Fp>)| (0..).zip(folded).map(|(row, &value)| value + sums.row(row)).collect();
+        let rows =
+            |(sums, folded): (&VectorSums, &Vec<Fp>)| (0..).zip(folded).map(|(row, &value)| value + sums.row(row)).collect();
         self.sums.iter().zip(&self.folded).map(rows).collect()
     }
 }
 
-impl Sums {
+impl VectorSums {
     fn row(&self, row: usize) -> Fp {
         Fp::from_signed(match self {
             Self::Field(sums) => sums.row(row),
@@ -142,23 +143,19 @@ impl Drop for LaneProjections {
 /// Running sums of byte planes, `PLANES` for each of the 128 rows: 8 for field elements, 4 for small signed integers.
 #[derive(Clone)]
 struct PlaneSums<const PLANES: usize> {
-    sums: Box<[VectorSums<PLANES>; VECTORS]>,
-    tables: Vec<Tables<PLANES>>,
+    sums: Box<Sums<PLANES>>,
+    tables: Box<[GroupTables<PLANES>; GROUPS]>,
 }
 
 impl<const PLANES: usize> PlaneSums<PLANES> {
     fn new() -> Self {
-        Self { sums: Box::new([[[0; 16]; PLANES]; VECTORS]), tables: vec![[[0; 16]; PLANES]; GROUPS] }
+        Self { sums: Box::new([[[0; 16]; PLANES]; VECTORS]), tables: Box::new([[[0; 16]; PLANES]; GROUPS]) }
     }
 
     /// Adds a block of values.
-    fn absorb(&mut self, token: Lanes, values: &[Fp; COORDINATES], indices: &[GroupIndices]) {
-        for (table, group) in self.tables.iter_mut().zip(values.as_chunks::<GROUP>().0) {
-            lanes::rows::tables(token, group, table);
-        }
-        for (vector, sums) in self.sums.iter_mut().enumerate() {
-            lanes::rows::add_found(token, &self.tables, indices, vector, sums);
-        }
+    fn absorb(&mut self, token: Lanes, values: &[GroupValues; GROUPS], indices: &[GroupIndices; GROUPS]) {
+        lanes::rows::tables(token, values, &mut self.tables);
+        lanes::rows::add_found(token, &self.tables, indices, &mut self.sums);
     }
 
     /// The sum of one row as an integer.
@@ -180,8 +177,8 @@ impl<const PLANES: usize> Drop for PlaneSums<PLANES> {
 }
 
 /// A whole block; zeros add nothing to a projection.
-fn padded<T: Copy, const N: usize>(part: &[T], zero: T) -> [T; N] {
-    let mut block = [zero; N];
-    block[..part.len()].copy_from_slice(part);
+fn padded<T: Copy, const N: usize>(part: &[T], zero: T) -> [[T; N]; GROUPS] {
+    let mut block = [[zero; N]; GROUPS];
+    block.as_flattened_mut()[..part.len()].copy_from_slice(part);
     block
 }

@@ -2,9 +2,9 @@
 //!
 //! An input of at most 1024 bytes is one chunk. All output blocks are the compression of that chunk's last block under
 //! the same chaining value, and differ in the counter alone, so that a processor computes one block a lane. The
-//! `blake3` crate does so with AVX-512 only and else computes block after block, at a quarter of AVX2's speed.
+//! `blake3` crate does so with AVX-512 only, if a C compiler was there and the system is a Unix, and else computes block
+//! after block, at a quarter of AVX2's speed.
 
-use super::Avx512;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Words of 64 bits in one output block.
@@ -75,7 +75,7 @@ impl Root {
 
     /// Output blocks number `counter` and up, as little-endian words.
     pub(crate) fn blocks(&self, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
-        match super::Lanes::detect() {
+        match super::lanes::Lanes::detect() {
             Some(token) => super::lanes::xof::blocks(token, self, counter, out),
             None => self.blocks_portable(counter, out),
         }
@@ -155,11 +155,6 @@ pub(crate) fn blocks_of_crate(reader: &mut blake3::OutputReader, counter: u64, o
     reader.set_position(counter.wrapping_mul(BLOCK_BYTES as u64));
     reader.fill(bytes);
     words.iter_mut().for_each(|word| *word = u64::from_le(*word));
-}
-
-/// Whether the `blake3` crate computes output faster than this module.
-pub(crate) fn crate_is_faster() -> bool {
-    Avx512::detect().is_some()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //! [`crate::simd::products`].
 
 use crate::field::{Fp, MODULUS};
+use crate::simd::neon::Lanes as Neon;
 use crate::simd::products::{BIAS, LIMB, MOST};
-use crate::simd::{Neon, words_mut};
+use crate::simd::words_mut;
 use core::arch::aarch64::{
     uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, vld1q_u64, vmlal_u32, vmovn_u64, vorrq_u64,
     vshlq_n_u64, vshrn_n_u64, vshrq_n_u64, vsraq_n_u64, vst1q_u64, vsubq_u64,
@@ -23,7 +24,7 @@ struct Factor {
 pub(in crate::simd) fn add_products<const N: usize>(_: Neon, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
     const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
-    // SAFETY: a `Neon` exists only where the processor has NEON.
+    // SAFETY: the token exists only where the processor has NEON.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
     sums.len() / LANES * LANES
 }

@@ -4,8 +4,8 @@
 
 use crate::field::Fp;
 use crate::program::ROW_WORDS;
-use crate::simd::Neon;
-use crate::simd::rows::{BIAS, GROUP, GroupIndices, GroupRows, Tables, VECTORS, VectorSums};
+use crate::simd::neon::Lanes as Neon;
+use crate::simd::rows::{BIAS, GROUPS, GroupIndices, GroupRows, GroupTables, GroupValues, Sums, VECTORS};
 use core::arch::aarch64::{
     uint8x16_t, uint64x2_t, vaddq_u64, vaddw_high_s16, vaddw_high_u8, vaddw_s16, vaddw_u8, vandq_u8, vcgtq_u64, vcombine_u64,
     vcreate_u64, vdupq_n_u8, vdupq_n_u16, vdupq_n_u64, veorq_u8, vget_low_s16, vget_low_u8, vld1q_s32, vld1q_u8, vqtbl1q_u8,
@@ -13,31 +13,31 @@ use core::arch::aarch64::{
     vsubw_u8, vuzp1q_u8, vuzp2q_u8,
 };
 
-/// The indices of one group.
-#[inline]
-pub(in crate::simd) fn indices(_: Neon, rows: &GroupRows, out: &mut GroupIndices) {
-    // SAFETY: a `Neon` exists only where the processor has NEON.
-    unsafe { indices_of_group(rows, out) }
+/// The indices of one block.
+pub(in crate::simd) fn indices(_: Neon, rows: &[GroupRows; GROUPS], out: &mut [GroupIndices; GROUPS]) {
+    // SAFETY: the token exists only where the processor has NEON.
+    unsafe { indices_of_block(rows, out) }
 }
 
-/// The subset sums of one group's values.
-#[inline]
-pub(in crate::simd) fn tables<const PLANES: usize>(_: Neon, values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
-    // SAFETY: as above.
-    unsafe { tables_of_group(values, table) }
-}
-
-/// Adds what the groups' indices find in their tables to the sums of one vector's rows.
-#[inline]
-pub(in crate::simd) fn add_found<const PLANES: usize>(
+/// The subset sums of one block's values.
+pub(in crate::simd) fn tables<const PLANES: usize>(
     _: Neon,
-    tables: &[Tables<PLANES>],
-    indices: &[GroupIndices],
-    vector: usize,
-    sums: &mut VectorSums<PLANES>,
+    values: &[GroupValues; GROUPS],
+    out: &mut [GroupTables<PLANES>; GROUPS],
 ) {
     // SAFETY: as above.
-    unsafe { look_up(tables, indices, vector, sums) }
+    unsafe { tables_of_block(values, out) }
+}
+
+/// Adds what a block's indices find in its tables to the sums of all rows.
+pub(in crate::simd) fn add_found<const PLANES: usize>(
+    _: Neon,
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
+    sums: &mut Sums<PLANES>,
+) {
+    // SAFETY: as above.
+    unsafe { look_up_all(tables, indices, sums) }
 }
 
 #[inline]
@@ -68,7 +68,15 @@ fn swap_bits<const SHIFT: i32>(a: uint8x16_t, b: uint8x16_t, mask: u8) -> (uint8
     (veorq_u8(a, vshlq_n_u8::<SHIFT>(difference)), veorq_u8(b, difference))
 }
 
+#[target_feature(enable = "neon")]
+fn indices_of_block(rows: &[GroupRows; GROUPS], out: &mut [GroupIndices; GROUPS]) {
+    for (rows, out) in rows.iter().zip(out) {
+        indices_of_group(rows, out);
+    }
+}
+
 /// Transposes the 4 x 4 matrices of bits that lie in the nibbles of four vectors, for P and for Q.
+#[inline]
 #[target_feature(enable = "neon")]
 fn indices_of_group(rows: &GroupRows, out: &mut GroupIndices) {
     for sign in 0..2 {
@@ -95,9 +103,17 @@ fn add_mod(a: uint64x2_t, b: uint64x2_t) -> uint64x2_t {
     vaddq_u64(sum, vshrq_n_u64::<32>(vcgtq_u64(a, sum)))
 }
 
-/// The subset sums of four values as planes of bytes.
 #[target_feature(enable = "neon")]
-fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
+fn tables_of_block<const PLANES: usize>(values: &[GroupValues; GROUPS], out: &mut [GroupTables<PLANES>; GROUPS]) {
+    for (values, table) in values.iter().zip(out) {
+        tables_of_group(values, table);
+    }
+}
+
+/// The subset sums of four values as planes of bytes.
+#[inline]
+#[target_feature(enable = "neon")]
+fn tables_of_group<const PLANES: usize>(values: &GroupValues, table: &mut GroupTables<PLANES>) {
     let field = PLANES == 8;
     let bias = if field { 0 } else { BIAS };
     let values = values.map(|value| if field { value.value() } else { value.signed() as u64 });
@@ -119,13 +135,25 @@ fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut Tables
     }
 }
 
+#[target_feature(enable = "neon")]
+fn look_up_all<const PLANES: usize>(
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
+    sums: &mut Sums<PLANES>,
+) {
+    for (vector, sums) in sums.iter_mut().enumerate() {
+        look_up(tables, indices, vector, sums);
+    }
+}
+
 /// Looks all groups up for one vector of 16 rows and adds the differences to their sums.
+#[inline]
 #[target_feature(enable = "neon")]
 fn look_up<const PLANES: usize>(
-    tables: &[Tables<PLANES>],
-    indices: &[GroupIndices],
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
     vector: usize,
-    sums: &mut VectorSums<PLANES>,
+    sums: &mut [[i32; 16]; PLANES],
 ) {
     let mut differences = [[vdupq_n_u16(0); 2]; PLANES];
     for (table, indices) in tables.iter().zip(indices) {

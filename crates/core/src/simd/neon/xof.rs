@@ -1,6 +1,6 @@
 //! Four output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
-use crate::simd::Neon;
+use crate::simd::neon::Lanes as Neon;
 use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
 use core::arch::aarch64::{
     uint8x16_t, uint32x4_t, uint64x2_t, vaddq_u32, vdupq_n_u32, veorq_u32, vld1q_u8, vld1q_u32, vqtbl1q_u8, vreinterpretq_u8_u32,
@@ -14,7 +14,7 @@ const ROTATE8: [u8; 16] = [1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12]
 
 /// Output blocks number `counter` and up.
 pub(in crate::simd) fn blocks(_: Neon, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
-    // SAFETY: a `Neon` exists only where the processor has NEON.
+    // SAFETY: the token exists only where the processor has NEON.
     unsafe { blocks_neon(root, counter, out) }
 }
 

@@ -4,7 +4,8 @@
 //! makes the four message words out of it at once, but for their first byte, which is the last one of the 16 before.
 
 use crate::field::Fp;
-use crate::simd::{ShaNi, words};
+use crate::simd::words;
+use crate::simd::x86::ShaNi;
 use core::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_blendv_epi8, _mm_loadu_si128, _mm_set_epi32, _mm_set_epi64x,
     _mm_setr_epi8, _mm_setzero_si128, _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8,

@@ -4,8 +4,8 @@
 
 use crate::field::Fp;
 use crate::program::ROW_WORDS;
-use crate::simd::Avx2;
-use crate::simd::rows::{BIAS, GROUP, GroupIndices, GroupRows, Tables, VectorSums};
+use crate::simd::rows::{BIAS, GROUPS, GroupIndices, GroupRows, GroupTables, GroupValues, Sums};
+use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256,
     _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpgt_epi64, _mm256_cvtepi16_epi32, _mm256_extracti128_si256,
@@ -15,31 +15,31 @@ use core::arch::x86_64::{
     _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
 
-/// The indices of one group.
-#[inline]
-pub(in crate::simd) fn indices(_: Avx2, rows: &GroupRows, out: &mut GroupIndices) {
-    // SAFETY: an `Avx2` exists only where the processor has AVX2.
-    unsafe { indices_of_group(rows, out) }
+/// The indices of one block.
+pub(in crate::simd) fn indices(_: Avx2, rows: &[GroupRows; GROUPS], out: &mut [GroupIndices; GROUPS]) {
+    // SAFETY: the token exists only where the processor has AVX2.
+    unsafe { indices_of_block(rows, out) }
 }
 
-/// The subset sums of one group's values.
-#[inline]
-pub(in crate::simd) fn tables<const PLANES: usize>(_: Avx2, values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
-    // SAFETY: as above.
-    unsafe { tables_of_group(values, table) }
-}
-
-/// Adds what the groups' indices find in their tables to the sums of one vector's rows.
-#[inline]
-pub(in crate::simd) fn add_found<const PLANES: usize>(
+/// The subset sums of one block's values.
+pub(in crate::simd) fn tables<const PLANES: usize>(
     _: Avx2,
-    tables: &[Tables<PLANES>],
-    indices: &[GroupIndices],
-    vector: usize,
-    sums: &mut VectorSums<PLANES>,
+    values: &[GroupValues; GROUPS],
+    out: &mut [GroupTables<PLANES>; GROUPS],
 ) {
     // SAFETY: as above.
-    unsafe { look_up(tables, indices, vector, sums) }
+    unsafe { tables_of_block(values, out) }
+}
+
+/// Adds what a block's indices find in its tables to the sums of all rows.
+pub(in crate::simd) fn add_found<const PLANES: usize>(
+    _: Avx2,
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
+    sums: &mut Sums<PLANES>,
+) {
+    // SAFETY: as above.
+    unsafe { look_up_all(tables, indices, sums) }
 }
 
 #[inline]
@@ -90,7 +90,15 @@ fn swap_bits<const SHIFT: i32>(a: __m256i, b: __m256i, mask: i8) -> (__m256i, __
     (_mm256_xor_si256(a, _mm256_slli_epi16::<SHIFT>(difference)), _mm256_xor_si256(b, difference))
 }
 
+#[target_feature(enable = "avx2")]
+fn indices_of_block(rows: &[GroupRows; GROUPS], out: &mut [GroupIndices; GROUPS]) {
+    for (rows, out) in rows.iter().zip(out) {
+        indices_of_group(rows, out);
+    }
+}
+
 /// Transposes the 4 x 4 matrices of bits that lie in the nibbles of four vectors.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn indices_of_group(rows: &GroupRows, out: &mut GroupIndices) {
     let coordinate = |k: usize| {
@@ -118,10 +126,18 @@ fn add_mod(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi64(sum, _mm256_srli_epi64::<32>(carry))
 }
 
+#[target_feature(enable = "avx2")]
+fn tables_of_block<const PLANES: usize>(values: &[GroupValues; GROUPS], out: &mut [GroupTables<PLANES>; GROUPS]) {
+    for (values, table) in values.iter().zip(out) {
+        tables_of_group(values, table);
+    }
+}
+
 /// The subset sums of four values as planes of bytes. The bytes' shuffles leave them in the order in which bit 1 of
 /// the index stands for value 1, bit 2 for value 2 and bit 3 for value 3 when the values enter in the order 0, 3, 1, 2.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut Tables<PLANES>) {
+fn tables_of_group<const PLANES: usize>(values: &GroupValues, table: &mut GroupTables<PLANES>) {
     let (pairs, x, y, both);
     if PLANES == 8 {
         let word = |value: Fp| value.value() as i64;
@@ -152,13 +168,25 @@ fn tables_of_group<const PLANES: usize>(values: &[Fp; GROUP], table: &mut Tables
     }
 }
 
+#[target_feature(enable = "avx2")]
+fn look_up_all<const PLANES: usize>(
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
+    sums: &mut Sums<PLANES>,
+) {
+    for (vector, sums) in sums.iter_mut().enumerate() {
+        look_up(tables, indices, vector, sums);
+    }
+}
+
 /// Looks all groups up for one vector of 16 rows and adds the differences to their sums.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn look_up<const PLANES: usize>(
-    tables: &[Tables<PLANES>],
-    indices: &[GroupIndices],
+    tables: &[GroupTables<PLANES>; GROUPS],
+    indices: &[GroupIndices; GROUPS],
     vector: usize,
-    sums: &mut VectorSums<PLANES>,
+    sums: &mut [[i32; 16]; PLANES],
 ) {
     // Byte 2i counts +1, byte 2i + 1 counts -1.
     let signs = _mm256_set1_epi16(0xff01_u16 as i16);

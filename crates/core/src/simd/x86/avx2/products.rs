@@ -2,7 +2,8 @@
 
 use crate::field::{Fp, MODULUS};
 use crate::simd::products::{BIAS, LIMB, MOST};
-use crate::simd::{Avx2, words_mut};
+use crate::simd::words_mut;
+use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_set1_epi64x,
     _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64, _mm256_xor_si256,

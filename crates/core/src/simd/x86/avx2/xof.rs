@@ -1,6 +1,6 @@
 //! Eight output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
-use crate::simd::Avx2;
+use crate::simd::x86::Avx2;
 use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi8, _mm256_set1_epi32, _mm256_setr_epi32,
