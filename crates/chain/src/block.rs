@@ -43,14 +43,13 @@ pub struct Block {
 }
 
 impl Block {
-    /// Fills the roots, gas and bloom of `header` and seals it.
+    /// Fills the roots and the bloom of `header` and seals it.
     pub(crate) fn new(mut header: Header, included: Vec<Included>, state: &State) -> Self {
         let (transactions_root, receipts_root, logs_bloom) = commitments(&included);
         header.state_root = state.root();
         header.transactions_root = transactions_root;
         header.receipts_root = receipts_root;
         header.logs_bloom = logs_bloom;
-        header.gas_used = included.last().map_or(0, |last| last.receipt.cumulative_gas_used());
         Self { header: header.seal_slow(), included }
     }
 
@@ -69,7 +68,7 @@ impl Block {
         self.header.timestamp
     }
 
-    /// The gas that transaction `index` used.
+    /// The gas that transaction `index` used, as its sender paid for it.
     pub(crate) fn gas_used(&self, index: usize) -> u64 {
         let upto = |end: usize| self.included[..end].last().map_or(0, |tx| tx.receipt.cumulative_gas_used());
         upto(index + 1).saturating_sub(upto(index))

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     chain::{Chain, Error},
-    executor::{Outcome, Parent, next_header},
+    executor::{Outcome, Parent, Purpose, next_header},
     refusal::Refusal,
 };
 
@@ -103,11 +103,11 @@ impl Chain {
         Ok(silent && self.state_at(number)?.code(to).is_empty())
     }
 
-    /// Runs `request` with `gas`, or with as much as it asks for and may have.
+    /// Runs `request` as a transaction with this gas, or as a call with as much as it asks for and may have.
     fn dry_run(&self, request: &TransactionRequest, number: u64, now: u64, gas: Option<u64>) -> Result<Outcome, CallError> {
-        let gas = match gas {
-            Some(gas) => gas,
-            None => self.gas_allowance(request, number, self.executor().rules().block_gas_limit())?,
+        let (gas, purpose) = match gas {
+            Some(gas) => (gas, Purpose::Rehearse),
+            None => (self.gas_allowance(request, number, self.executor().rules().block_gas_limit())?, Purpose::Read),
         };
         let call = self.environment(request, number, gas)?;
         let at_head = number == self.head().number();
@@ -119,7 +119,7 @@ impl Chain {
             } else {
                 parent.header.inner()
             };
-            self.executor().call(parent, header, call)
+            self.executor().call(parent, header, call, purpose)
         };
         Ok(self.with_parent(number, run)??)
     }

@@ -5,9 +5,8 @@
 //! comes next, and at what time) is the business of [`crate::sequencer`], and may one day be that of a
 //! consensus engine, which would call [`Executor::execute`] with its own lists.
 //!
-//! Rules: a fork's ([`Rules`]) as revm implements them (under Osaka's a transaction has at most 2^24 gas, EIP-7825), with
-//! a constant base fee ([`BASE_FEE`], burned as usual), no blobs, no withdrawals, no beacon roots, no
-//! block reward. Tips go to the zero address.
+//! Rules: a fork's ([`Rules`]) as revm implements them, with a constant base fee ([`BASE_FEE`], burned as
+//! usual), no blobs, no withdrawals, no beacon roots, no block reward. Tips go to the zero address.
 
 use std::convert::Infallible;
 
@@ -22,6 +21,7 @@ use revm::{
 
 use crate::{
     block::{Block, Included, Transaction, empty_header},
+    meter::Meter,
     refusal::{Refusal, check_chain_id},
     rules::Rules,
     state::{Changes, State},
@@ -30,7 +30,7 @@ use crate::{
 /// The base fee of every block in wei per gas: the lowest that Ethereum's own rule can reach.
 pub const BASE_FEE: u64 = 7;
 
-/// The gas one transaction may have under Osaka's rules (EIP-7825).
+/// The gas one transaction may have (EIP-7825); under Amsterdam's rules, besides gas for new state (EIP-8037).
 pub const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 
 /// Runs transactions and calls under the rules of one chain.
@@ -59,6 +59,15 @@ pub struct Executed {
     /// The state after it.
     pub state: State,
     pub(crate) changes: Changes,
+}
+
+/// What a call that changes nothing is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read something: it may use a whole block's gas.
+    Read,
+    /// To learn what a transaction would do: it has a transaction's limits.
+    Rehearse,
 }
 
 /// What a call that changes nothing came to.
@@ -109,24 +118,23 @@ impl Executor {
     /// The first transaction that may not enter the block, with the reason. A transaction that reverts
     /// or runs out of gas does enter: its receipt says so, and its sender pays.
     pub fn execute(&self, parent: Parent<'_>, timestamp: u64, transactions: Vec<Transaction>) -> Result<Executed, Refusal> {
-        let header = next_header(parent.header, timestamp);
+        let mut header = next_header(parent.header, timestamp);
         let mut state = parent.state.clone();
         let mut changes = Changes::default();
         let mut included = Vec::with_capacity(transactions.len());
-        let mut gas_used = 0;
+        let mut meter = Meter::new(self.rules, header.gas_limit);
         for transaction in transactions {
             check_chain_id(&transaction, self.chain_id)?;
-            if transaction.gas_limit() > header.gas_limit - gas_used {
-                return Err(Refusal::GasAboveBlock);
-            }
+            meter.admit(transaction.gas_limit())?;
             let view = View { state: &state, hash_of: parent.hash_of };
             let run = transact(view, block_env(&header), self.config(), transaction_env(&transaction))
                 .map_err(|error| Refusal::from_evm(error, transaction.signer()))?;
-            gas_used += run.result.tx_gas_used();
+            let gas_used = meter.add(run.result.gas());
             let receipt = receipt(&transaction, run.result, gas_used);
             included.push(Included { transaction, receipt });
             changes.merge(state.apply(run.state));
         }
+        header.gas_used = meter.used();
         let block = Block::new(header, included, &state);
         Ok(Executed { block, state, changes })
     }
@@ -138,12 +146,14 @@ impl Executor {
     ///
     /// # Errors
     /// [`Refusal`] if the call could not start, for example for want of balance or intrinsic gas.
-    pub fn call(&self, parent: Parent<'_>, header: &Header, call: TxEnv) -> Result<Outcome, Refusal> {
+    pub fn call(&self, parent: Parent<'_>, header: &Header, call: TxEnv, purpose: Purpose) -> Result<Outcome, Refusal> {
         let mut config = self.config();
         config.disable_nonce_check = true;
         config.disable_eip3607 = true;
         config.tx_chain_id_check = false;
-        config.tx_gas_limit_cap = Some(header.gas_limit);
+        if purpose == Purpose::Read {
+            config.tx_gas_limit_cap = Some(header.gas_limit);
+        }
         let mut block = block_env(header);
         if call.gas_price == 0 {
             block.basefee = 0;

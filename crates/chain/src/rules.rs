@@ -11,9 +11,13 @@ pub enum Rules {
     /// Ethereum's mainnet as it is.
     #[default]
     Osaka,
-    /// What is planned next, to see what it will cost: gas for new state (EIP-8037), dearer access to state (EIP-8038), a
-    /// cheaper start of transactions (EIP-2780), and a floor of 64 gas a byte of calldata (EIP-7976). The values may change
-    /// before the fork; its block access lists (EIP-7928) are not made here.
+    /// What is planned next, to see what it will cost, with the values of the test network glamsterdam devnet-8, which may
+    /// change before the fork. Of what decides about gas: gas for new state, 1,530 a byte, which a transaction may have
+    /// beyond its cap (EIP-8037); dearer access to state and writing (EIP-8038); a transaction's start by its parts
+    /// (EIP-2780); a floor of 64 gas a byte of calldata (EIP-7976) and the same for access lists (EIP-7981); blocks that
+    /// count gas without refunds (EIP-7778). Also larger contracts (EIP-7954), logs of transfers (EIP-7708) and new
+    /// instructions (EIP-8024, EIP-7843; there are no slots here, so that one gives zero). Other prices of computation
+    /// (EIP-7904) are not in it, and block access lists (EIP-7928) are not made here.
     Amsterdam,
 }
 
@@ -28,7 +32,8 @@ impl Rules {
         }
     }
 
-    /// The gas that one transaction may have: EIP-7825, which under Amsterdam's rules does not count gas for new state.
+    /// The gas limit that one transaction may have, gas for new state included. What it uses for everything else is within
+    /// [`TRANSACTION_GAS_CAP`] under both rules (EIP-7825, EIP-8037).
     #[must_use]
     pub fn transaction_gas_cap(self) -> u64 {
         match self {

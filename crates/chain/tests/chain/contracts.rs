@@ -2,7 +2,7 @@
 
 use alloy::rpc::types::TransactionRequest;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use consilium_chain::{Chain, TRANSACTION_GAS_CAP};
+use consilium_chain::{Chain, Rules};
 
 use crate::fixtures::*;
 
@@ -12,13 +12,13 @@ fn bytecode(artefact: &str) -> Vec<u8> {
     code.to_vec()
 }
 
-fn deploy(chain: &mut Chain, nonce: u64, mut code: Vec<u8>, arguments: &[B256]) -> Address {
+fn deploy(chain: &mut Chain, rules: Rules, nonce: u64, mut code: Vec<u8>, arguments: &[B256]) -> Address {
     for argument in arguments {
         code.extend_from_slice(argument.as_slice());
     }
     let tx = alloy::consensus::TxEip1559 {
         to: alloy_primitives::TxKind::Create,
-        gas_limit: TRANSACTION_GAS_CAP,
+        gas_limit: rules.transaction_gas_cap(),
         input: code.into(),
         ..plain(nonce)
     };
@@ -35,7 +35,11 @@ fn view(chain: &Chain, contract: Address, signature: &str) -> B256 {
 }
 
 #[test]
-fn the_committed_contracts_deploy_and_answer() {
+fn the_committed_contracts_deploy_and_answer_under_both_rules() {
+    Rules::ALL.into_iter().for_each(deploy_and_ask);
+}
+
+fn deploy_and_ask(rules: Rules) {
     let [registry_code, token_code, treasury_code, licences_code, consilium_code] = [
         include_str!("../../../ledger/abi/NodeRegistry.json"),
         include_str!("../../../ledger/abi/StudyToken.json"),
@@ -44,17 +48,17 @@ fn the_committed_contracts_deploy_and_answer() {
         include_str!("../../../ledger/abi/Consilium.json"),
     ]
     .map(bytecode);
-    let mut chain = chain();
+    let mut chain = Chain::in_memory(&genesis().under(rules));
     let word = |number: u64| B256::from(U256::from(number));
     // They name each other before they exist: each one's address follows from the sender's nonce.
     let [registry, token, treasury, licences, consilium] =
         [0, 1, 2, 3, 4].map(|nonce| key(1).address().create(nonce).into_word());
     let stakes = [word(5), word(6000), word(10), word(3000), consilium];
-    assert_eq!(deploy(&mut chain, 0, registry_code, &stakes).into_word(), registry);
-    assert_eq!(deploy(&mut chain, 1, token_code, &[consilium]).into_word(), token);
-    assert_eq!(deploy(&mut chain, 2, treasury_code, &[consilium, licences, word(60)]).into_word(), treasury);
-    assert_eq!(deploy(&mut chain, 3, licences_code, &[consilium, treasury]).into_word(), licences);
-    let place = deploy(&mut chain, 4, consilium_code, &[registry, token, treasury, word(2000)]);
+    assert_eq!(deploy(&mut chain, rules, 0, registry_code, &stakes).into_word(), registry);
+    assert_eq!(deploy(&mut chain, rules, 1, token_code, &[consilium]).into_word(), token);
+    assert_eq!(deploy(&mut chain, rules, 2, treasury_code, &[consilium, licences, word(60)]).into_word(), treasury);
+    assert_eq!(deploy(&mut chain, rules, 3, licences_code, &[consilium, treasury]).into_word(), licences);
+    let place = deploy(&mut chain, rules, 4, consilium_code, &[registry, token, treasury, word(2000)]);
     assert_eq!(place.into_word(), consilium);
 
     assert_eq!(view(&chain, Address::from_word(registry), "minimumStake()"), word(5));

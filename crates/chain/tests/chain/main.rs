@@ -1,4 +1,4 @@
-//! The chain as its users see it: the simulator (`execution`), an operator with a disk (`storage`),
+//! The chain as its users see it: the simulator (`execution`, `rules`), an operator with a disk (`storage`),
 //! JSON-RPC clients (`rpc`, `robustness`, `clients`) and programs with an alloy provider (`provider`).
 
 mod clients;
@@ -8,5 +8,6 @@ mod fixtures;
 mod provider;
 mod robustness;
 mod rpc;
+mod rules;
 mod speed;
 mod storage;

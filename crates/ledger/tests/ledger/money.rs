@@ -5,7 +5,7 @@ use crate::worlds::{Liar, Lie, START, World, ether, wallet};
 use alloy_primitives::{Address, B256, U256};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::eip712::{Settlement, Vote};
-use consilium_core::params::Finality;
+use consilium_core::params::{Committee, Finality};
 use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_core::settle::{reward_root, share_roots_hash};
 use consilium_ledger::{Books, Cohorts, Conditions, Error, Event, Ledger, Money, NewStudy, Offer, Wallet};
@@ -19,6 +19,7 @@ pub(crate) struct Till {
     world: World,
     pub(crate) stage: Stage,
     pub(crate) study: u64,
+    committee: Committee,
     currency: Address,
     pub(crate) cohorts: Cohorts,
     pub(crate) now: u64,
@@ -27,19 +28,27 @@ pub(crate) struct Till {
 }
 
 impl Till {
+    /// With five nodes.
     pub(crate) async fn set(world: World) -> Self {
-        let stage = Stage::set(&world).await;
-        let currency = stage.ledger.deploy_trial_token(&stage.sponsor).await.unwrap().output;
-        let study = stage.ledger.create_study(&stage.sponsor, &Self::new_study(&stage, currency)).await.unwrap().output;
-        assert_eq!(study, STUDY);
-        stage.ledger.mint_trial_coins(&stage.sponsor, currency, stage.sponsor.address(), U256::from(100_000)).await.unwrap();
-        Self { world, stage, study, currency, cohorts: Cohorts::new(), now: START, gas: [0; 3] }
+        Self::of(world, Committee::new(5, 1).unwrap()).await
     }
 
-    fn new_study(stage: &Stage, currency: Address) -> NewStudy {
+    /// With a committee of this size.
+    pub(crate) async fn of(world: World, committee: Committee) -> Self {
+        let mut stage = Stage::set(&world).await;
+        stage.enlarge(committee.n()).await;
+        let currency = stage.ledger.deploy_trial_token(&stage.sponsor).await.unwrap().output;
+        let study =
+            stage.ledger.create_study(&stage.sponsor, &Self::new_study(&stage, &committee, currency)).await.unwrap().output;
+        assert_eq!(study, STUDY);
+        stage.ledger.mint_trial_coins(&stage.sponsor, currency, stage.sponsor.address(), U256::from(100_000)).await.unwrap();
+        Self { world, stage, study, committee, currency, cohorts: Cohorts::new(), now: START, gas: [0; 3] }
+    }
+
+    fn new_study(stage: &Stage, committee: &Committee, currency: Address) -> NewStudy {
         NewStudy {
             program: AnyProgram::WeightedMean(WeightedMean::new(3, 25, 8, 128, 1.0).unwrap()),
-            threshold: 1,
+            threshold: committee.t() as u8,
             nodes: stage.nodes.iter().map(Wallet::address).collect(),
             sites: stage.sites.clone(),
             minimum_cohort: 2,
@@ -64,7 +73,7 @@ impl Till {
         self.world.tick(self.now).await;
     }
 
-    /// A round from opening to settlement by voters 1, 3, 4, 5 over these sites.
+    /// A round from opening to settlement over so many sites, by a quorum that leaves out node 2.
     pub(crate) async fn play(&mut self, sites: usize) -> u64 {
         self.play_for(sites, reward_root).await
     }
@@ -80,10 +89,11 @@ impl Till {
         members.sort_by_key(|member| member.site);
         let cohort = Cohort::new(members).unwrap();
         let vote = Vote { study: STUDY, round, setRoot: cohort.root(), size: cohort.size() };
-        let seats = [1, 3, 4, 5];
+        let nodes = 1..=self.committee.n();
+        let seats: Vec<usize> = nodes.clone().filter(|&seat| seat != 2).take(self.committee.quorum()).collect();
         let certified = ledger.certify(&self.stage.nodes[0], &vote, &self.stage.signed(&vote, &seats)).await.unwrap();
         let voters: Vec<Address> = seats.iter().map(|seat| self.stage.nodes[seat - 1].address()).collect();
-        let roots: Vec<_> = (1..=5).map(|node| root(&format!("share {node} of round {round}"))).collect();
+        let roots: Vec<_> = nodes.map(|node| root(&format!("share {node} of round {round}"))).collect();
         let settlement = Settlement {
             study: STUDY,
             round,
@@ -270,7 +280,8 @@ async fn a_claim_that_an_endpoint_leaves_out_shows_although_another_study_holds_
     till.play(3).await;
     till.pass(WINDOW).await;
     till.pay(0).await;
-    let other = till.ledger().create_study(&sponsor, &Till::new_study(&till.stage, till.currency)).await.unwrap().output;
+    let other =
+        till.ledger().create_study(&sponsor, &Till::new_study(&till.stage, &till.committee, till.currency)).await.unwrap().output;
     till.ledger().fund(&sponsor, other, U256::from(50_000)).await.unwrap();
     let totals = *till.books().await.totals();
     assert_eq!((totals.held_by_all, totals.balance), (Some(U256::from(51_000)), U256::from(51_000)));

@@ -94,6 +94,17 @@ impl Stage {
         self.refuse("register a short key", &short, "has 1216 bytes, not 32");
     }
 
+    /// Registers more nodes, until there are so many.
+    pub(crate) async fn enlarge(&mut self, nodes: usize) {
+        for number in self.nodes.len() + 1..=nodes {
+            let node = wallet(20 + number as u8);
+            self.ledger.transfer(&self.sponsor, node.address(), ether(5)).await.unwrap();
+            self.ledger.register(&node, &registration(number, kem_key(number as u8))).await.unwrap();
+            self.ledger.set_consent(&node, Address::ZERO, true).await.unwrap();
+            self.nodes.push(node);
+        }
+    }
+
     fn tell(&mut self, step: &'static str, done: &Result<Receipt, Error>) {
         let told = match done {
             Ok(receipt) => Told::Done {
