@@ -119,7 +119,8 @@ struct Wrong {
 impl Wrong {
     fn of(length: usize) -> Self {
         let mut vectors = honest(5, 1, length, 2);
-        vectors[0][length - 1] += Fp::ONE;
+        // In the middle: a full leaf with the longest path.
+        vectors[0][length / 2] += Fp::ONE;
         let roots = roots(&vectors);
         let flaw = find(&Committee::new(5, 1).unwrap(), &roots, &vectors).unwrap();
         Self { length, roots, flaw }

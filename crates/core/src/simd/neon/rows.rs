@@ -2,7 +2,6 @@
 //!
 //! Byte i of vector r has P's bits of row 8i + r and byte 16 + i has Q's.
 
-use crate::field::Fp;
 use crate::program::ROW_WORDS;
 use crate::simd::neon::Lanes as Neon;
 use crate::simd::rows::{BIAS, GROUPS, GroupIndices, GroupRows, GroupTables, GroupValues, Sums, VECTORS};
