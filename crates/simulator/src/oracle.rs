@@ -121,12 +121,12 @@ impl Oracle {
         match message {
             Message::Receipts(receipts) => {
                 for receipt in receipts {
-                    if self.is_genuine(receipt.node, receipt.signature) {
+                    if self.is_genuine(round, receipt.node, receipt.signature) {
                         self.saw_receipt(round, node, receipt.node, receipt.member, now);
                     }
                 }
             }
-            Message::Final(signed) if self.is_genuine(signed.node, signed.signature) => {
+            Message::Final(signed) if self.is_genuine(round, signed.node, signed.signature) => {
                 self.finals.entry((round, node, signed.set_root)).or_default().insert(signed.node);
             }
             Message::Proposal { cohort, .. } | Message::Cohort(cohort) => {
@@ -136,11 +136,15 @@ impl Oracle {
         }
     }
 
-    /// Corrupt nodes may sign what they like; an honest one's signature must be one that it made.
-    fn is_genuine(&self, signer: usize, signature: Signed) -> bool {
-        let honest = self.honest.contains(&signer);
-        let made = || self.signed.get(&signer).is_some_and(|all| all.iter().any(|(_, known)| *known == signature));
-        !honest || made()
+    /// Corrupt nodes may sign what they like; an honest one's signature must be one that it made, about this round.
+    fn is_genuine(&self, round: u64, signer: usize, signature: Signed) -> bool {
+        let about = |statement: &Statement| match statement {
+            Statement::Receipt(said) => said.round == round,
+            Statement::Final(said) => said.round == round,
+            _ => false,
+        };
+        let made = |all: &Vec<(Statement, Signed)>| all.iter().any(|(said, known)| *known == signature && about(said));
+        !self.honest.contains(&signer) || self.signed.get(&signer).is_some_and(made)
     }
 
     fn saw_receipt(&mut self, round: u64, node: usize, signer: usize, member: SetMember, now: u64) {

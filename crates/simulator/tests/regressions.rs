@@ -1,6 +1,6 @@
 //! Seeds that once failed, by what was wrong.
 
-use consilium_simulator::{Cheat, Corruption, NodeRole, Outcome, Scenario, SiteRole, check};
+use consilium_simulator::{Cheat, Corruption, Network, NodeRole, Outcome, Scenario, SiteRole, check};
 
 fn settles(scenario: &Scenario) {
     let report = check(scenario).unwrap_or_else(|failure| panic!("{failure}"));
@@ -52,6 +52,20 @@ fn a_flooder_does_not_keep_nodes_from_asking() {
         let mut scenario = Scenario::honest(seed, 5, 1, 4);
         scenario.nodes[2] = NodeRole::Corrupt(Corruption::Flooder);
         scenario.network.loss = 300;
+        settles(&scenario);
+    }
+}
+
+/// A corrupt node sends receipts of a void round again in the next one: nobody may count them, and nobody is at fault for
+/// not doing so.
+#[test]
+fn receipts_of_an_earlier_round_count_for_nothing() {
+    for seed in 0..60 {
+        let mut scenario = Scenario::honest(seed, 5, 1, 3);
+        scenario.nodes[0] = NodeRole::Corrupt(Corruption::Replayer);
+        scenario.sites = vec![SiteRole::Cheat(Cheat::Long), SiteRole::Honest, SiteRole::MissesFirstRound];
+        scenario.minimum_cohort = 2;
+        scenario.network = Network { max_delay: 500, loss: 20, duplicates: 50 };
         settles(&scenario);
     }
 }
