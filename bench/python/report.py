@@ -11,7 +11,7 @@ GROUPS = {
     "unmask": "The sum is opened",
 }
 OURS = {
-    "prove": "site masks and proves",
+    "prove": "site quantises, masks, proves and seals",
     "verify": "node verifies one contribution",
     "unmask": "2t+1 shares are unmasked and checked, any number of sites",
 }

@@ -138,6 +138,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 const EXPLAINED: &str = "\
+prove: a hospital's whole work on an update: clip, quantise, draw seeds, mask, prove, seal and sign
 GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
 they read and write at the speed of copying; close, one release and one unmask; all on one core

@@ -12,9 +12,9 @@ use crate::field::{self, Ext, Fp};
 use crate::mask::Seeds;
 use crate::params::{Committee, CommitteeMembers};
 use crate::program::{Program, check_length};
-use crate::prove::{Proved, prove};
+use crate::prove::{Proved, prove_on};
 use crate::seal::{self, BoxContext};
-use crate::transcript::{Context, boxes_hash, concat, hash, values_hash_of};
+use crate::transcript::{Context, boxes_hash, concat, hash};
 use alloy_primitives::{Address, B256};
 use rand_core::CryptoRng;
 
@@ -65,7 +65,7 @@ impl From<&Proved> for Body {
     fn from(proved: &Proved) -> Self {
         Self {
             commitments: proved.commitments.clone(),
-            values_hash: values_hash_of(Cores::ONE, &proved.values),
+            values_hash: proved.values_hash,
             witness: proved.witness.clone(),
             proof: proved.proof.clone(),
         }
@@ -220,14 +220,15 @@ impl Contributor<'_> {
     /// [`EncodeError`] when the input violates the program.
     pub fn contribute(
         &self,
+        cores: Cores,
         input: &Encoded,
         device_secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Contribution, Vec<u8>), EncodeError> {
         let ctx = self.context.of_site(self.key.address());
         loop {
-            let seeds = Seeds::draw(self.committee.sizes(), &ctx, input.values(), device_secret, rng);
-            match prove(self.committee.sizes(), self.program, &ctx, input, &seeds) {
+            let seeds = Seeds::draw_on(cores, self.committee.sizes(), &ctx, input.values(), device_secret, rng);
+            match prove_on(cores, self.committee.sizes(), self.program, &ctx, input, &seeds) {
                 Err(EncodeError::RowOutOfRange) => {}
                 Err(error) => return Err(error),
                 Ok(proved) => return Ok(self.seal_and_sign(&proved, &seeds, rng)),

@@ -6,8 +6,9 @@
 use crate::error::EncodeError;
 use crate::field::Fp;
 use crate::program::{OneHot, Program, WeightedMean};
+use crate::simd::pages;
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// An input of the protocol: integers and a weight. Wiped from memory on drop; `Debug` shows the length only.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +69,13 @@ pub fn encode(program: &WeightedMean, update: &[f64], weight: u64, rng: &mut dyn
         return Err(EncodeError::Constraint("kappa is too small for this dimension: lower b or raise s"));
     }
     let factor = clip_factor(update, program.clip()) * program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();
-    let values = update.iter().map(|v| round_stochastically(v * factor, rng)).collect();
+    let mut values = pages::with_capacity(update.len());
+    let mut random = Zeroizing::new([[0; 8]; DRAWN]);
+    for part in update.chunks(DRAWN) {
+        let random = &mut random[..part.len()];
+        rng.fill_bytes(random.as_flattened_mut());
+        values.extend(part.iter().zip(random).map(|(v, word)| round_stochastically(v * factor, u64::from_le_bytes(*word))));
+    }
     Ok(Encoded { values, weight })
 }
 
@@ -79,11 +86,16 @@ pub fn clip_factor(update: &[f64], clip: f64) -> f64 {
     if norm > 0.0 { (clip / norm).min(1.0) } else { 1.0 }
 }
 
+/// Random words that are drawn at a time.
+const DRAWN: usize = 512;
+
 /// floor(v) + 1 with probability v - floor(v), else floor(v). |v| < 2^26 here.
-fn round_stochastically(value: f64, rng: &mut dyn CryptoRng) -> Fp {
-    let floor = value.floor();
-    let uniform = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    Fp::from_signed(i128::from(floor as i64) + i128::from(uniform < value - floor))
+#[inline]
+fn round_stochastically(value: f64, random: u64) -> Fp {
+    let towards_zero = value as i64;
+    let floor = towards_zero - i64::from(towards_zero as f64 > value);
+    let uniform = (random >> 11) as f64 / (1u64 << 53) as f64;
+    Fp::from_i64(floor + i64::from(uniform < value - floor as f64))
 }
 
 /// A ballot for choice number `choice`.

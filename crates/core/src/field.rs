@@ -5,6 +5,7 @@
 
 use crate::error::Malformed;
 use crate::simd::{self, products::TOGETHER};
+use zeroize::Zeroizing;
 
 /// The field modulus p = 2^64 - 2^32 + 1.
 pub const MODULUS: u64 = 0xffff_ffff_0000_0001;
@@ -64,6 +65,13 @@ impl Fp {
     pub const fn from_signed(value: i128) -> Self {
         let magnitude = Self::reduce_wide(value.unsigned_abs());
         if value < 0 { magnitude.negate() } else { magnitude }
+    }
+
+    /// The residue of a signed word, without a branch on it.
+    #[inline]
+    #[must_use]
+    pub const fn from_i64(value: i64) -> Self {
+        Self((value as u64).wrapping_add(MODULUS & (value >> 63) as u64))
     }
 
     /// The canonical representative.
@@ -235,11 +243,15 @@ impl core::ops::AddAssign for Ext {
 /// The bytes of a vector off the chain: little-endian u64 words (section 7).
 #[must_use]
 pub fn to_bytes(values: &[Fp]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 * values.len());
-    for value in values {
-        bytes.extend_from_slice(&value.0.to_le_bytes());
+    with_bytes(values, <[u8]>::to_vec)
+}
+
+/// Hands the bytes of [`to_bytes`] to `read`, without a copy where the machine's words have the right order.
+pub(crate) fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
+    match simd::le_bytes(values) {
+        Some(bytes) => read(bytes),
+        None => read(&Zeroizing::new(values.iter().flat_map(|value| value.0.to_le_bytes()).collect::<Vec<u8>>())),
     }
-    bytes
 }
 
 /// The vector of exactly `length` canonical elements in `bytes`.
@@ -372,6 +384,7 @@ mod tests {
         fn inverse_and_signed_are_what_they_say(a in element(), v in -(1i128 << 62)..(1i128 << 62)) {
             prop_assert_eq!(a * a.inverse(), if a == Fp::ZERO { Fp::ZERO } else { Fp::ONE });
             prop_assert_eq!(i128::from(Fp::from_signed(v).signed()), v);
+            prop_assert_eq!(Fp::from_i64(v as i64), Fp::from_signed(v));
         }
 
         #[test]

@@ -6,7 +6,7 @@ use crate::params::Committee;
 use crate::prove::BLOCK;
 use crate::simd::{pages, products::TOGETHER};
 use crate::stream::Stream;
-use crate::transcript::{hash, seed_commitment};
+use crate::transcript::{Hedge, seed_commitment};
 use alloy_primitives::B256;
 use core::ops::Range;
 use rand_core::CryptoRng;
@@ -43,13 +43,25 @@ pub struct Seeds(Vec<Seed>);
 impl Seeds {
     /// Draws fresh seeds, hedged against a bad generator: H("hedge", random, device secret, ctx, x, i).
     pub fn draw(committee: &Committee, ctx: &B256, input: &[Fp], device_secret: &[u8; 32], rng: &mut dyn CryptoRng) -> Self {
-        let input = Zeroizing::new(field::to_bytes(input));
-        let draw = |i: usize| {
+        Self::draw_on(Cores::ONE, committee, ctx, input, device_secret, rng)
+    }
+
+    /// [`Self::draw`] on several cores.
+    pub fn draw_on(
+        cores: Cores,
+        committee: &Committee,
+        ctx: &B256,
+        input: &[Fp],
+        device_secret: &[u8; 32],
+        rng: &mut dyn CryptoRng,
+    ) -> Self {
+        let hedge = Hedge::new(cores, device_secret, ctx, input);
+        let draw = |i: u64| {
             let mut random = Zeroizing::new([0; 32]);
             rng.fill_bytes(random.as_mut());
-            Seed(hash("hedge", &[random.as_ref(), device_secret, ctx.as_slice(), &input, &(i as u64).to_le_bytes()]).0)
+            Seed(hedge.seed(&random, i).0)
         };
-        Self((0..committee.excluded().len()).map(draw).collect())
+        Self((0..committee.excluded().len() as u64).map(draw).collect())
     }
 
     /// Given seeds, in the order of T.

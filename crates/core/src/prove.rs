@@ -44,6 +44,8 @@ pub struct Proved {
     pub commitments: Vec<B256>,
     /// c, the masked vector.
     pub values: Vec<Fp>,
+    /// H("values", c).
+    pub values_hash: B256,
     /// c_w, the masked witness.
     pub witness: Vec<Fp>,
     /// v_1..v_2t.
@@ -126,7 +128,8 @@ impl Job<'_> {
         let commitments = seeds.commitments(ctx);
         let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
         let values = seeds.mask(cores, "values", ctx, x, &factors);
-        let rows = rows_challenge(ctx, &commitments, &values_hash_of(cores, &values.masked));
+        let values_hash = values_hash_of(cores, &values.masked);
+        let rows = rows_challenge(ctx, &commitments, &values_hash);
         let inputs = with_input(x, &values.shares);
         let projections = Zeroizing::new(self.project(&rows, &inputs));
         let plain = Zeroizing::new(witness(&rows, &projections[0])?);
@@ -137,7 +140,7 @@ impl Job<'_> {
         let witnesses = with_input(&plain, &witness.shares);
         let projections: Vec<&[Fp]> = projections.iter().map(Vec::as_slice).collect();
         let proof = self.proof(combine_challenge(&rows, &witness.masked), [&inputs, &witnesses, &projections]);
-        Ok(Proved { commitments, values: values.masked, witness: witness.masked, proof })
+        Ok(Proved { commitments, values: values.masked, values_hash, witness: witness.masked, proof })
     }
 
     /// The projections of x and of its shares on the rows, in one pass over the matrix.

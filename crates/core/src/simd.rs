@@ -108,6 +108,13 @@ pub(crate) fn words(values: &[Fp]) -> &[u64] {
     unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
+/// The elements' canonical representatives as little-endian bytes, in place; `None` on a machine of the other order.
+#[inline]
+pub(crate) fn le_bytes(values: &[Fp]) -> Option<&[u8]> {
+    // SAFETY: as for [`words`]; they are as many times eight initialised bytes, whose alignment is 1.
+    cfg!(target_endian = "little").then(|| unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
+}
+
 /// As [`words`], to write canonical ones.
 #[cfg(all(
     any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
@@ -115,7 +122,7 @@ pub(crate) fn words(values: &[Fp]) -> &[u64] {
 ))]
 #[inline]
 fn words_mut(values: &mut [Fp]) -> &mut [u64] {
-    // SAFETY: as above; the modules here store canonical words alone.
+    // SAFETY: as for [`words`]; the modules here store canonical words alone.
     unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 

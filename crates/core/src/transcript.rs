@@ -7,6 +7,7 @@ use crate::cores::Cores;
 use crate::field::{self, Fp};
 use alloy_primitives::{Address, B256};
 use blake3::hazmat::{self, HasherExt};
+use zeroize::Zeroizing;
 
 /// The version string that starts every label.
 pub const VERSION: &str = "consilium v1";
@@ -70,27 +71,97 @@ pub fn values_hash(values: &[u8]) -> B256 {
 /// Bytes that are hashed in one piece, so that they stay in the cache and BLAKE3 still fills its vectors.
 pub(crate) const PIECE: usize = 1 << 17;
 
-/// H("values", c) of a vector, without a copy of all its bytes. BLAKE3 is a tree: each core hashes subtrees of
-/// [`PIECE`] bytes, of which the first starts with the length.
+/// H("values", c) of a vector.
 pub(crate) fn values_hash_of(cores: Cores, values: &[Fp]) -> B256 {
     let header = (8 * values.len() as u64).to_le_bytes();
-    let length = header.len() + 8 * values.len();
-    if length <= PIECE {
-        return values_hash(&field::to_bytes(values));
+    VectorHash::new(cores, "values", [header.len(), 0], values).finish(&header, &[])
+}
+
+/// k_i = H("hedge", random, device secret, ctx, x, i) for the same x and many i.
+pub(crate) struct Hedge<'a> {
+    device_secret: &'a [u8; 32],
+    ctx: &'a B256,
+    input: VectorHash<'a>,
+}
+
+impl<'a> Hedge<'a> {
+    pub(crate) fn new(cores: Cores, device_secret: &'a [u8; 32], ctx: &'a B256, input: &'a [Fp]) -> Self {
+        // Three parts of 32 bytes and the length of x; i.
+        let lengths = [3 * (8 + 32) + 8, 8 + 8];
+        Self { device_secret, ctx, input: VectorHash::new(cores, "hedge", lengths, input) }
     }
-    let key = hazmat::hash_derive_key_context(&format!("{VERSION} values"));
-    let (first, rest) = values.split_at((PIECE - header.len()) / 8);
-    let pieces = core::iter::once(first).chain(rest.chunks(PIECE / 8)).enumerate().collect();
-    let subtree = |(number, piece): (usize, &[Fp])| {
-        let mut hasher = blake3::Hasher::new_from_context_key(&key);
+
+    pub(crate) fn seed(&self, random: &[u8; 32], index: u64) -> B256 {
+        let mut head = Zeroizing::new(Vec::with_capacity(self.input.head));
+        for part in [random, self.device_secret, &self.ctx.0] {
+            head.extend_from_slice(&32_u64.to_le_bytes());
+            head.extend_from_slice(part);
+        }
+        head.extend_from_slice(&(8 * self.input.values.len() as u64).to_le_bytes());
+        let tail = [8_u64.to_le_bytes(), index.to_le_bytes()];
+        self.input.finish(&head, tail.as_flattened())
+    }
+}
+
+/// H(label, ...) of parts with one long vector among them, without a copy of the vector's bytes. BLAKE3 is a tree: each
+/// core hashes subtrees of [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all that
+/// comes before and after it.
+struct VectorHash<'a> {
+    key: hazmat::ContextKey,
+    values: &'a [Fp],
+    /// Bytes before the vector, whole words and fewer than a piece.
+    head: usize,
+    length: usize,
+    /// The subtrees from number 1 on that have bytes of the vector alone.
+    middle: Zeroizing<Vec<hazmat::ChainingValue>>,
+}
+
+impl<'a> VectorHash<'a> {
+    fn new(cores: Cores, label: &str, [head, tail]: [usize; 2], values: &'a [Fp]) -> Self {
+        let key = hazmat::hash_derive_key_context(&format!("{VERSION} {label}"));
+        let before_tail = head + 8 * values.len();
+        let mut hash = Self { key, values, head, length: before_tail + tail, middle: Zeroizing::default() };
+        let middle = (1..before_tail / PIECE).collect();
+        *hash.middle = cores.each(middle, |number| hash.subtree(number, &[], &[]));
+        hash
+    }
+
+    fn finish(&self, head: &[u8], tail: &[u8]) -> B256 {
+        if self.length <= PIECE {
+            let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
+            self.update(&mut hasher, 0, head, tail);
+            return B256::from(*hasher.finalize().as_bytes());
+        }
+        let end = 1 + self.middle.len()..self.length.div_ceil(PIECE);
+        let first = core::iter::once(self.subtree(0, head, tail));
+        let last = end.map(|number| self.subtree(number, head, tail));
+        let subtrees: Zeroizing<Vec<_>> = Zeroizing::new(first.chain(self.middle.iter().copied()).chain(last).collect());
+        let mode = hazmat::Mode::DeriveKeyMaterial(&self.key);
+        let (left, right) = children(&subtrees);
+        let hash = hazmat::merge_subtrees_root(&merge(left, mode), &merge(right, mode), mode);
+        B256::from(*hash.as_bytes())
+    }
+
+    fn subtree(&self, number: usize, head: &[u8], tail: &[u8]) -> hazmat::ChainingValue {
+        let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
         hasher.set_input_offset((number * PIECE) as u64);
-        hasher.update(if number == 0 { &header } else { &[] }).update(&field::to_bytes(piece)).finalize_non_root()
-    };
-    let subtrees = cores.each(pieces, subtree);
-    let mode = hazmat::Mode::DeriveKeyMaterial(&key);
-    let (left, right) = children(&subtrees);
-    let hash = hazmat::merge_subtrees_root(&merge(left, mode), &merge(right, mode), mode);
-    B256::from(*hash.as_bytes())
+        self.update(&mut hasher, number, head, tail);
+        hasher.finalize_non_root()
+    }
+
+    /// Hashes the bytes of piece `number`: what it has of the head, of the vector and of the tail.
+    fn update(&self, hasher: &mut blake3::Hasher, number: usize, head: &[u8], tail: &[u8]) {
+        let vector = self.head..self.head + 8 * self.values.len();
+        // Of `length` bytes that lie in the message from `at` on, those in the piece.
+        let within = |at: usize, length: usize| {
+            let inside = |end: usize| end.saturating_sub(at).min(length);
+            inside(number * PIECE)..inside((number + 1) * PIECE)
+        };
+        let words = within(vector.start, vector.len());
+        hasher.update(head.get(within(0, self.head)).unwrap_or_default());
+        field::with_bytes(&self.values[words.start / 8..words.end / 8], |bytes| hasher.update(bytes).count());
+        hasher.update(tail.get(within(vector.end, tail.len())).unwrap_or_default());
+    }
 }
 
 /// The chaining value over subtrees of one size, the last of which may be smaller.
@@ -183,11 +254,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_vector_hashes_as_its_bytes_on_any_number_of_cores(pieces in 0usize..10, more in 0usize..300, threads in 1usize..5) {
+        fn a_vector_hashes_as_its_bytes_on_any_number_of_cores_and_among_other_parts(pieces in 0usize..10, more in 0usize..300, threads in 1usize..5) {
             let length = (pieces * PIECE / 8 + more).saturating_sub(150);
             let values: Vec<Fp> = (0..length as u64).map(|i| Fp::reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
             let want = values_hash(&field::to_bytes(&values));
-            prop_assert_eq!(values_hash_of(Cores::new(threads.try_into().unwrap()), &values), want);
+            let cores = Cores::new(threads.try_into().unwrap());
+            prop_assert_eq!(values_hash_of(cores, &values), want);
+
+            let (secret, ctx, bytes) = ([7; 32], B256::repeat_byte(9), field::to_bytes(&values));
+            let hedge = Hedge::new(cores, &secret, &ctx, &values);
+            for i in [0_u64, 300] {
+                let want = hash("hedge", &[&[i as u8; 32], &secret, ctx.as_slice(), &bytes, &i.to_le_bytes()]);
+                prop_assert_eq!(hedge.seed(&[i as u8; 32], i), want);
+            }
         }
     }
 }

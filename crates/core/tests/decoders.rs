@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::SetMember;
 use consilium_core::contribution::{Contribution, Contributor, Shape};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey, Signed};
 use consilium_core::encode::encode;
 use consilium_core::known_answers;
@@ -51,7 +52,7 @@ fn header() -> &'static [u8] {
         let key = key();
         let site = Contributor { domain, committee: &committee, program: &program, context: &context, key: &key };
         let input = encode(&program, &[0.1, 0.2, 0.3], 7, &mut rng).unwrap();
-        site.contribute(&input, &[1; 32], &mut rng).unwrap().0.to_bytes()
+        site.contribute(Cores::ONE, &input, &[1; 32], &mut rng).unwrap().0.to_bytes()
     })
 }
 

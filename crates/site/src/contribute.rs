@@ -14,6 +14,7 @@ use crate::tensors::Tensors;
 use alloy_primitives::{Address, B256, Keccak256, keccak256};
 use consilium_core::certify::{ReceiptCertificate, SetMember};
 use consilium_core::contribution::Contributor;
+use consilium_core::cores::Cores;
 use consilium_core::eip712::SecretKey;
 use consilium_core::encode::{Encoded, encode, encode_choice};
 use consilium_core::program::AnyProgram;
@@ -186,7 +187,7 @@ impl Site {
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
             let secret = site.keys().expose_device_secret();
-            let (contribution, values) = contributor.contribute(&encoded, secret, &mut *rng)?;
+            let (contribution, values) = contributor.contribute(Cores::all(), &encoded, secret, &mut *rng)?;
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
             let body = body(&contribution.to_bytes(), &values);
             let prove_seconds = started.elapsed().as_secs_f64();

@@ -7,6 +7,7 @@ use consilium_audit::Auditor;
 use consilium_chain::{Chain, Genesis, Sequencer};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::{Contribution, Contributor};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::{Final, Receipt, SecretKey, Settlement, ShareRoot, Signed, SignerSet, Vote};
 use consilium_core::encode::encode;
 use consilium_core::field::{Fp, to_bytes};
@@ -223,7 +224,7 @@ impl World {
             let update: Vec<f64> = (0..40).map(|k| (k as f64 - 20.0) * 0.001 * (i + 1) as f64).collect();
             let input = encode(program, &update, 10 + i as u64, &mut self.rng).unwrap();
             let site = Contributor { domain, committee, program, context: &context, key };
-            let (header, values) = site.contribute(&input, &[3; 32], &mut self.rng).unwrap();
+            let (header, values) = site.contribute(Cores::ONE, &input, &[3; 32], &mut self.rng).unwrap();
             let digest = header.authenticate(&domain, &context).unwrap();
             made.push((SetMember { site: key.address(), digest }, header, values));
         }

@@ -1,6 +1,7 @@
 //! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
-use super::{Row, Times, upload};
+use super::upload::Hospital;
+use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
 use alloy_primitives::{Address, B256};
@@ -8,12 +9,11 @@ use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::Body;
 use consilium_core::cores::Cores;
 use consilium_core::encode::{Encoded, encode};
-use consilium_core::error::EncodeError;
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
 use consilium_core::program::{Program, WeightedMean};
-use consilium_core::prove::{Proved, prove_on};
+use consilium_core::prove::prove_on;
 use consilium_core::release::{OutputShare, RunningSum};
 use consilium_core::stream::Stream;
 use consilium_core::unmask::unmask_on;
@@ -52,6 +52,7 @@ struct Sample<'a> {
     committee: &'a Committee,
     program: WeightedMean,
     ctx: B256,
+    update: Vec<f64>,
     input: Encoded,
     seeds: Seeds,
 }
@@ -64,11 +65,7 @@ impl<'a> Sample<'a> {
         let input = encode(&program, &update, 40, &mut rng).map_err(Failure::failed)?;
         let ctx = B256::repeat_byte(3);
         let seeds = Seeds::draw(committee, &ctx, input.values(), &[1; 32], &mut rng);
-        Ok(Self { committee, program, ctx, input, seeds })
-    }
-
-    fn prove(&self, cores: Cores) -> Result<Proved, EncodeError> {
-        prove_on(cores, self.committee, &self.program, &self.ctx, &self.input, &self.seeds)
+        Ok(Self { committee, program, ctx, update, input, seeds })
     }
 
     fn verify(&self, node: usize, body: &Body, values: &[u8]) -> Result<Accepted, Failure> {
@@ -87,7 +84,6 @@ pub(super) struct Stages<'a> {
     cores: Cores,
     body: Body,
     values: Vec<u8>,
-    upload: u64,
     cohort: Cohort,
 }
 
@@ -95,17 +91,17 @@ impl<'a> Stages<'a> {
     pub(super) fn new(committee: &'a Committee, d: u64, arguments: &Arguments, limits: &'a Limits) -> Result<Self, Failure> {
         let cores = NonZeroUsize::new(arguments.threads as usize).map_or(Cores::ONE, Cores::new);
         let sample = Sample::new(committee, d)?;
-        let proved = sample.prove(cores).map_err(Failure::failed)?;
+        let Sample { program, ctx, input, seeds, .. } = &sample;
+        let proved = prove_on(cores, committee, program, ctx, input, seeds).map_err(Failure::failed)?;
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
-        let upload = upload::bytes(committee, &sample.program, &proved, &sample.seeds)?;
         let member = SetMember { site: Address::ZERO, digest: body.digest(&sample.ctx) };
         let cohort = Cohort::new(vec![member]).map_err(Failure::failed)?;
-        Ok(Self { sample, limits, repeat: arguments.repeat, cores, body, values, upload, cohort })
+        Ok(Self { sample, limits, repeat: arguments.repeat, cores, body, values, cohort })
     }
 
     /// `prove`, `verify`, `release` and `unmask`.
     pub(super) fn rows(&self) -> Result<Vec<Row>, Failure> {
-        let mut rows = vec![self.proving(), self.verifying()];
+        let mut rows = vec![self.proving()?, self.verifying()];
         rows.extend(self.closing()?);
         Ok(rows)
     }
@@ -120,10 +116,15 @@ impl<'a> Stages<'a> {
         Ok([releasing, self.unmasking()?])
     }
 
-    fn proving(&self) -> Row {
-        let floor = self.expanded(self.sample.committee.excluded().len());
-        let row = self.row("prove", floor, || drop(black_box(self.sample.prove(self.cores))));
-        Row { bytes: Some(self.upload), ..row }
+    fn proving(&self) -> Result<Row, Failure> {
+        let Sample { committee, program, update, .. } = &self.sample;
+        let hospital = Hospital::new(committee, program)?;
+        let (header, values) = hospital.contribute(self.cores, program, update)?;
+        let bytes = (header.to_bytes().len() + values.len()) as u64;
+        drop(values);
+        let floor = self.expanded(committee.excluded().len());
+        let row = self.row("prove", floor, || drop(black_box(hospital.contribute(self.cores, program, update))));
+        Ok(Row { bytes: Some(bytes), ..row })
     }
 
     fn verifying(&self) -> Row {
