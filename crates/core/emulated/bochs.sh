@@ -28,7 +28,7 @@ cp "$(command -v busybox)" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 cp "$program" "$root/program"
 strip "$root/program"
-printf '%s\n' "$@" >"$root/arguments"
+for argument in "$@"; do printf '%s\n' "$argument"; done >"$root/arguments"
 for folder in "$PWD/vectors" "$PWD/tests/vectors"; do
     [ ! -d "$folder" ] || { mkdir -p "$root$folder" && cp -r "$folder/." "$root$folder"; }
 done
