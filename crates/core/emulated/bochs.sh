@@ -80,7 +80,7 @@ clock: sync=none
 CONFIG
 echo c >"$machine/rc"
 # The emulator wants a terminal to draw the emulated screen on.
-(cd "$machine" && TERM=xterm timeout "${LIMIT:-1800}" script -qc "bochs -q -f bochsrc -rc rc" screen >drawn 2>&1) || true
+(cd "$machine" && TERM=xterm script -qc "timeout -s KILL ${LIMIT:-1800} bochs -q -f bochsrc -rc rc" screen >drawn 2>&1) || true
 tr -d '\r' <"$machine/serial" >"$machine/lines"
 sed '1,/^PROGRAM STARTS/d; /^PROGRAM ENDS/,$d' "$machine/lines"
 status=$(sed -n 's/^PROGRAM ENDS //p' "$machine/lines")

@@ -27,6 +27,7 @@ avx512)
     target=x86_64-unknown-linux-gnu
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$here/bochs.sh"
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+    export RUSTDOCFLAGS="-C target-feature=+crt-static"
     ;;
 *) usage ;;
 esac
