@@ -5,7 +5,8 @@
 //! `blake3` crate does so with AVX-512 only, if a C compiler was there and the system is a Unix, and else computes block
 //! after block, at a quarter of AVX2's speed.
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use core::ops::BitXor as _;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Words of 64 bits in one output block.
 pub(crate) const BLOCK_WORDS: usize = 8;
@@ -13,7 +14,8 @@ pub(crate) const BLOCK_WORDS: usize = 8;
 const CHUNK_BYTES: usize = 1024;
 const BLOCK_BYTES: usize = 64;
 
-const IV: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+pub(super) const IV: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 2;
 const ROOT: u32 = 8;
@@ -41,6 +43,79 @@ const fn schedule() -> [[usize; 16]; 7] {
     }
     rounds
 }
+
+/// The compression function of several blocks with its full output of 16 words, each a register with one block a lane. `all` is
+/// a word that all blocks have, `mix` the function that the paper calls G, with what else it takes.
+///
+/// Macros, as the state stays in registers only if each round is compiled in place, with its order of words as constants, and
+/// generic functions are not always. One block at a time is faster with a loop over the rounds.
+macro_rules! compress {
+    ($root:expr, $message:expr, $counters:expr, $all:expr, $xor:expr, $mix:expr $(, $fixed:expr)?) => {{
+        use $crate::simd::xof::{SCHEDULE, finish, round, start};
+        let mut v = start!($root, $counters, $all);
+        round!(v, $message, const { &SCHEDULE[0] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[1] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[2] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[3] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[4] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[5] }, $mix $(, $fixed)?);
+        round!(v, $message, const { &SCHEDULE[6] }, $mix $(, $fixed)?);
+        finish!($root, v, $all, $xor);
+        v
+    }};
+}
+
+/// The state before the first round.
+macro_rules! start {
+    ($root:expr, $counters:expr, $all:expr) => {{
+        let [low, high] = $counters;
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, ..]) = ($root.chaining, $crate::simd::xof::IV);
+        [
+            $all(a),
+            $all(b),
+            $all(c),
+            $all(d),
+            $all(e),
+            $all(f),
+            $all(g),
+            $all(h),
+            $all(i),
+            $all(j),
+            $all(k),
+            $all(l),
+            low,
+            high,
+            $all($root.length),
+            $all($root.flags),
+        ]
+    }};
+}
+
+/// One round, with the message's words in the order `order`: the columns, then the diagonals.
+macro_rules! round {
+    ($v:expr, $message:expr, $order:expr, $mix:expr $(, $fixed:expr)?) => {{
+        let m = |i: usize| $message[$order[i]];
+        $mix(&mut $v, [0, 4, 8, 12], m(0), m(1) $(, $fixed)?);
+        $mix(&mut $v, [1, 5, 9, 13], m(2), m(3) $(, $fixed)?);
+        $mix(&mut $v, [2, 6, 10, 14], m(4), m(5) $(, $fixed)?);
+        $mix(&mut $v, [3, 7, 11, 15], m(6), m(7) $(, $fixed)?);
+        $mix(&mut $v, [0, 5, 10, 15], m(8), m(9) $(, $fixed)?);
+        $mix(&mut $v, [1, 6, 11, 12], m(10), m(11) $(, $fixed)?);
+        $mix(&mut $v, [2, 7, 8, 13], m(12), m(13) $(, $fixed)?);
+        $mix(&mut $v, [3, 4, 9, 14], m(14), m(15) $(, $fixed)?);
+    }};
+}
+
+/// From the state after the last round to the output.
+macro_rules! finish {
+    ($root:expr, $v:expr, $all:expr, $xor:expr) => {
+        for i in 0..8 {
+            $v[i] = $xor($v[i], $v[i + 8]);
+            $v[i + 8] = $xor($v[i + 8], $all($root.chaining[i]));
+        }
+    };
+}
+pub(super) use {compress, finish, round, start};
 
 /// The last block of a keyed chunk, ready to be output under any counter. Knows the key: wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -89,40 +164,15 @@ impl Root {
         }
     }
 
-    /// The compression function with its full output of 16 words.
+    /// The compression function of one block with its full output of 16 words.
     fn compress(&self, counter: u64) -> [u32; 16] {
-        let cv = &self.chaining;
-        let mut v = [0; 16];
-        v[..8].copy_from_slice(cv);
-        v[8..12].copy_from_slice(&Self::constants());
-        v[12..].copy_from_slice(&[counter as u32, (counter >> 32) as u32, self.length, self.flags]);
+        let mut v = start!(self, [counter as u32, (counter >> 32) as u32], u32::from);
         for order in &SCHEDULE {
-            round(&mut v, &self.message, order);
+            round!(v, self.message, order, mix);
         }
-        for i in 0..8 {
-            v[i] ^= v[i + 8];
-            v[i + 8] ^= cv[i];
-        }
+        finish!(self, v, u32::from, u32::bitxor);
         v
     }
-
-    /// The four words that start the lower half of the state before the counter.
-    pub(super) const fn constants() -> [u32; 4] {
-        [IV[0], IV[1], IV[2], IV[3]]
-    }
-}
-
-#[inline(always)]
-fn round(v: &mut [u32; 16], message: &[u32; 16], order: &[usize; 16]) {
-    let m = |i: usize| message[order[i]];
-    mix(v, [0, 4, 8, 12], m(0), m(1));
-    mix(v, [1, 5, 9, 13], m(2), m(3));
-    mix(v, [2, 6, 10, 14], m(4), m(5));
-    mix(v, [3, 7, 11, 15], m(6), m(7));
-    mix(v, [0, 5, 10, 15], m(8), m(9));
-    mix(v, [1, 6, 11, 12], m(10), m(11));
-    mix(v, [2, 7, 8, 13], m(12), m(13));
-    mix(v, [3, 4, 9, 14], m(14), m(15));
 }
 
 #[inline(always)]
@@ -135,6 +185,32 @@ fn mix(v: &mut [u32; 16], [a, b, c, d]: [usize; 4], x: u32, y: u32) {
     v[d] = (v[d] ^ v[a]).rotate_right(8);
     v[c] = v[c].wrapping_add(v[d]);
     v[b] = (v[b] ^ v[c]).rotate_right(7);
+}
+
+/// Has `make` write output blocks number `counter` and up, as many at a time as there are lanes. Of the last ones, what is
+/// over is wiped.
+#[inline]
+pub(super) fn in_lanes<const LANES: usize>(
+    mut counter: u64,
+    out: &mut [[u64; BLOCK_WORDS]],
+    make: impl Fn(u64, &mut [[u64; BLOCK_WORDS]; LANES]),
+) {
+    let (whole, rest) = out.as_chunks_mut();
+    for blocks in whole {
+        make(counter, blocks);
+        counter = counter.wrapping_add(LANES as u64);
+    }
+    if !rest.is_empty() {
+        let mut blocks = Zeroizing::new([[0; BLOCK_WORDS]; LANES]);
+        make(counter, &mut blocks);
+        rest.copy_from_slice(&blocks[..rest.len()]);
+    }
+}
+
+/// The two words of the counters of blocks number `counter` and up, lane by lane.
+#[inline]
+pub(super) fn counters<const LANES: usize>(counter: u64) -> [[u32; LANES]; 2] {
+    [0, 32].map(|shift| core::array::from_fn(|i| (counter.wrapping_add(i as u64) >> shift) as u32))
 }
 
 /// Little-endian words, padded with zeros.

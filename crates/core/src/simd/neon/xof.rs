@@ -1,7 +1,7 @@
 //! Four output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::neon::Lanes as Neon;
-use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
 use core::arch::aarch64::{
     uint8x16_t, uint32x4_t, uint64x2_t, vaddq_u32, vdupq_n_u32, veorq_u32, vld1q_u8, vld1q_u32, vqtbl1q_u8, vreinterpretq_u8_u32,
     vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vreinterpretq_u64_u32, vrev32q_u16, vshlq_n_u32,
@@ -19,56 +19,15 @@ pub(in crate::simd) fn blocks(_: Neon, root: &Root, counter: u64, out: &mut [[u6
 }
 
 #[target_feature(enable = "neon")]
-fn blocks_neon(root: &Root, mut counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_neon(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let fixed = Fixed::new(root);
-    let (fours, rest) = out.as_chunks_mut::<LANES>();
-    for four in fours {
-        four_blocks(root, &fixed, counter, four);
-        counter = counter.wrapping_add(LANES as u64);
-    }
-    if !rest.is_empty() {
-        let mut four = [[0; BLOCK_WORDS]; LANES];
-        four_blocks(root, &fixed, counter, &mut four);
-        rest.copy_from_slice(&four[..rest.len()]);
-        zeroize::Zeroize::zeroize(&mut four);
-    }
+    in_lanes(counter, out, |counter, blocks| four_blocks(root, &fixed, counter, blocks));
 }
 
 #[target_feature(enable = "neon")]
 fn four_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
     let all = |word: u32| vdupq_n_u32(word);
-    let lanes = |shift: u32| load(core::array::from_fn(|i| (counter.wrapping_add(i as u64) >> shift) as u32));
-    let [a, b, c, d, e, f, g, h] = root.chaining;
-    let [i, j, k, l] = Root::constants();
-    let mut v = [
-        all(a),
-        all(b),
-        all(c),
-        all(d),
-        all(e),
-        all(f),
-        all(g),
-        all(h),
-        all(i),
-        all(j),
-        all(k),
-        all(l),
-        lanes(0),
-        lanes(32),
-        all(root.length),
-        all(root.flags),
-    ];
-    round::<0>(&mut v, fixed);
-    round::<1>(&mut v, fixed);
-    round::<2>(&mut v, fixed);
-    round::<3>(&mut v, fixed);
-    round::<4>(&mut v, fixed);
-    round::<5>(&mut v, fixed);
-    round::<6>(&mut v, fixed);
-    for i in 0..8 {
-        v[i] = veorq_u32(v[i], v[i + 8]);
-        v[i + 8] = veorq_u32(v[i + 8], all(root.chaining[i]));
-    }
+    let v = compress!(root, fixed.message, counters(counter).map(|words| load(&words)), all, veorq_u32, mix, fixed);
     for (quarter, words) in v.as_chunks::<4>().0.iter().enumerate() {
         for (block, pair) in out.iter_mut().zip(transpose(*words)) {
             store(&mut block.as_chunks_mut().0[quarter], pair);
@@ -78,7 +37,7 @@ fn four_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn load(words: [u32; LANES]) -> uint32x4_t {
+fn load(words: &[u32; LANES]) -> uint32x4_t {
     // SAFETY: four words are 16 readable bytes, and the load needs no more alignment than words have.
     unsafe { vld1q_u32(words.as_ptr()) }
 }
@@ -88,21 +47,6 @@ fn load(words: [u32; LANES]) -> uint32x4_t {
 fn store(words: &mut [u64; 2], vector: uint64x2_t) {
     // SAFETY: two words are 16 writable bytes, and the store needs no more alignment than words have.
     unsafe { vst1q_u64(words.as_mut_ptr(), vector) }
-}
-
-/// One round. Its number is a constant, so that each is compiled in place with the state in registers.
-#[inline]
-#[target_feature(enable = "neon")]
-fn round<const R: usize>(v: &mut [uint32x4_t; 16], fixed: &Fixed) {
-    let m = |i: usize| fixed.message[const { SCHEDULE[R] }[i]];
-    mix(v, [0, 4, 8, 12], m(0), m(1), fixed);
-    mix(v, [1, 5, 9, 13], m(2), m(3), fixed);
-    mix(v, [2, 6, 10, 14], m(4), m(5), fixed);
-    mix(v, [3, 7, 11, 15], m(6), m(7), fixed);
-    mix(v, [0, 5, 10, 15], m(8), m(9), fixed);
-    mix(v, [1, 6, 11, 12], m(10), m(11), fixed);
-    mix(v, [2, 7, 8, 13], m(12), m(13), fixed);
-    mix(v, [3, 4, 9, 14], m(14), m(15), fixed);
 }
 
 #[inline]

@@ -1,11 +1,11 @@
 //! Eight output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::x86::Avx2;
-use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi8, _mm256_set1_epi32, _mm256_setr_epi32,
-    _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi8,
+    _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 const LANES: usize = 8;
@@ -17,59 +17,15 @@ pub(in crate::simd) fn blocks(_: Avx2, root: &Root, counter: u64, out: &mut [[u6
 }
 
 #[target_feature(enable = "avx2")]
-fn blocks_avx2(root: &Root, mut counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_avx2(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let fixed = Fixed::new(root);
-    let (eights, rest) = out.as_chunks_mut::<LANES>();
-    for eight in eights {
-        eight_blocks(root, &fixed, counter, eight);
-        counter = counter.wrapping_add(LANES as u64);
-    }
-    if !rest.is_empty() {
-        let mut eight = [[0; BLOCK_WORDS]; LANES];
-        eight_blocks(root, &fixed, counter, &mut eight);
-        rest.copy_from_slice(&eight[..rest.len()]);
-        zeroize::Zeroize::zeroize(&mut eight);
-    }
+    in_lanes(counter, out, |counter, blocks| eight_blocks(root, &fixed, counter, blocks));
 }
 
 #[target_feature(enable = "avx2")]
 fn eight_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
     let all = |word: u32| _mm256_set1_epi32(word as i32);
-    let lanes = |shift: u32| {
-        let at = |i: u64| (counter.wrapping_add(i) >> shift) as i32;
-        _mm256_setr_epi32(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7))
-    };
-    let cv = &root.chaining;
-    let constants = Root::constants();
-    let mut v = [
-        all(cv[0]),
-        all(cv[1]),
-        all(cv[2]),
-        all(cv[3]),
-        all(cv[4]),
-        all(cv[5]),
-        all(cv[6]),
-        all(cv[7]),
-        all(constants[0]),
-        all(constants[1]),
-        all(constants[2]),
-        all(constants[3]),
-        lanes(0),
-        lanes(32),
-        all(root.length),
-        all(root.flags),
-    ];
-    round::<0>(&mut v, fixed);
-    round::<1>(&mut v, fixed);
-    round::<2>(&mut v, fixed);
-    round::<3>(&mut v, fixed);
-    round::<4>(&mut v, fixed);
-    round::<5>(&mut v, fixed);
-    round::<6>(&mut v, fixed);
-    for i in 0..8 {
-        v[i] = _mm256_xor_si256(v[i], v[i + 8]);
-        v[i + 8] = _mm256_xor_si256(v[i + 8], all(cv[i]));
-    }
+    let v = compress!(root, fixed.message, counters(counter).map(|words| load(&words)), all, _mm256_xor_si256, mix, fixed);
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = v;
     let low = transpose([a, b, c, d, e, f, g, h]);
     let high = transpose([i, j, k, l, m, n, o, p]);
@@ -83,19 +39,11 @@ fn eight_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK
     }
 }
 
-/// One round. Its number is a constant, so that each is compiled in place with the state in registers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn round<const R: usize>(v: &mut [__m256i; 16], fixed: &Fixed) {
-    let m = |i: usize| fixed.message[const { SCHEDULE[R] }[i]];
-    mix(v, [0, 4, 8, 12], m(0), m(1), fixed);
-    mix(v, [1, 5, 9, 13], m(2), m(3), fixed);
-    mix(v, [2, 6, 10, 14], m(4), m(5), fixed);
-    mix(v, [3, 7, 11, 15], m(6), m(7), fixed);
-    mix(v, [0, 5, 10, 15], m(8), m(9), fixed);
-    mix(v, [1, 6, 11, 12], m(10), m(11), fixed);
-    mix(v, [2, 7, 8, 13], m(12), m(13), fixed);
-    mix(v, [3, 4, 9, 14], m(14), m(15), fixed);
+fn load(words: &[u32; LANES]) -> __m256i {
+    // SAFETY: 32 bytes are readable, and the load needs no alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
 
 #[inline]

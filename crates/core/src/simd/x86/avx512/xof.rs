@@ -1,7 +1,7 @@
 //! Sixteen output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::x86::Avx512;
-use crate::simd::xof::{BLOCK_WORDS, Root, SCHEDULE};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_shuffle_i32x4,
     _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -17,62 +17,21 @@ pub(in crate::simd) fn blocks(_: Avx512, root: &Root, counter: u64, out: &mut [[
 }
 
 #[target_feature(enable = "avx512f")]
-fn blocks_avx512(root: &Root, mut counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_avx512(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let message = root.message.map(|word| _mm512_set1_epi32(word as i32));
-    let (sixteens, rest) = out.as_chunks_mut::<LANES>();
-    for sixteen in sixteens {
-        sixteen_blocks(root, &message, counter, sixteen);
-        counter = counter.wrapping_add(LANES as u64);
-    }
-    if !rest.is_empty() {
-        let mut sixteen = [[0; BLOCK_WORDS]; LANES];
-        sixteen_blocks(root, &message, counter, &mut sixteen);
-        rest.copy_from_slice(&sixteen[..rest.len()]);
-        zeroize::Zeroize::zeroize(&mut sixteen);
-    }
+    in_lanes(counter, out, |counter, blocks| sixteen_blocks(root, &message, counter, blocks));
 }
 
 #[target_feature(enable = "avx512f")]
 fn sixteen_blocks(root: &Root, message: &[__m512i; 16], counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
     let all = |word: u32| _mm512_set1_epi32(word as i32);
-    let lanes = |shift: u32| load(core::array::from_fn(|i| (counter.wrapping_add(i as u64) >> shift) as u32));
-    let cv = &root.chaining;
-    let constants = Root::constants();
-    let mut v = [
-        all(cv[0]),
-        all(cv[1]),
-        all(cv[2]),
-        all(cv[3]),
-        all(cv[4]),
-        all(cv[5]),
-        all(cv[6]),
-        all(cv[7]),
-        all(constants[0]),
-        all(constants[1]),
-        all(constants[2]),
-        all(constants[3]),
-        lanes(0),
-        lanes(32),
-        all(root.length),
-        all(root.flags),
-    ];
-    round::<0>(&mut v, message);
-    round::<1>(&mut v, message);
-    round::<2>(&mut v, message);
-    round::<3>(&mut v, message);
-    round::<4>(&mut v, message);
-    round::<5>(&mut v, message);
-    round::<6>(&mut v, message);
-    for i in 0..8 {
-        v[i] = _mm512_xor_si512(v[i], v[i + 8]);
-        v[i + 8] = _mm512_xor_si512(v[i + 8], all(cv[i]));
-    }
+    let v = compress!(root, message, counters(counter).map(|words| load(&words)), all, _mm512_xor_si512, mix);
     transpose(&v, out);
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load(words: [u32; LANES]) -> __m512i {
+fn load(words: &[u32; LANES]) -> __m512i {
     // SAFETY: 64 bytes are readable, and the load needs no alignment.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
@@ -82,21 +41,6 @@ fn load(words: [u32; LANES]) -> __m512i {
 fn store(block: &mut [u64; BLOCK_WORDS], vector: __m512i) {
     // SAFETY: a block is 64 bytes of plain words, and the store needs no alignment.
     unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), vector) }
-}
-
-/// One round. Its number is a constant, so that each is compiled in place with the state in registers.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn round<const R: usize>(v: &mut [__m512i; 16], message: &[__m512i; 16]) {
-    let m = |i: usize| message[const { SCHEDULE[R] }[i]];
-    mix(v, [0, 4, 8, 12], m(0), m(1));
-    mix(v, [1, 5, 9, 13], m(2), m(3));
-    mix(v, [2, 6, 10, 14], m(4), m(5));
-    mix(v, [3, 7, 11, 15], m(6), m(7));
-    mix(v, [0, 5, 10, 15], m(8), m(9));
-    mix(v, [1, 6, 11, 12], m(10), m(11));
-    mix(v, [2, 7, 8, 13], m(12), m(13));
-    mix(v, [3, 4, 9, 14], m(14), m(15));
 }
 
 #[inline]
