@@ -6,7 +6,7 @@ use crate::params::Committee;
 use crate::prove::BLOCK;
 use crate::simd::{pages, products::TOGETHER};
 use crate::stream::Stream;
-use crate::transcript::{Hedge, seed_commitment};
+use crate::transcript::{VectorHash, seed_commitment};
 use alloy_primitives::B256;
 use core::ops::Range;
 use rand_core::CryptoRng;
@@ -55,11 +55,11 @@ impl Seeds {
         device_secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Self {
-        let hedge = Hedge::new(cores, device_secret, ctx, input);
+        let hedge = VectorHash::new(cores, "hedge", [&[32; 3], &[8]], input);
         let draw = |i: u64| {
             let mut random = Zeroizing::new([0; 32]);
             rng.fill_bytes(random.as_mut());
-            Seed(hedge.seed(&random, i).0)
+            Seed(hedge.of(&[random.as_ref(), device_secret, ctx.as_slice()], &[&i.to_le_bytes()]).0)
         };
         Self((0..committee.excluded().len() as u64).map(draw).collect())
     }

@@ -41,7 +41,7 @@ impl Transcript {
 
     /// Starts a part of `length` bytes whose content follows in pieces.
     pub fn part_header(&mut self, length: u64) -> &mut Self {
-        self.part_bytes(&length.to_le_bytes())
+        self.part_bytes(&header(length))
     }
 
     /// Appends a piece of the part that [`Self::part_header`] started.
@@ -55,6 +55,25 @@ impl Transcript {
     pub fn finish(&self) -> B256 {
         B256::from(*self.0.finalize().as_bytes())
     }
+}
+
+/// Bytes of a part's length before it.
+const HEADER: usize = 8;
+
+/// What stands before a part of that many bytes.
+fn header(length: u64) -> [u8; HEADER] {
+    length.to_le_bytes()
+}
+
+/// Parts as they are hashed, one after the other; wiped, as there may be secrets among them.
+fn framed(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let length: usize = parts.iter().map(|part| HEADER + part.len()).sum();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + HEADER));
+    for part in parts {
+        bytes.extend_from_slice(&header(part.len() as u64));
+        bytes.extend_from_slice(part);
+    }
+    bytes
 }
 
 /// The bytes of a list of hashes, one after the other.
@@ -73,40 +92,13 @@ pub(crate) const PIECE: usize = 1 << 17;
 
 /// H("values", c) of a vector.
 pub(crate) fn values_hash_of(cores: Cores, values: &[Fp]) -> B256 {
-    let header = (8 * values.len() as u64).to_le_bytes();
-    VectorHash::new(cores, "values", [header.len(), 0], values).finish(&header, &[])
+    VectorHash::new(cores, "values", [&[], &[]], values).of(&[], &[])
 }
 
-/// k_i = H("hedge", random, device secret, ctx, x, i) for the same x and many i.
-pub(crate) struct Hedge<'a> {
-    device_secret: &'a [u8; 32],
-    ctx: &'a B256,
-    input: VectorHash<'a>,
-}
-
-impl<'a> Hedge<'a> {
-    pub(crate) fn new(cores: Cores, device_secret: &'a [u8; 32], ctx: &'a B256, input: &'a [Fp]) -> Self {
-        // Three parts of 32 bytes and the length of x; i.
-        let lengths = [3 * (8 + 32) + 8, 8 + 8];
-        Self { device_secret, ctx, input: VectorHash::new(cores, "hedge", lengths, input) }
-    }
-
-    pub(crate) fn seed(&self, random: &[u8; 32], index: u64) -> B256 {
-        let mut head = Zeroizing::new(Vec::with_capacity(self.input.head));
-        for part in [random, self.device_secret, &self.ctx.0] {
-            head.extend_from_slice(&32_u64.to_le_bytes());
-            head.extend_from_slice(part);
-        }
-        head.extend_from_slice(&(8 * self.input.values.len() as u64).to_le_bytes());
-        let tail = [8_u64.to_le_bytes(), index.to_le_bytes()];
-        self.input.finish(&head, tail.as_flattened())
-    }
-}
-
-/// H(label, ...) of parts with one long vector among them, without a copy of the vector's bytes. BLAKE3 is a tree: each
-/// core hashes subtrees of [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all that
-/// comes before and after it.
-struct VectorHash<'a> {
+/// H(label, before..., vector, after...) with one long vector among the parts, without a copy of its bytes. BLAKE3 is a tree:
+/// each core hashes subtrees of [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all parts
+/// that come before and after it.
+pub(crate) struct VectorHash<'a> {
     key: hazmat::ContextKey,
     values: &'a [Fp],
     /// Bytes before the vector, whole words and fewer than a piece.
@@ -117,13 +109,25 @@ struct VectorHash<'a> {
 }
 
 impl<'a> VectorHash<'a> {
-    fn new(cores: Cores, label: &str, [head, tail]: [usize; 2], values: &'a [Fp]) -> Self {
+    /// For parts of these lengths before and after the vector, whole words all of them.
+    pub(crate) fn new(cores: Cores, label: &str, [before, after]: [&[usize]; 2], values: &'a [Fp]) -> Self {
+        let framed = |lengths: &[usize]| lengths.iter().map(|length| HEADER + length).sum::<usize>();
         let key = hazmat::hash_derive_key_context(&format!("{VERSION} {label}"));
+        let head = framed(before) + HEADER;
         let before_tail = head + 8 * values.len();
-        let mut hash = Self { key, values, head, length: before_tail + tail, middle: Zeroizing::default() };
+        let mut hash = Self { key, values, head, length: before_tail + framed(after), middle: Zeroizing::default() };
         let middle = (1..before_tail / PIECE).collect();
         *hash.middle = cores.each(middle, |number| hash.subtree(number, &[], &[]));
         hash
+    }
+
+    /// The hash with these parts, which have the lengths that were said.
+    pub(crate) fn of(&self, before: &[&[u8]], after: &[&[u8]]) -> B256 {
+        let mut head = framed(before);
+        head.extend_from_slice(&header(8 * self.values.len() as u64));
+        let tail = framed(after);
+        assert_eq!((head.len(), self.head + 8 * self.values.len() + tail.len()), (self.head, self.length));
+        self.finish(&head, &tail)
     }
 
     fn finish(&self, head: &[u8], tail: &[u8]) -> B256 {
@@ -262,10 +266,10 @@ mod tests {
             prop_assert_eq!(values_hash_of(cores, &values), want);
 
             let (secret, ctx, bytes) = ([7; 32], B256::repeat_byte(9), field::to_bytes(&values));
-            let hedge = Hedge::new(cores, &secret, &ctx, &values);
+            let with_parts = VectorHash::new(cores, "hedge", [&[32; 3], &[8]], &values);
             for i in [0_u64, 300] {
                 let want = hash("hedge", &[&[i as u8; 32], &secret, ctx.as_slice(), &bytes, &i.to_le_bytes()]);
-                prop_assert_eq!(hedge.seed(&[i as u8; 32], i), want);
+                prop_assert_eq!(with_parts.of(&[&[i as u8; 32], &secret, ctx.as_slice()], &[&i.to_le_bytes()]), want);
             }
         }
     }
