@@ -2,9 +2,9 @@
 //! with the machine's own limit from the same run.
 
 mod close;
+mod hospital;
 mod peak;
 mod stages;
-mod upload;
 
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
-use super::upload::Hospital;
+use super::hospital::Hospital;
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
@@ -119,12 +119,13 @@ impl<'a> Stages<'a> {
     fn proving(&self) -> Result<Row, Failure> {
         let Sample { committee, program, update, .. } = &self.sample;
         let hospital = Hospital::new(committee, program)?;
-        let (header, values) = hospital.contribute(self.cores, program, update)?;
-        let bytes = (header.to_bytes().len() + values.len()) as u64;
-        drop(values);
+        let mut last = Ok(0);
         let floor = self.expanded(committee.excluded().len());
-        let row = self.row("prove", floor, || drop(black_box(hospital.contribute(self.cores, program, update))));
-        Ok(Row { bytes: Some(bytes), ..row })
+        let row = self.row("prove", floor, || {
+            let contributed = hospital.contribute(self.cores, program, update);
+            last = contributed.map(|(header, values)| (header.to_bytes().len() + black_box(values).len()) as u64);
+        });
+        Ok(Row { bytes: Some(last?), ..row })
     }
 
     fn verifying(&self) -> Row {
