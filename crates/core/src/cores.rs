@@ -69,6 +69,11 @@ impl Cores {
     }
 }
 
+/// A vector's parts at ranges that follow each other from 0 on.
+pub(crate) fn split<'a, T>(mut vector: &'a mut [T], ranges: &[Range<usize>]) -> Vec<&'a mut [T]> {
+    ranges.iter().map(|range| vector.split_off_mut(..range.len()).unwrap_or_default()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,14 @@
 //! `clip -> scale by kappa·w·(1-e)/C -> round stochastically`, so that ‖x‖ <= kappa·w always holds and the rounding is
 //! unbiased. This is the last place where floating point is used before the aggregate is decoded.
 
+use crate::cores::{Cores, split};
 use crate::error::EncodeError;
 use crate::field::Fp;
 use crate::program::{OneHot, Program, WeightedMean};
+use crate::prove::BLOCK;
 use crate::simd::pages;
+use crate::stream::Stream;
+use core::ops::Range;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -56,46 +60,108 @@ impl core::fmt::Debug for Encoded {
 /// # Errors
 /// [`EncodeError`] for another length, values that are not finite, or a weight out of range.
 pub fn encode(program: &WeightedMean, update: &[f64], weight: u64, rng: &mut dyn CryptoRng) -> Result<Encoded, EncodeError> {
+    encode_on(Cores::ONE, program, update, weight, rng)
+}
+
+/// [`encode`] on several cores.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_on(
+    cores: Cores,
+    program: &WeightedMean,
+    update: &[f64],
+    weight: u64,
+    rng: &mut dyn CryptoRng,
+) -> Result<Encoded, EncodeError> {
     if update.len() != program.dimension() {
         return Err(EncodeError::Length { expected: program.dimension(), found: update.len() });
     }
-    if let Some(bad) = update.iter().position(|v| !(v.is_finite() && v.abs() < 1e100)) {
-        return Err(EncodeError::NotFinite(bad));
-    }
+    let norm = norm(cores, update).map_err(EncodeError::NotFinite)?;
     if !(1..=program.max_weight()).contains(&weight) {
         return Err(EncodeError::Weight { max: program.max_weight(), found: weight });
     }
     if program.shrink() < 0.5 {
         return Err(EncodeError::Constraint("kappa is too small for this dimension: lower b or raise s"));
     }
-    let factor = clip_factor(update, program.clip()) * program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();
-    let mut values = pages::with_capacity(update.len());
-    let mut random = Zeroizing::new([[0; 8]; DRAWN]);
-    for part in update.chunks(DRAWN) {
-        let random = &mut random[..part.len()];
-        rng.fill_bytes(random.as_flattened_mut());
-        values.extend(part.iter().zip(random).map(|(v, word)| round_stochastically(v * factor, u64::from_le_bytes(*word))));
-    }
+    let scale = program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();
+    let factor = clip_factor(norm, program.clip()) * scale;
+    let mut key = Zeroizing::new([0; 32]);
+    rng.fill_bytes(key.as_mut());
+    let mut values = pages::zeros(update.len());
+    let ranges = cores.ranges(update.len(), BLOCK);
+    let parts = ranges.iter().cloned().zip(split(&mut values, &ranges)).collect();
+    cores.each(parts, |(range, values): (Range<usize>, &mut [Fp])| {
+        let mut random = Stream::new(&key, "rounding", &[]);
+        random.advance(range.start as u64);
+        round(&update[range], factor, random, values);
+    });
     Ok(Encoded { values, weight })
 }
 
-/// min(1, C/‖u‖), and 1 for the zero vector.
-#[must_use]
-pub fn clip_factor(update: &[f64], clip: f64) -> f64 {
-    let norm = update.iter().map(|v| v * v).sum::<f64>().sqrt();
+/// Magnitudes up to here are taken for numbers; their squares add up to a number whatever the dimension is.
+const LARGEST: f64 = 1e100;
+/// Sums that are kept apart, so that none waits for the one before.
+const SUMS: usize = 8;
+
+/// ‖u‖, or the place of a value that is infinite, not a number, or as good as that. It is the same on any number of cores: each
+/// block has its own sum.
+fn norm(cores: Cores, update: &[f64]) -> Result<f64, usize> {
+    let blocks = |range: Range<usize>| update[range].chunks(BLOCK).map(square_norm).collect::<Vec<_>>();
+    let blocks = cores.each(cores.ranges(update.len(), BLOCK), blocks).into_iter().flatten();
+    let sum = blocks.enumerate().try_fold(0.0, |sum, (number, block)| Ok(sum + block.ok_or(number)?));
+    sum.map(f64::sqrt).map_err(|block: usize| {
+        let block = &update[block * BLOCK..];
+        update.len() - block.len() + block.iter().position(|v| !is_number(v)).unwrap_or_default()
+    })
+}
+
+/// Infinities and what is not a number compare as false.
+fn is_number(value: &f64) -> bool {
+    value.abs() < LARGEST
+}
+
+/// ‖u‖² of a block; `None` when not all of it is numbers.
+fn square_norm(block: &[f64]) -> Option<f64> {
+    let (groups, rest) = block.as_chunks::<SUMS>();
+    let mut sums = [0.0; SUMS];
+    for group in groups {
+        sums.iter_mut().zip(group).for_each(|(sum, v)| *sum += v * v);
+    }
+    let sum = sums.iter().sum::<f64>() + rest.iter().map(|v| v * v).sum::<f64>();
+    block.iter().fold(true, |all, v| all & is_number(v)).then_some(sum)
+}
+
+/// min(1, C/‖u‖) for an update of that norm, and 1 for the zero vector.
+fn clip_factor(norm: f64, clip: f64) -> f64 {
     if norm > 0.0 { (clip / norm).min(1.0) } else { 1.0 }
 }
 
-/// Random words that are drawn at a time.
-const DRAWN: usize = 512;
+/// Scales and rounds some coordinates with the words of a stream.
+fn round(update: &[f64], factor: f64, mut random: Stream, out: &mut [Fp]) {
+    let mut words = Zeroizing::new([0; BLOCK]);
+    for (update, out) in update.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let words = &mut words[..update.len()];
+        random.fill_words(words);
+        for ((out, value), &mut word) in out.iter_mut().zip(update).zip(words) {
+            *out = round_stochastically(value * factor, word);
+        }
+    }
+}
 
-/// floor(v) + 1 with probability v - floor(v), else floor(v). |v| < 2^26 here.
+/// 1.5·2^52: a number of magnitude below 2^51 plus this is a number whose last bit counts ones, so that the sum is rounded to
+/// the nearest integer, which its bits exceed those of this number by.
+const ROUNDING: f64 = (3_u64 << 51) as f64;
+
+/// floor(v) + 1 with probability v - floor(v), to 2^-52, else floor(v). |v| < 2^26 here. It compiles to
+/// comparisons and masks, several values at a time, without a branch.
 #[inline]
 fn round_stochastically(value: f64, random: u64) -> Fp {
-    let towards_zero = value as i64;
-    let floor = towards_zero - i64::from(towards_zero as f64 > value);
-    let uniform = (random >> 11) as f64 / (1u64 << 53) as f64;
-    Fp::from_i64(floor + i64::from(uniform < value - floor as f64))
+    let nearest = (value + ROUNDING) - ROUNDING;
+    let floor = nearest - if nearest > value { 1.0 } else { 0.0 };
+    let uniform = f64::from_bits(1_f64.to_bits() | random >> 12) - 1.0;
+    let rounded = floor + if uniform < value - floor { 1.0 } else { 0.0 };
+    Fp::from_i64((rounded + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits()) as i64)
 }
 
 /// A ballot for choice number `choice`.

@@ -1,6 +1,6 @@
 //! Section 3, steps 1 and 2: seeds, their commitments, and c = x + Σ_T m_T.
 
-use crate::cores::Cores;
+use crate::cores::{Cores, split};
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
@@ -161,14 +161,13 @@ impl Masked {
 
     /// The coordinates of each of the ranges, which follow each other from 0 on.
     fn parts(&mut self, ranges: &[Range<usize>]) -> Vec<MaskedPart<'_>> {
-        let mut masked = &mut self.masked[..];
-        let mut shares: Vec<&mut [Fp]> = self.shares.iter_mut().map(|share| &mut share[..]).collect();
-        let mut part = |range: &Range<usize>| MaskedPart {
+        let mut shares: Vec<_> = self.shares.iter_mut().map(|share| split(share, ranges).into_iter()).collect();
+        let mut part = |(range, masked): (&Range<usize>, _)| MaskedPart {
             start: range.start,
-            masked: masked.split_off_mut(..range.len()).unwrap_or_default(),
-            shares: shares.iter_mut().map(|share| share.split_off_mut(..range.len()).unwrap_or_default()).collect(),
+            masked,
+            shares: shares.iter_mut().filter_map(Iterator::next).collect(),
         };
-        ranges.iter().map(&mut part).collect()
+        ranges.iter().zip(split(&mut self.masked, ranges)).map(&mut part).collect()
     }
 }
 

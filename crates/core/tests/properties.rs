@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256};
 use consilium_core::contribution::Body;
 use consilium_core::cores::Cores;
-use consilium_core::encode::{Encoded, decode, encode, encode_choice, error_bound};
-use consilium_core::error::Rejection;
+use consilium_core::encode::{Encoded, decode, encode, encode_choice, encode_on, error_bound};
+use consilium_core::error::{EncodeError, Rejection};
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
@@ -89,6 +89,23 @@ proptest! {
         let encoded = encode(&program, &update, weight, &mut Rng::seed_from_u64(seed)).unwrap();
         let squares: u128 = encoded.values().iter().map(|v| u128::from(v.signed().unsigned_abs()).pow(2)).sum();
         prop_assert!(squares <= u128::from(program.kappa() * weight).pow(2));
+    }
+
+    /// Encoding on several cores gives the same integers, and names the same place of what is not a number.
+    #[test]
+    fn several_cores_encode_as_one(length in 1usize..5_000, threads in 2usize..6, seed: u64, bad in prop::option::of(any::<prop::sample::Index>())) {
+        let program = weighted(length as u64);
+        let mut update: Vec<f64> = (0..length).map(|i| (i as f64 + seed as f64).sin()).collect();
+        if let Some(bad) = bad {
+            update[bad.index(length)] = [f64::NAN, f64::INFINITY, -1e100][seed as usize % 3];
+        }
+        let cores = Cores::new(threads.try_into().unwrap());
+        let one = encode(&program, &update, 7, &mut Rng::seed_from_u64(seed));
+        prop_assert_eq!(&encode_on(cores, &program, &update, 7, &mut Rng::seed_from_u64(seed)), &one);
+        match bad {
+            Some(bad) => prop_assert_eq!(one, Err(EncodeError::NotFinite(bad.index(length)))),
+            None => prop_assert!(one.is_ok()),
+        }
     }
 
     /// The mean of many sites differs from the exact one by less than the stated bound.
@@ -186,13 +203,15 @@ proptest! {
     }
 }
 
-/// Rounding is unbiased: the average of many encodings of 0.3 units is near 0.3.
+/// Rounding is unbiased: the average of many encodings of 0.3 units is near 0.3, and below zero alike.
 #[test]
 fn rounding_is_unbiased() {
     let (program, mut rng) = (WeightedMean::new(1, 25, 8, 128, 1.0).unwrap(), Rng::seed_from_u64(1));
     let unit = 1.0 / (program.kappa() as f64 * program.shrink());
     let draws = 20_000;
-    let total: i64 = (0..draws).map(|_| encode(&program, &[0.3 * unit], 1, &mut rng).unwrap().values()[0].signed()).sum();
-    let mean = total as f64 / f64::from(draws);
-    assert!((mean - 0.3).abs() < 0.02, "{mean}");
+    for value in [0.3, -0.3, 2.75, -2.75] {
+        let total: i64 = (0..draws).map(|_| encode(&program, &[value * unit], 1, &mut rng).unwrap().values()[0].signed()).sum();
+        let mean = total as f64 / f64::from(draws);
+        assert!((mean - value).abs() < 0.02, "{mean} is not {value}");
+    }
 }

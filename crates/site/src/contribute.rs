@@ -16,7 +16,7 @@ use consilium_core::certify::{ReceiptCertificate, SetMember};
 use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
 use consilium_core::eip712::SecretKey;
-use consilium_core::encode::{Encoded, encode, encode_choice};
+use consilium_core::encode::{Encoded, encode_choice, encode_on};
 use consilium_core::program::AnyProgram;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
@@ -182,12 +182,12 @@ impl Site {
         self.tell(Progress::Proving { coordinates: prepared.terms.program.dimension() });
         let mut rng = self.draw_rng()?;
         let made = blocking(move || {
-            let started = Instant::now();
-            let encoded = input.encode(&prepared.terms.program, &mut *rng)?;
+            let (cores, started) = (Cores::all(), Instant::now());
+            let encoded = input.encode(cores, &prepared.terms.program, &mut *rng)?;
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
             let secret = site.keys().expose_device_secret();
-            let (contribution, values) = contributor.contribute(Cores::all(), &encoded, secret, &mut *rng)?;
+            let (contribution, values) = contributor.contribute(cores, &encoded, secret, &mut *rng)?;
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
             let body = body(&contribution.to_bytes(), &values);
             let prove_seconds = started.elapsed().as_secs_f64();
@@ -224,9 +224,11 @@ impl Site {
 }
 
 impl Input {
-    fn encode(&self, program: &AnyProgram, rng: &mut dyn CryptoRng) -> Result<Encoded, Error> {
+    fn encode(&self, cores: Cores, program: &AnyProgram, rng: &mut dyn CryptoRng) -> Result<Encoded, Error> {
         match (self, program) {
-            (Self::Update { values, weight }, AnyProgram::WeightedMean(program)) => Ok(encode(program, values, *weight, rng)?),
+            (Self::Update { values, weight }, AnyProgram::WeightedMean(program)) => {
+                Ok(encode_on(cores, program, values, *weight, rng)?)
+            }
             (Self::Choice(choice), AnyProgram::OneHot(program)) => Ok(encode_choice(program, *choice)?),
             (_, program) => Err(mismatch(0, program).into()),
         }

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256};
 use consilium_core::contribution::{Contribution, Contributor};
 use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey};
-use consilium_core::encode::encode;
+use consilium_core::encode::encode_on;
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::seal::KemSecret;
@@ -55,7 +55,7 @@ impl Hospital {
     ) -> Result<(Contribution, Vec<u8>), Failure> {
         let Self { domain, committee, context, key } = self;
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let input = encode(program, update, 40, &mut rng).map_err(Failure::failed)?;
+        let input = encode_on(cores, program, update, 40, &mut rng).map_err(Failure::failed)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
         contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)
     }

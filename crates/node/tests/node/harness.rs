@@ -416,9 +416,8 @@ impl World {
         let mean: f64 = sites.iter().map(|site| (10 + *site) as f64 * *site as f64 / 100.0).sum::<f64>() / weight as f64;
         let bound = consilium_core::encode::error_bound(program, sites.len(), weight);
         // Updates within the clip radius are only rounded.
-        let clipped =
-            consilium_core::encode::clip_factor(&vec![*sites.iter().max().unwrap() as f64 / 100.0; DIMENSION as usize], 1.0);
-        if clipped >= 1.0 {
+        let largest_norm = *sites.iter().max().unwrap() as f64 / 100.0 * (DIMENSION as f64).sqrt();
+        if largest_norm <= 1.0 {
             for value in consilium_core::encode::decode(program, &values).unwrap() {
                 assert!((value - mean).abs() <= bound, "{value} is not {mean} within {bound}");
             }
