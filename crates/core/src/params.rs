@@ -88,6 +88,17 @@ impl Committee {
         }
         numerator * denominator.inverse()
     }
+
+    /// A point whose multiples make all f_T whole numbers: lcm(1..n), of which a small committee's values are small as well, or 1
+    /// for a larger one.
+    pub(crate) fn step(&self) -> usize {
+        const LARGEST: usize = 1 << 12;
+        let lcm = (1..=self.n).try_fold(1, |lcm: usize, node| {
+            let step = (1..=node).map(|times| times * lcm).find(|multiple| multiple.is_multiple_of(node));
+            step.filter(|step| *step < LARGEST)
+        });
+        lcm.unwrap_or(1)
+    }
 }
 
 /// C(n,t); n <= 32, so every product stays small.
@@ -311,6 +322,17 @@ mod tests {
             for node in 1..=9 {
                 assert_eq!(committee.f(i, node) == Fp::ZERO, subset.contains(&node));
             }
+        }
+    }
+
+    #[test]
+    fn a_small_committee_has_whole_factors_at_multiples_of_its_step() {
+        for (n, t, step) in [(4, 1, 12), (5, 1, 60), (6, 1, 60), (7, 2, 420), (9, 2, 2520), (10, 2, 2520), (11, 2, 1), (13, 3, 1)]
+        {
+            let committee = Committee::new(n, t).unwrap();
+            assert_eq!(committee.step(), step, "({n},{t})");
+            let values = (0..committee.excluded().len()).map(|number| committee.f(number, committee.step()).signed());
+            assert_eq!(values.map(i64::unsigned_abs).max().unwrap() < 1 << 22, step > 1, "({n},{t})");
         }
     }
 

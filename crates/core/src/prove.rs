@@ -113,8 +113,9 @@ struct Job<'a> {
 impl Job<'_> {
     /// A proof with a witness made from the row challenge and the projections of the input.
     ///
-    /// One pass over the mask streams gives c and the shares X(1)..X(t), one over the matrix their projections and
-    /// those of x = X(0). X and its projections are polynomials of degree t, so t+1 points determine them at t+1..2t.
+    /// All polynomials are taken in u = z/step, with [`Committee::step`], where the masks' factors are small. One pass over the mask
+    /// streams gives c and X at u = 1..t, one over the matrix their projections and those of x = X(0). X and its projections are
+    /// polynomials of degree t, so t+1 points determine them at t+1..2t.
     fn prove(
         &self,
         input: &Encoded,
@@ -126,7 +127,7 @@ impl Job<'_> {
             return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
         }
         let commitments = seeds.commitments(ctx);
-        let factors: Vec<_> = (1..=committee.t()).map(|z| Seeds::share_factors(committee, z)).collect();
+        let factors: Vec<_> = (1..=committee.t()).map(|u| Seeds::share_factors(committee, u * committee.step())).collect();
         let values = seeds.mask(cores, "values", ctx, x, &factors);
         let values_hash = values_hash_of(cores, &values.masked);
         let rows = rows_challenge(ctx, &commitments, &values_hash);
@@ -159,18 +160,22 @@ impl Job<'_> {
         sums
     }
 
-    /// v_1..v_2t from the vectors X, the witnesses W and the projections at 0..=t.
+    /// v_1..v_2t from the vectors X, the witnesses W and the projections at u in 0..=t.
     fn proof(&self, rho: Ext, [inputs, witnesses, projections]: [&[&[Fp]]; 3]) -> Vec<Ext> {
         let points = 1..=2 * self.committee.t();
         let parts = self.cores.ranges(inputs[0].len(), BLOCK);
         let sums = self
             .cores
-            .each(parts, |range| points.clone().map(|z| sum_at(self.program, rho, z, inputs, range.clone())).collect::<Vec<_>>());
-        let evaluate = |z: usize| {
-            let rest = self.program.combine(rho, 0).finish(&whole(witnesses, z), &whole(projections, z));
-            sums.iter().fold(rest + self.seeds.zero(self.committee, z, self.ctx), |sum, part| sum + part[z - 1])
+            .each(parts, |range| points.clone().map(|u| sum_at(self.program, rho, u, inputs, range.clone())).collect::<Vec<_>>());
+        let step = self.committee.step();
+        let evaluate = |u: usize| {
+            let rest = self.program.combine(rho, 0).finish(&whole(witnesses, u), &whole(projections, u));
+            sums.iter().fold(rest + self.seeds.zero(self.committee, u * step, self.ctx), |sum, part| sum + part[u - 1])
         };
-        fit(&points.clone().map(evaluate).collect::<Vec<_>>())
+        let coefficients = fit(&points.clone().map(evaluate).collect::<Vec<_>>());
+        // The coefficient of u^e is that of z^e times step^e.
+        let inverse = Fp::reduce(step as u64).inverse();
+        (1..).zip(coefficients).map(|(e, coefficient)| coefficient.scale(inverse.power(e))).collect()
     }
 }
 

@@ -22,6 +22,10 @@ pub(super) mod products {
         match token {}
     }
 
+    pub(in crate::simd) fn add_small_products<const N: usize>(token: Lanes, _: &mut [Fp], _: [i64; N], _: [&[u64]; N]) -> usize {
+        match token {}
+    }
+
     pub(in crate::simd) fn add<const N: usize>(token: Lanes, _: &mut [Fp], _: [&[u64]; N]) -> usize {
         match token {}
     }

@@ -78,6 +78,18 @@ pub(super) mod products {
         }
     }
 
+    pub(in crate::simd) fn add_small_products<const N: usize>(
+        lanes: Lanes,
+        sums: &mut [Fp],
+        factors: [i64; N],
+        vectors: [&[u64]; N],
+    ) -> usize {
+        match lanes {
+            Lanes::Avx2(token) => avx2::products::add_small_products(token, sums, factors, vectors),
+            Lanes::Avx512(token) => avx512::products::add_small_products(token, sums, factors, vectors),
+        }
+    }
+
     pub(in crate::simd) fn add<const N: usize>(lanes: Lanes, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
         match lanes {
             Lanes::Avx2(token) => avx2::products::add(token, sums, vectors),

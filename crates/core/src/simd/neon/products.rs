@@ -3,11 +3,11 @@
 
 use crate::field::{Fp, MODULUS};
 use crate::simd::neon::Lanes as Neon;
-use crate::simd::products::{BIAS, LIMB, MOST};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
 use crate::simd::words_mut;
 use core::arch::aarch64::{
-    uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, vld1q_u64, vmlal_u32, vmovn_u64, vorrq_u64,
-    vshlq_n_u64, vshrn_n_u64, vshrq_n_u64, vsraq_n_u64, vst1q_u64, vsubq_u64,
+    uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, veorq_u64, vld1q_u64, vmlal_u32, vmovn_u64,
+    vmull_u32, vorrq_u64, vshlq_n_u64, vshrn_n_u64, vshrq_n_u64, vsraq_n_u64, vst1q_u64, vsubq_u64,
 };
 
 /// Coordinates of one vector register.
@@ -26,6 +26,20 @@ pub(in crate::simd) fn add_products<const N: usize>(_: Neon, sums: &mut [Fp], fa
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: the token exists only where the processor has NEON.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
+    sums.len() / LANES * LANES
+}
+
+/// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
+pub(in crate::simd) fn add_small_products<const N: usize>(
+    _: Neon,
+    sums: &mut [Fp],
+    factors: [i64; N],
+    vectors: [&[u64]; N],
+) -> usize {
+    const { assert!(N <= MOST) };
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
+    // SAFETY: as above.
+    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
     sums.len() / LANES * LANES
 }
 
@@ -89,6 +103,26 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
 }
 
 #[target_feature(enable = "neon")]
+fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], vectors: [&[[u64; LANES]]; N]) {
+    // -a is !a + 1.
+    let negative = factors.iter().filter(|factor| **factor < 0).count() as u64;
+    let (start0, start1) = (all(SMALL_BIAS.0 as u64 + negative), all(SMALL_BIAS.1 as u64 + negative));
+    let factors = factors.map(|factor| (vdup_n_u32(factor.unsigned_abs() as u32), all((factor >> 63) as u64)));
+    let vectors = vectors.map(|vector| &vector[..sums.len()]);
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let old = load(sum);
+        let mut u0 = vaddq_u64(vandq_u64(old, all(u32::MAX.into())), start0);
+        let mut u1 = vsraq_n_u64::<32>(start1, old);
+        for ((factor, sign), vector) in factors.iter().zip(vectors) {
+            let x = load(&vector[k]);
+            u0 = vaddq_u64(u0, veorq_u64(vmull_u32(vmovn_u64(x), *factor), *sign));
+            u1 = vaddq_u64(u1, veorq_u64(vmull_u32(vshrn_n_u64::<32>(x), *factor), *sign));
+        }
+        store(sum, reduce(u0, u1));
+    }
+}
+
+#[target_feature(enable = "neon")]
 fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N]) {
     let low = all(u32::MAX.into());
     let vectors = vectors.map(|vector| &vector[..sums.len()]);
@@ -104,7 +138,7 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     }
 }
 
-/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^52.
+/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^62.
 #[inline]
 #[target_feature(enable = "neon")]
 fn reduce(u0: uint64x2_t, u1: uint64x2_t) -> uint64x2_t {

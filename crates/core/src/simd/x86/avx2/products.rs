@@ -1,7 +1,7 @@
 //! Sums of products with constants of the field, four coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{Fp, MODULUS};
-use crate::simd::products::{BIAS, LIMB, MOST};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
 use crate::simd::words_mut;
 use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
@@ -25,6 +25,20 @@ pub(in crate::simd) fn add_products<const N: usize>(_: Avx2, sums: &mut [Fp], fa
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: an `Avx2` exists only where the processor has AVX2.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
+    sums.len() / LANES * LANES
+}
+
+/// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
+pub(in crate::simd) fn add_small_products<const N: usize>(
+    _: Avx2,
+    sums: &mut [Fp],
+    factors: [i64; N],
+    vectors: [&[u64]; N],
+) -> usize {
+    const { assert!(N <= MOST) };
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
+    // SAFETY: as above.
+    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
     sums.len() / LANES * LANES
 }
 
@@ -91,6 +105,27 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
 }
 
 #[target_feature(enable = "avx2")]
+fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], vectors: [&[[u64; LANES]]; N]) {
+    // -a is !a + 1.
+    let negative = factors.iter().filter(|factor| **factor < 0).count() as i64;
+    let (start0, start1) = (all(SMALL_BIAS.0 + negative), all(SMALL_BIAS.1 + negative));
+    let factors = factors.map(|factor| (all(factor.abs()), all(factor >> 63)));
+    let low = all(u32::MAX.into());
+    let vectors = vectors.map(|vector| &vector[..sums.len()]);
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let old = load(sum);
+        let mut u0 = _mm256_add_epi64(_mm256_and_si256(old, low), start0);
+        let mut u1 = _mm256_add_epi64(_mm256_srli_epi64::<32>(old), start1);
+        for ((factor, sign), vector) in factors.iter().zip(vectors) {
+            let x = load(&vector[k]);
+            u0 = _mm256_add_epi64(u0, _mm256_xor_si256(_mm256_mul_epu32(x, *factor), *sign));
+            u1 = _mm256_add_epi64(u1, _mm256_xor_si256(_mm256_mul_epu32(_mm256_srli_epi64::<32>(x), *factor), *sign));
+        }
+        store(sum, reduce(u0, u1));
+    }
+}
+
+#[target_feature(enable = "avx2")]
 fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N]) {
     let low = all(u32::MAX.into());
     let vectors = vectors.map(|vector| &vector[..sums.len()]);
@@ -106,7 +141,7 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     }
 }
 
-/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^52.
+/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^62.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn reduce(u0: __m256i, u1: __m256i) -> __m256i {

@@ -1,13 +1,13 @@
 //! Sums of products with constants of the field, eight coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{EPSILON, Fp, MODULUS};
-use crate::simd::products::{BIAS, LIMB, MOST};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
 use crate::simd::words_mut;
 use crate::simd::x86::Avx512;
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpge_epu64_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512,
     _mm512_mask_add_epi64, _mm512_mul_epu32, _mm512_set1_epi64, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi64,
+    _mm512_sub_epi64, _mm512_xor_si512,
 };
 
 /// Coordinates of one vector register.
@@ -26,6 +26,20 @@ pub(in crate::simd) fn add_products<const N: usize>(_: Avx512, sums: &mut [Fp], 
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: an `Avx512` exists only where the processor has AVX-512 F.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
+    sums.len() / LANES * LANES
+}
+
+/// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
+pub(in crate::simd) fn add_small_products<const N: usize>(
+    _: Avx512,
+    sums: &mut [Fp],
+    factors: [i64; N],
+    vectors: [&[u64]; N],
+) -> usize {
+    const { assert!(N <= MOST) };
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
+    // SAFETY: as above.
+    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
     sums.len() / LANES * LANES
 }
 
@@ -92,6 +106,27 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
 }
 
 #[target_feature(enable = "avx512f")]
+fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], vectors: [&[[u64; LANES]]; N]) {
+    // -a is !a + 1.
+    let negative = factors.iter().filter(|factor| **factor < 0).count() as i64;
+    let (start0, start1) = (all(SMALL_BIAS.0 + negative), all(SMALL_BIAS.1 + negative));
+    let factors = factors.map(|factor| (all(factor.abs()), all(factor >> 63)));
+    let low = all(u32::MAX.into());
+    let vectors = vectors.map(|vector| &vector[..sums.len()]);
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let old = load(sum);
+        let mut u0 = _mm512_add_epi64(_mm512_and_si512(old, low), start0);
+        let mut u1 = _mm512_add_epi64(_mm512_srli_epi64::<32>(old), start1);
+        for ((factor, sign), vector) in factors.iter().zip(vectors) {
+            let x = load(&vector[k]);
+            u0 = _mm512_add_epi64(u0, _mm512_xor_si512(_mm512_mul_epu32(x, *factor), *sign));
+            u1 = _mm512_add_epi64(u1, _mm512_xor_si512(_mm512_mul_epu32(_mm512_srli_epi64::<32>(x), *factor), *sign));
+        }
+        store(sum, reduce(u0, u1));
+    }
+}
+
+#[target_feature(enable = "avx512f")]
 fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N]) {
     let low = all(u32::MAX.into());
     let vectors = vectors.map(|vector| &vector[..sums.len()]);
@@ -107,7 +142,7 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     }
 }
 
-/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^52.
+/// U0 + 2^32·U1 mod p, canonical, for U0 in -2^40..2^60 and U1 in 0..2^62.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn reduce(u0: __m512i, u1: __m512i) -> __m512i {
