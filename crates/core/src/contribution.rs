@@ -214,7 +214,7 @@ pub struct Contributor<'a> {
 }
 
 impl Contributor<'_> {
-    /// Masks, proves, seals and signs one encoded input with fresh seeds. Returns the header and the bytes of c.
+    /// Masks, proves, seals and signs one encoded input with fresh seeds. Returns the header and c.
     ///
     /// # Errors
     /// [`EncodeError`] when the input violates the program.
@@ -224,20 +224,20 @@ impl Contributor<'_> {
         input: &Encoded,
         device_secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
-    ) -> Result<(Contribution, Vec<u8>), EncodeError> {
+    ) -> Result<(Contribution, Vec<Fp>), EncodeError> {
         let ctx = self.context.of_site(self.key.address());
         loop {
             let seeds = Seeds::draw_on(cores, self.committee.sizes(), &ctx, input.values(), device_secret, rng);
             match prove_on(cores, self.committee.sizes(), self.program, &ctx, input, &seeds) {
                 Err(EncodeError::RowOutOfRange) => {}
                 Err(error) => return Err(error),
-                Ok(proved) => return Ok(self.seal_and_sign(&proved, &seeds, rng)),
+                Ok(proved) => return Ok((self.seal_and_sign(&proved, &seeds, rng), proved.values)),
             }
         }
     }
 
     /// Seals the seeds and signs what [`prove`] made.
-    pub fn seal_and_sign(&self, proved: &Proved, seeds: &Seeds, rng: &mut dyn CryptoRng) -> (Contribution, Vec<u8>) {
+    pub fn seal_and_sign(&self, proved: &Proved, seeds: &Seeds, rng: &mut dyn CryptoRng) -> Contribution {
         let site = self.key.address();
         let body = Body::from(proved);
         let ctx = self.context.of_site(site);
@@ -249,7 +249,7 @@ impl Contributor<'_> {
             let sealed = seal::seal_box(&member.kem_key, &BoxContext { ctx, digest, node }, entitled, rng);
             boxes.push(sealed.unwrap_or_default());
         }
-        (self.sign(body, boxes), field::to_bytes(&proved.values))
+        self.sign(body, boxes)
     }
 
     /// Signs a body and boxes, whatever they are.

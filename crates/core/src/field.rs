@@ -247,7 +247,7 @@ pub fn to_bytes(values: &[Fp]) -> Vec<u8> {
 }
 
 /// Hands the bytes of [`to_bytes`] to `read`, without a copy where the machine's words have the right order.
-pub(crate) fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
+pub fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
     match simd::le_bytes(values) {
         Some(bytes) => read(bytes),
         None => read(&Zeroizing::new(values.iter().flat_map(|value| value.0.to_le_bytes()).collect::<Vec<u8>>())),

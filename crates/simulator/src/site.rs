@@ -153,7 +153,7 @@ impl Workshop<'_> {
         work(&Contributor { domain: *domain, committee, program: &**program, context, key }, self.draw)
     }
 
-    fn made(&self, contribution: &Contribution, values: Vec<u8>, truth: Option<Vec<Fp>>, seeds: &Seeds) -> Made {
+    fn made(&self, contribution: &Contribution, values: &[u8], truth: Option<Vec<Fp>>, seeds: &Seeds) -> Made {
         let digest = contribution.body.digest(&self.terms.context().of_site(contribution.site));
         let seeds = seeds.as_slice().iter().map(|seed| *seed.expose()).collect();
         Made { header: contribution.to_bytes().into(), values: values.into(), digest, truth, seeds }
@@ -162,16 +162,16 @@ impl Workshop<'_> {
     fn honest(&mut self) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let (contribution, values) = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
         let truth = self.output(&input);
-        self.made(&contribution, values, Some(truth), &seeds)
+        self.made(&contribution, &field::to_bytes(&proved.values), Some(truth), &seeds)
     }
 
     /// Valid, but t boxes are not.
     fn bad_boxes(&mut self, spoil: impl Fn(&mut Vec<u8>, &mut Draw)) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let (mut contribution, values) = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
         let first = self.draw.below(contribution.boxes.len() as u64) as usize;
         for i in 0..self.terms.committee.sizes().t() {
             let at = (first + i) % contribution.boxes.len();
@@ -180,14 +180,14 @@ impl Workshop<'_> {
         let (body, boxes) = (contribution.body, contribution.boxes);
         let contribution = self.with(&context, |site, _| site.sign(body, boxes));
         let truth = self.output(&input);
-        self.made(&contribution, values, Some(truth), &seeds)
+        self.made(&contribution, &field::to_bytes(&proved.values), Some(truth), &seeds)
     }
 
     /// Valid, but the boxes of t nodes hold one seed that does not match its commitment.
     fn wrong_seeds(&mut self) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let (mut contribution, values) = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
         let ctx = context.of_site(contribution.site);
         let digest = contribution.body.digest(&ctx);
         let terms = self.terms;
@@ -202,7 +202,7 @@ impl Workshop<'_> {
         let (body, boxes) = (contribution.body, contribution.boxes);
         let contribution = self.with(&context, |site, _| site.sign(body, boxes));
         let truth = self.output(&input);
-        self.made(&contribution, values, Some(truth), &seeds)
+        self.made(&contribution, &field::to_bytes(&proved.values), Some(truth), &seeds)
     }
 
     /// Honest work for another round; sent as it is, or signed again as if it were of this one.
@@ -210,13 +210,13 @@ impl Workshop<'_> {
         let (input, here) = (self.input(), self.terms.context());
         let there = Context { round: here.round + 1, ..here };
         let (proved, seeds) = self.prove(&there, &input, &input);
-        let (contribution, values) = self.with(&there, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let contribution = self.with(&there, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
         if as_it_is {
-            return self.made(&contribution, values, None, &seeds);
+            return self.made(&contribution, &field::to_bytes(&proved.values), None, &seeds);
         }
         let (body, boxes) = (contribution.body, contribution.boxes);
         let contribution = self.with(&here, |site, _| site.sign(body, boxes));
-        self.made(&contribution, values, None, &seeds)
+        self.made(&contribution, &field::to_bytes(&proved.values), None, &seeds)
     }
 
     fn tampered(&mut self, cheat: Cheat) -> Made {
@@ -241,7 +241,7 @@ impl Workshop<'_> {
         }
         let body = Body { values_hash: values_hash(&values), ..Body::from(&proved) };
         let contribution = self.seal(&context, body, &seeds);
-        self.made(&contribution, values, None, &seeds)
+        self.made(&contribution, &values, None, &seeds)
     }
 
     fn bad_input(&self, cheat: Cheat, input: &Encoded) -> Encoded {

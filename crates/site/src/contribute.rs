@@ -17,6 +17,7 @@ use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
 use consilium_core::eip712::SecretKey;
 use consilium_core::encode::{Encoded, encode_choice, encode_on};
+use consilium_core::field;
 use consilium_core::program::AnyProgram;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
@@ -189,7 +190,7 @@ impl Site {
             let secret = site.keys().expose_device_secret();
             let (contribution, values) = contributor.contribute(cores, &encoded, secret, &mut *rng)?;
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
-            let body = body(&contribution.to_bytes(), &values);
+            let body = field::with_bytes(&values, |values| body(&contribution.to_bytes(), values));
             let prove_seconds = started.elapsed().as_secs_f64();
             let recorded =
                 Recorded { slot, subject: prepared.terms.subject, digest, input: fingerprint, message: keccak256(&body) };

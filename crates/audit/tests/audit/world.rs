@@ -226,7 +226,7 @@ impl World {
             let site = Contributor { domain, committee, program, context: &context, key };
             let (header, values) = site.contribute(Cores::ONE, &input, &[3; 32], &mut self.rng).unwrap();
             let digest = header.authenticate(&domain, &context).unwrap();
-            made.push((SetMember { site: key.address(), digest }, header, values));
+            made.push((SetMember { site: key.address(), digest }, header, to_bytes(&values)));
         }
         made
     }

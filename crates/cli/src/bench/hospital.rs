@@ -6,6 +6,7 @@ use consilium_core::contribution::{Contribution, Contributor};
 use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::encode::encode_on;
+use consilium_core::field::Fp;
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::seal::KemSecret;
@@ -52,7 +53,7 @@ impl Hospital {
         cores: Cores,
         program: &WeightedMean,
         update: &[f64],
-    ) -> Result<(Contribution, Vec<u8>), Failure> {
+    ) -> Result<(Contribution, Vec<Fp>), Failure> {
         let Self { domain, committee, context, key } = self;
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let input = encode_on(cores, program, update, 40, &mut rng).map_err(Failure::failed)?;

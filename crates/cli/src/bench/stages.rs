@@ -123,7 +123,10 @@ impl<'a> Stages<'a> {
         let floor = self.expanded(committee.excluded().len());
         let row = self.row("prove", floor, || {
             let contributed = hospital.contribute(self.cores, program, update);
-            last = contributed.map(|(header, values)| (header.to_bytes().len() + black_box(values).len()) as u64);
+            last = contributed.map(|(header, values)| {
+                let vector = field::with_bytes(&values, |bytes| black_box(bytes).len());
+                (header.to_bytes().len() + vector) as u64
+            });
         });
         Ok(Row { bytes: Some(last?), ..row })
     }

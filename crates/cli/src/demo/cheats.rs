@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use consilium_core::contribution::Contributor;
 use consilium_core::encode::{self, Encoded};
-use consilium_core::field::{Ext, Fp};
+use consilium_core::field::{self, Ext, Fp};
 use consilium_core::mask::Seeds;
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::prove::{prove, prove_with};
@@ -72,12 +72,12 @@ pub(super) fn forge(
     if let (Cheat::CorruptProof, Some(first)) = (cheat, proved.proof.first_mut()) {
         *first += Ext::ONE;
     }
-    let (mut header, values) = contributor.seal_and_sign(&proved, &seeds, rng);
+    let mut header = contributor.seal_and_sign(&proved, &seeds, rng);
     if let (Cheat::GarbageBox, Some(last)) = (cheat, header.boxes.last_mut()) {
         rng.fill_bytes(last);
         header = contributor.sign(header.body, header.boxes);
     }
-    Ok((header.to_bytes(), values))
+    Ok((header.to_bytes(), field::to_bytes(&proved.values)))
 }
 
 /// Weight bits as they are, no slack, and every row's projection claimed to be zero (only the offset's bit set).

@@ -317,8 +317,8 @@ impl World {
         let proved = prove(terms.committee.sizes(), program, &ctx, &input, &seeds).unwrap();
         let contributor =
             Contributor { domain: terms.domain, committee: &terms.committee, program, context: &context, key: &self.sites[site] };
-        let (header, values) = contributor.seal_and_sign(&proved, &seeds, &mut *rng);
-        Sent { header, values, seeds }
+        let header = contributor.seal_and_sign(&proved, &seeds, &mut *rng);
+        Sent { header, values: field::to_bytes(&proved.values), seeds }
     }
 
     /// The same with other boxes, signed by the site.
