@@ -61,7 +61,7 @@ pub(super) mod xof {
     use super::Lanes;
     use crate::simd::xof::{BLOCK_WORDS, Root};
 
-    pub(in crate::simd) fn blocks(token: Lanes, _: &Root, _: u64, _: &mut [[u64; BLOCK_WORDS]]) {
+    pub(in crate::simd) fn blocks<const WORDS: usize>(token: Lanes, _: &Root, _: u64, _: &mut [[u64; BLOCK_WORDS]]) {
         match token {}
     }
 }

@@ -137,10 +137,10 @@ pub(super) mod xof {
     use super::{Lanes, avx2, avx512};
     use crate::simd::xof::{BLOCK_WORDS, Root};
 
-    pub(in crate::simd) fn blocks(lanes: Lanes, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+    pub(in crate::simd) fn blocks<const WORDS: usize>(lanes: Lanes, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
         match lanes {
-            Lanes::Avx2(token) => avx2::xof::blocks(token, root, counter, out),
-            Lanes::Avx512(token) => avx512::xof::blocks(token, root, counter, out),
+            Lanes::Avx2(token) => avx2::xof::blocks::<WORDS>(token, root, counter, out),
+            Lanes::Avx512(token) => avx512::xof::blocks::<WORDS>(token, root, counter, out),
         }
     }
 }

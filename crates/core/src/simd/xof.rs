@@ -14,8 +14,9 @@ pub(crate) const BLOCK_WORDS: usize = 8;
 const CHUNK_BYTES: usize = 1024;
 const BLOCK_BYTES: usize = 64;
 
-pub(super) const IV: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const IV: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+/// Bytes of the input for the public matrix, `consilium v1 rows` 0x00: as much output is made from it as from four masks.
+const MATRIX_INPUT: u32 = 18;
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 2;
 const ROOT: u32 = 8;
@@ -44,33 +45,17 @@ const fn schedule() -> [[usize; 16]; 7] {
     rounds
 }
 
-/// The compression function of several blocks with its full output of 16 words, each a register with one block a lane. `all` is
-/// a word that all blocks have, `mix` the function that the paper calls G, with what else it takes.
+/// The compression function of several blocks with its full output of 16 words, each a register with one block a lane, from the
+/// state of [`Root::columns`] on. `low` are the lower halves of the counters. Of the message, only the first `words` words are not
+/// zero; `all` is a word that all blocks have, `mix` the function that the paper calls G, with what else it takes.
 ///
 /// Macros, as the state stays in registers only if each round is compiled in place, with its order of words as constants, and
 /// generic functions are not always. One block at a time is faster with a loop over the rounds.
 macro_rules! compress {
-    ($root:expr, $message:expr, $counters:expr, $all:expr, $xor:expr, $mix:expr $(, $fixed:expr)?) => {{
-        use $crate::simd::xof::{SCHEDULE, finish, round, start};
-        let mut v = start!($root, $counters, $all);
-        round!(v, $message, const { &SCHEDULE[0] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[1] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[2] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[3] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[4] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[5] }, $mix $(, $fixed)?);
-        round!(v, $message, const { &SCHEDULE[6] }, $mix $(, $fixed)?);
-        finish!($root, v, $all, $xor);
-        v
-    }};
-}
-
-/// The state before the first round.
-macro_rules! start {
-    ($root:expr, $counters:expr, $all:expr) => {{
-        let [low, high] = $counters;
-        let ([a, b, c, d, e, f, g, h], [i, j, k, l, ..]) = ($root.chaining, $crate::simd::xof::IV);
-        [
+    ($root:expr, $columns:expr, $low:expr, $words:expr, $message:expr, $all:expr, $xor:expr, $mix:expr $(, $fixed:expr)?) => {{
+        use $crate::simd::xof::{SCHEDULE, diagonals, finish, round};
+        let [a, b, c, d, e, f, g, h, i, j, k, l, _, n, o, p] = *$columns;
+        let mut v = [
             $all(a),
             $all(b),
             $all(c),
@@ -83,26 +68,43 @@ macro_rules! start {
             $all(j),
             $all(k),
             $all(l),
-            low,
-            high,
-            $all($root.length),
-            $all($root.flags),
-        ]
+            $low,
+            $all(n),
+            $all(o),
+            $all(p),
+        ];
+        let m = |i: usize| if i < $words { $message[i] } else { $all(0_u32) };
+        $mix(&mut v, [0, 4, 8, 12], m(0), m(1) $(, $fixed)?);
+        diagonals!(v, m, const { &SCHEDULE[0] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[1] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[2] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[3] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[4] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[5] }, $mix $(, $fixed)?);
+        round!(v, m, const { &SCHEDULE[6] }, $mix $(, $fixed)?);
+        finish!($root, v, $all, $xor);
+        v
     }};
 }
 
 /// One round, with the message's words in the order `order`: the columns, then the diagonals.
 macro_rules! round {
     ($v:expr, $message:expr, $order:expr, $mix:expr $(, $fixed:expr)?) => {{
-        let m = |i: usize| $message[$order[i]];
-        $mix(&mut $v, [0, 4, 8, 12], m(0), m(1) $(, $fixed)?);
-        $mix(&mut $v, [1, 5, 9, 13], m(2), m(3) $(, $fixed)?);
-        $mix(&mut $v, [2, 6, 10, 14], m(4), m(5) $(, $fixed)?);
-        $mix(&mut $v, [3, 7, 11, 15], m(6), m(7) $(, $fixed)?);
-        $mix(&mut $v, [0, 5, 10, 15], m(8), m(9) $(, $fixed)?);
-        $mix(&mut $v, [1, 6, 11, 12], m(10), m(11) $(, $fixed)?);
-        $mix(&mut $v, [2, 7, 8, 13], m(12), m(13) $(, $fixed)?);
-        $mix(&mut $v, [3, 4, 9, 14], m(14), m(15) $(, $fixed)?);
+        $mix(&mut $v, [0, 4, 8, 12], $message($order[0]), $message($order[1]) $(, $fixed)?);
+        $mix(&mut $v, [1, 5, 9, 13], $message($order[2]), $message($order[3]) $(, $fixed)?);
+        $mix(&mut $v, [2, 6, 10, 14], $message($order[4]), $message($order[5]) $(, $fixed)?);
+        $mix(&mut $v, [3, 7, 11, 15], $message($order[6]), $message($order[7]) $(, $fixed)?);
+        $crate::simd::xof::diagonals!($v, $message, $order, $mix $(, $fixed)?);
+    }};
+}
+
+/// The second half of a round.
+macro_rules! diagonals {
+    ($v:expr, $message:expr, $order:expr, $mix:expr $(, $fixed:expr)?) => {{
+        $mix(&mut $v, [0, 5, 10, 15], $message($order[8]), $message($order[9]) $(, $fixed)?);
+        $mix(&mut $v, [1, 6, 11, 12], $message($order[10]), $message($order[11]) $(, $fixed)?);
+        $mix(&mut $v, [2, 7, 8, 13], $message($order[12]), $message($order[13]) $(, $fixed)?);
+        $mix(&mut $v, [3, 4, 9, 14], $message($order[14]), $message($order[15]) $(, $fixed)?);
     }};
 }
 
@@ -115,7 +117,7 @@ macro_rules! finish {
         }
     };
 }
-pub(super) use {compress, finish, round, start};
+pub(super) use {compress, diagonals, finish, round};
 
 /// The last block of a keyed chunk, ready to be output under any counter. Knows the key: wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -150,10 +152,33 @@ impl Root {
 
     /// Output blocks number `counter` and up, as little-endian words.
     pub(crate) fn blocks(&self, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
-        match super::lanes::Lanes::detect() {
-            Some(token) => super::lanes::xof::blocks(token, self, counter, out),
-            None => self.blocks_portable(counter, out),
+        let Some(token) = super::lanes::Lanes::detect() else { return self.blocks_portable(counter, out) };
+        let left = (1 << 32) - (counter & u64::from(u32::MAX));
+        let (now, later) = out.split_at_mut(out.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
+        if self.length <= MATRIX_INPUT {
+            super::lanes::xof::blocks::<{ MATRIX_INPUT.div_ceil(4) as usize }>(token, self, counter, now);
+        } else {
+            super::lanes::xof::blocks::<16>(token, self, counter, now);
         }
+        if !later.is_empty() {
+            self.blocks(counter.wrapping_add(left), later);
+        }
+    }
+
+    /// The state of the blocks whose counters have this one's upper half, before the first round, but with columns 1 to 3
+    /// mixed: the lower half is in column 0.
+    pub(super) fn columns(&self, counter: u64) -> Zeroizing<[u32; 16]> {
+        let (mut v, m) = (self.start(counter), &self.message);
+        mix(&mut v, [1, 5, 9, 13], m[2], m[3]);
+        mix(&mut v, [2, 6, 10, 14], m[4], m[5]);
+        mix(&mut v, [3, 7, 11, 15], m[6], m[7]);
+        Zeroizing::new(v)
+    }
+
+    /// The state before the first round.
+    fn start(&self, counter: u64) -> [u32; 16] {
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, ..]) = (self.chaining, IV);
+        [a, b, c, d, e, f, g, h, i, j, k, l, counter as u32, (counter >> 32) as u32, self.length, self.flags]
     }
 
     /// [`Self::blocks`], one after the other.
@@ -166,9 +191,9 @@ impl Root {
 
     /// The compression function of one block with its full output of 16 words.
     fn compress(&self, counter: u64) -> [u32; 16] {
-        let mut v = start!(self, [counter as u32, (counter >> 32) as u32], u32::from);
+        let mut v = self.start(counter);
         for order in &SCHEDULE {
-            round!(v, self.message, order, mix);
+            round!(v, |i: usize| self.message[i], order, mix);
         }
         finish!(self, v, u32::from, u32::bitxor);
         v
@@ -187,30 +212,25 @@ fn mix(v: &mut [u32; 16], [a, b, c, d]: [usize; 4], x: u32, y: u32) {
     v[b] = (v[b] ^ v[c]).rotate_right(7);
 }
 
-/// Has `make` write output blocks number `counter` and up, as many at a time as there are lanes. Of the last ones, what is
-/// over is wiped.
+/// Has `make` write output blocks number `counter` and up, as many at a time as there are lanes, from the lower halves of their
+/// counters. Of the last ones, what is over is wiped.
 #[inline]
 pub(super) fn in_lanes<const LANES: usize>(
-    mut counter: u64,
+    counter: u64,
     out: &mut [[u64; BLOCK_WORDS]],
-    make: impl Fn(u64, &mut [[u64; BLOCK_WORDS]; LANES]),
+    make: impl Fn([u32; LANES], &mut [[u64; BLOCK_WORDS]; LANES]),
 ) {
+    let mut low = core::array::from_fn(|lane| (counter as u32).wrapping_add(lane as u32));
     let (whole, rest) = out.as_chunks_mut();
     for blocks in whole {
-        make(counter, blocks);
-        counter = counter.wrapping_add(LANES as u64);
+        make(low, blocks);
+        low = low.map(|counter| counter.wrapping_add(LANES as u32));
     }
     if !rest.is_empty() {
         let mut blocks = Zeroizing::new([[0; BLOCK_WORDS]; LANES]);
-        make(counter, &mut blocks);
+        make(low, &mut blocks);
         rest.copy_from_slice(&blocks[..rest.len()]);
     }
-}
-
-/// The two words of the counters of blocks number `counter` and up, lane by lane.
-#[inline]
-pub(super) fn counters<const LANES: usize>(counter: u64) -> [[u32; LANES]; 2] {
-    [0, 32].map(|shift| core::array::from_fn(|i| (counter.wrapping_add(i as u64) >> shift) as u32))
 }
 
 /// Little-endian words, padded with zeros.

@@ -1,7 +1,7 @@
 //! Four output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::neon::Lanes as Neon;
-use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, in_lanes};
 use core::arch::aarch64::{
     uint8x16_t, uint32x4_t, uint64x2_t, vaddq_u32, vdupq_n_u32, veorq_u32, vld1q_u8, vld1q_u32, vqtbl1q_u8, vreinterpretq_u8_u32,
     vreinterpretq_u16_u32, vreinterpretq_u32_u8, vreinterpretq_u32_u16, vreinterpretq_u64_u32, vrev32q_u16, vshlq_n_u32,
@@ -12,22 +12,29 @@ const LANES: usize = 4;
 /// Bytes of each word, rotated by 8 bits to the right.
 const ROTATE8: [u8; 16] = [1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12];
 
-/// Output blocks number `counter` and up.
-pub(in crate::simd) fn blocks(_: Neon, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+/// Output blocks number `counter` and up of a root whose message ends with zeros from word `WORDS` on.
+pub(in crate::simd) fn blocks<const WORDS: usize>(_: Neon, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     // SAFETY: the token exists only where the processor has NEON.
-    unsafe { blocks_neon(root, counter, out) }
+    unsafe { blocks_neon::<WORDS>(root, counter, out) }
 }
 
 #[target_feature(enable = "neon")]
-fn blocks_neon(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_neon<const WORDS: usize>(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let fixed = Fixed::new(root);
-    in_lanes(counter, out, |counter, blocks| four_blocks(root, &fixed, counter, blocks));
+    let columns = root.columns(counter);
+    in_lanes(counter, out, |low, blocks| four_blocks::<WORDS>(root, &columns, &fixed, low, blocks));
 }
 
 #[target_feature(enable = "neon")]
-fn four_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
+fn four_blocks<const WORDS: usize>(
+    root: &Root,
+    columns: &[u32; 16],
+    fixed: &Fixed,
+    low: [u32; LANES],
+    out: &mut [[u64; BLOCK_WORDS]; LANES],
+) {
     let all = |word: u32| vdupq_n_u32(word);
-    let v = compress!(root, fixed.message, counters(counter).map(|words| load(&words)), all, veorq_u32, mix, fixed);
+    let v = compress!(root, columns, load(&low), WORDS, fixed.message, all, veorq_u32, mix, fixed);
     for (quarter, words) in v.as_chunks::<4>().0.iter().enumerate() {
         for (block, pair) in out.iter_mut().zip(transpose(*words)) {
             store(&mut block.as_chunks_mut().0[quarter], pair);

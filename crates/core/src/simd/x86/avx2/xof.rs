@@ -1,7 +1,7 @@
 //! Eight output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::x86::Avx2;
-use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, in_lanes};
 use core::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set_epi8,
     _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32,
@@ -10,22 +10,29 @@ use core::arch::x86_64::{
 
 const LANES: usize = 8;
 
-/// Output blocks number `counter` and up.
-pub(in crate::simd) fn blocks(_: Avx2, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+/// Output blocks number `counter` and up of a root whose message ends with zeros from word `WORDS` on.
+pub(in crate::simd) fn blocks<const WORDS: usize>(_: Avx2, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     // SAFETY: an `Avx2` exists only where the processor has AVX2.
-    unsafe { blocks_avx2(root, counter, out) }
+    unsafe { blocks_avx2::<WORDS>(root, counter, out) }
 }
 
 #[target_feature(enable = "avx2")]
-fn blocks_avx2(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_avx2<const WORDS: usize>(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let fixed = Fixed::new(root);
-    in_lanes(counter, out, |counter, blocks| eight_blocks(root, &fixed, counter, blocks));
+    let columns = root.columns(counter);
+    in_lanes(counter, out, |low, blocks| eight_blocks::<WORDS>(root, &columns, &fixed, low, blocks));
 }
 
 #[target_feature(enable = "avx2")]
-fn eight_blocks(root: &Root, fixed: &Fixed, counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
+fn eight_blocks<const WORDS: usize>(
+    root: &Root,
+    columns: &[u32; 16],
+    fixed: &Fixed,
+    low: [u32; LANES],
+    out: &mut [[u64; BLOCK_WORDS]; LANES],
+) {
     let all = |word: u32| _mm256_set1_epi32(word as i32);
-    let v = compress!(root, fixed.message, counters(counter).map(|words| load(&words)), all, _mm256_xor_si256, mix, fixed);
+    let v = compress!(root, columns, load(&low), WORDS, fixed.message, all, _mm256_xor_si256, mix, fixed);
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = v;
     let low = transpose([a, b, c, d, e, f, g, h]);
     let high = transpose([i, j, k, l, m, n, o, p]);

@@ -1,7 +1,7 @@
 //! Sixteen output blocks of BLAKE3 at a time, one in each 32-bit lane.
 
 use crate::simd::x86::Avx512;
-use crate::simd::xof::{BLOCK_WORDS, Root, compress, counters, in_lanes};
+use crate::simd::xof::{BLOCK_WORDS, Root, compress, in_lanes};
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_ror_epi32, _mm512_set1_epi32, _mm512_shuffle_i32x4,
     _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -10,22 +10,29 @@ use core::arch::x86_64::{
 
 const LANES: usize = 16;
 
-/// Output blocks number `counter` and up.
-pub(in crate::simd) fn blocks(_: Avx512, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+/// Output blocks number `counter` and up of a root whose message ends with zeros from word `WORDS` on.
+pub(in crate::simd) fn blocks<const WORDS: usize>(_: Avx512, root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     // SAFETY: an `Avx512` exists only where the processor has AVX-512 F.
-    unsafe { blocks_avx512(root, counter, out) }
+    unsafe { blocks_avx512::<WORDS>(root, counter, out) }
 }
 
 #[target_feature(enable = "avx512f")]
-fn blocks_avx512(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
+fn blocks_avx512<const WORDS: usize>(root: &Root, counter: u64, out: &mut [[u64; BLOCK_WORDS]]) {
     let message = root.message.map(|word| _mm512_set1_epi32(word as i32));
-    in_lanes(counter, out, |counter, blocks| sixteen_blocks(root, &message, counter, blocks));
+    let columns = root.columns(counter);
+    in_lanes(counter, out, |low, blocks| sixteen_blocks::<WORDS>(root, &columns, &message, low, blocks));
 }
 
 #[target_feature(enable = "avx512f")]
-fn sixteen_blocks(root: &Root, message: &[__m512i; 16], counter: u64, out: &mut [[u64; BLOCK_WORDS]; LANES]) {
+fn sixteen_blocks<const WORDS: usize>(
+    root: &Root,
+    columns: &[u32; 16],
+    message: &[__m512i; 16],
+    low: [u32; LANES],
+    out: &mut [[u64; BLOCK_WORDS]; LANES],
+) {
     let all = |word: u32| _mm512_set1_epi32(word as i32);
-    let v = compress!(root, message, counters(counter).map(|words| load(&words)), all, _mm512_xor_si512, mix);
+    let v = compress!(root, columns, load(&low), WORDS, message, all, _mm512_xor_si512, mix);
     transpose(&v, out);
 }
 
