@@ -30,7 +30,8 @@ use crate::{
 /// The base fee of every block in wei per gas: the lowest that Ethereum's own rule can reach.
 pub const BASE_FEE: u64 = 7;
 
-/// The gas one transaction may have (EIP-7825); under Amsterdam's rules, besides gas for new state (EIP-8037).
+/// The gas one transaction may have (EIP-7825); under Amsterdam's rules, besides gas for new state (EIP-8037,
+/// *Transaction-level gas accounting*).
 pub const TRANSACTION_GAS_CAP: u64 = 1 << 24;
 
 /// Runs transactions and calls under the rules of one chain.
@@ -66,7 +67,7 @@ pub struct Executed {
 pub enum Purpose {
     /// To read something: it may use a whole block's gas.
     Read,
-    /// To learn what a transaction would do: it has a transaction's limits.
+    /// To learn what a transaction would do: it has a transaction's limit, [`TRANSACTION_GAS_CAP`].
     Rehearse,
 }
 

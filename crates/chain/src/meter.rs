@@ -7,7 +7,8 @@ use crate::{executor::TRANSACTION_GAS_CAP, refusal::Refusal, rules::Rules};
 /// The gas of a block while transactions enter it.
 ///
 /// Under Osaka's rules a block has one kind of gas, which is what senders pay for. Under Amsterdam's it has two, gas for
-/// new state and gas for everything else, each within the block's limit (EIP-8037) and each without refunds (EIP-7778).
+/// new state and gas for execution, which is everything else (EIP-8037, *Block-level gas accounting*), and refunds do not
+/// lessen either (EIP-7778, *Gas Accounting Changes*).
 #[derive(Debug)]
 pub(crate) struct Meter {
     rules: Rules,
@@ -23,7 +24,8 @@ impl Meter {
         Self { rules, limit, paid: 0, execution: 0, state: 0 }
     }
 
-    /// Whether a transaction with this gas limit may still enter.
+    /// Whether a transaction with this gas limit may still enter: under Amsterdam's rules if each kind has room for the
+    /// most that it may use of it (EIP-8037, *Transaction validation*, second condition).
     ///
     /// # Errors
     /// [`Refusal::GasAboveBlock`].
@@ -37,7 +39,8 @@ impl Meter {
         fits.then_some(()).ok_or(Refusal::GasAboveBlock)
     }
 
-    /// Enters what a transaction used. Yields the gas that all senders up to it pay for, as its receipt tells it.
+    /// Enters what a transaction used. Yields the gas that all senders up to it pay for, as its receipt tells it (EIP-8037,
+    /// *Receipt semantics*). The floor for calldata counts as execution, however much the transaction uses for new state.
     pub(crate) fn add(&mut self, gas: &ResultGas) -> u64 {
         self.paid += gas.tx_gas_used();
         self.execution += gas.block_regular_gas_used();
@@ -45,7 +48,7 @@ impl Meter {
         self.paid
     }
 
-    /// The gas that the block's header tells.
+    /// The gas that the block's header tells: of two kinds the larger (EIP-8037, *Block-level gas accounting*).
     pub(crate) fn used(&self) -> u64 {
         match self.rules {
             Rules::Osaka => self.paid,

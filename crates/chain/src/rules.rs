@@ -33,7 +33,8 @@ impl Rules {
     }
 
     /// The gas limit that one transaction may have, gas for new state included. What it uses for everything else is within
-    /// [`TRANSACTION_GAS_CAP`] under both rules (EIP-7825, EIP-8037).
+    /// [`TRANSACTION_GAS_CAP`] under both rules (EIP-7825; EIP-8037, *Transaction-level gas accounting*: what a limit has
+    /// beyond the cap pays for new state only).
     #[must_use]
     pub fn transaction_gas_cap(self) -> u64 {
         match self {

@@ -91,6 +91,43 @@ fn new_state_costs_what_eip_8037_says_and_the_header_tells_the_larger_kind_of_ga
     assert_eq!(head_gas(&today), receipt.gas_used);
 }
 
+/// Puts the first word of its calldata into slot 0.
+const KEEP: [u8; 5] = [0x5f, 0x35, 0x5f, 0x55, 0x00];
+
+fn deploy_keep(chain: &mut Chain) -> Address {
+    let mut code = vec![0x60, 5, 0x60, 10, 0x5f, 0x39, 0x60, 5, 0x5f, 0xf3];
+    code.extend(KEEP);
+    chain.submit(&deployment(0, code), 1_001).unwrap().contract_address.unwrap()
+}
+
+#[test]
+fn a_refund_is_the_senders_and_under_the_next_rules_not_the_blocks() {
+    let [today, next] = Rules::ALL.map(|rules| {
+        let mut chain = chain_under(rules);
+        let contract = deploy_keep(&mut chain);
+        chain.submit(&invoke(1, contract, 1), 1_002).unwrap();
+        let cleared = chain.submit(&invoke(2, contract, 0), 1_003).unwrap();
+        (head_gas(&chain), cleared.gas_used)
+    });
+    assert_eq!(today.0, today.1);
+    // A fifth of what was used comes back (EIP-3529); the whole refund for a cleared slot would be more.
+    assert_eq!(next.1, next.0 - next.0 / 5);
+}
+
+#[test]
+fn the_floor_for_calldata_counts_as_execution_whatever_goes_to_new_state() {
+    let mut chain = chain_under(Rules::Amsterdam);
+    let contract = deploy_keep(&mut chain);
+    let mut input = argument(1).to_vec();
+    input.resize(1_500, 0);
+    // EIP-2780's start and reaching the contract, and 64 gas a byte (EIP-7976).
+    let floor = 12_000 + 3_000 + 64 * input.len() as u64;
+    let sent = sign(1, TxEip1559 { to: contract.into(), input: input.into(), ..plain(1) });
+    let receipt = chain.submit(&sent, 1_002).unwrap();
+    assert!(receipt.status() && floor > NEW_SLOT && receipt.gas_used > floor, "{receipt:?}");
+    assert_eq!(head_gas(&chain), floor);
+}
+
 /// Counts down from the first word of its calldata, 26 gas a number.
 const COUNTDOWN: [u8; 12] = [0x5f, 0x35, 0x5b, 0x60, 1, 0x90, 0x03, 0x80, 0x60, 2, 0x57, 0x00];
 
@@ -158,6 +195,31 @@ fn a_block_has_room_for_each_kind_of_gas_by_itself() {
     let gas: Vec<u64> = chain.receipts(&block).iter().map(|receipt| receipt.gas_used).collect();
     assert_eq!(gas[1] - gas[0], NEW_ACCOUNT);
     assert_eq!(head_gas(&chain), NEW_ACCOUNT, "more than what both took for everything else");
+}
+
+#[test]
+fn what_a_block_has_left_for_execution_bounds_a_transaction_up_to_the_cap() {
+    let mut chain = chain_under(Rules::Amsterdam);
+    let contract = deploy_counter(&mut chain);
+    let spend = |nonce: u64, gas_limit: u64| {
+        let input = argument(BROKEN);
+        decode_transaction(&sign(1, TxEip1559 { to: contract.into(), input, gas_limit, ..plain(nonce) })).unwrap()
+    };
+    let spent = |times: u64| (1..=times).map(|nonce| spend(nonce, TRANSACTION_GAS_CAP)).collect::<Vec<_>>();
+    let then = |times: u64, gas_limit: u64| {
+        let mut fork = chain.fork();
+        let block = fork.append([spent(times), vec![spend(times + 1, gas_limit)]].concat(), 1_002);
+        block.map(|_| head_gas(&fork))
+    };
+    let whole = Rules::Amsterdam.block_gas_limit();
+    let left = whole - 5 * TRANSACTION_GAS_CAP;
+    assert!(left < TRANSACTION_GAS_CAP);
+    assert_eq!(then(5, left).unwrap(), whole);
+    for above in [left + 1, TRANSACTION_GAS_CAP, whole] {
+        assert!(matches!(then(5, above).unwrap_err(), Error::Refused(Refusal::GasAboveBlock)), "{above}");
+    }
+    // There is less left than its limit, and enough for the most that it may use.
+    assert_eq!(then(4, whole).unwrap(), 5 * TRANSACTION_GAS_CAP);
 }
 
 #[test]
