@@ -89,8 +89,8 @@ impl Committee {
         numerator * denominator.inverse()
     }
 
-    /// A point whose multiples make all f_T whole numbers: lcm(1..n), of which a small committee's values are small as well, or 1
-    /// for a larger one.
+    /// A point at whose multiples all f_T are whole numbers, so that products with them are cheap where they are small:
+    /// lcm(1..n), or 1 for a committee whose f_T would be large there.
     pub(crate) fn step(&self) -> usize {
         const LARGEST: usize = 1 << 12;
         let lcm = (1..=self.n).try_fold(1, |lcm: usize, node| {

@@ -78,12 +78,13 @@ pub fn prove_on(
     input: &Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
-    let job = Job { cores, committee, program, ctx, seeds, small: program.largest() <= SMALL };
+    let job = Job { cores, committee, program, ctx, seeds, small: program.largest() <= SMALL, step: committee.step() };
     job.prove(input, |_, projections| program.witness_of(cores, input.values(), input.weight(), projections))
 }
 
 /// [`prove`] with the witness that `witness` makes up after seeing the row challenge. A forged witness makes V(0)
-/// differ from 0, which the published form of V cannot express; tests play cheating sites with it.
+/// differ from 0, which the published form of V cannot express: it is right at 2t points, here those of nodes 1..=2t, who accept.
+/// Tests play cheating sites with it.
 ///
 /// # Errors
 /// Whatever `witness` returns, and [`EncodeError::Length`].
@@ -95,7 +96,7 @@ pub fn prove_with(
     seeds: &Seeds,
     witness: impl FnOnce(&B256) -> Result<Vec<Fp>, EncodeError>,
 ) -> Result<Proved, EncodeError> {
-    Job { cores: Cores::ONE, committee, program, ctx, seeds, small: false }.prove(input, |rows, _| witness(rows))
+    Job { cores: Cores::ONE, committee, program, ctx, seeds, small: false, step: 1 }.prove(input, |rows, _| witness(rows))
 }
 
 /// What a proof is made with, but for the input.
@@ -108,26 +109,28 @@ struct Job<'a> {
     /// Honest inputs are small integers, as the program's parameters say, and a witness is made for no others. Nothing
     /// that depends on the input decides it.
     small: bool,
+    /// V is evaluated at its multiples 1..=2t.
+    step: usize,
 }
 
 impl Job<'_> {
     /// A proof with a witness made from the row challenge and the projections of the input.
     ///
-    /// All polynomials are taken in u = z/step, with [`Committee::step`], where the masks' factors are small. One pass over the mask
-    /// streams gives c and X at u = 1..t, one over the matrix their projections and those of x = X(0). X and its projections are
-    /// polynomials of degree t, so t+1 points determine them at t+1..2t.
+    /// All polynomials are taken in u = z/step. One pass over the mask streams gives c and X at u = 1..t, one over the matrix their
+    /// projections and those of x = X(0). X and its projections are polynomials of degree t, so t+1 points determine them at
+    /// t+1..2t.
     fn prove(
         &self,
         input: &Encoded,
         witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
     ) -> Result<Proved, EncodeError> {
-        let Self { cores, committee, program, ctx, seeds, .. } = *self;
+        let Self { cores, committee, program, ctx, seeds, step, .. } = *self;
         let x = input.values();
         if x.len() != program.dimension() {
             return Err(EncodeError::Length { expected: program.dimension(), found: x.len() });
         }
         let commitments = seeds.commitments(ctx);
-        let factors: Vec<_> = (1..=committee.t()).map(|u| Seeds::share_factors(committee, u * committee.step())).collect();
+        let factors: Vec<_> = (1..=committee.t()).map(|u| Seeds::share_factors(committee, u * step)).collect();
         let values = seeds.mask(cores, "values", ctx, x, &factors);
         let values_hash = values_hash_of(cores, &values.masked);
         let rows = rows_challenge(ctx, &commitments, &values_hash);
@@ -167,14 +170,13 @@ impl Job<'_> {
         let sums = self
             .cores
             .each(parts, |range| points.clone().map(|u| sum_at(self.program, rho, u, inputs, range.clone())).collect::<Vec<_>>());
-        let step = self.committee.step();
         let evaluate = |u: usize| {
             let rest = self.program.combine(rho, 0).finish(&whole(witnesses, u), &whole(projections, u));
-            sums.iter().fold(rest + self.seeds.zero(self.committee, u * step, self.ctx), |sum, part| sum + part[u - 1])
+            sums.iter().fold(rest + self.seeds.zero(self.committee, u * self.step, self.ctx), |sum, part| sum + part[u - 1])
         };
         let coefficients = fit(&points.clone().map(evaluate).collect::<Vec<_>>());
         // The coefficient of u^e is that of z^e times step^e.
-        let inverse = Fp::reduce(step as u64).inverse();
+        let inverse = Fp::reduce(self.step as u64).inverse();
         (1..).zip(coefficients).map(|(e, coefficient)| coefficient.scale(inverse.power(e))).collect()
     }
 }
