@@ -22,11 +22,25 @@ mod absent;
 #[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
 mod neon;
 pub(crate) mod pages;
+#[cfg_attr(
+    any(
+        not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+        consilium_backend = "portable"
+    ),
+    allow(dead_code, unused_imports, unused_macros, reason = "what the loops share, and there are none")
+)]
 pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 mod x86;
+#[cfg_attr(
+    any(
+        not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+        consilium_backend = "portable"
+    ),
+    allow(dead_code, unused_imports, unused_macros, reason = "what the loops share, and there are none")
+)]
 pub(crate) mod xof;
 
 use crate::field::Fp;

@@ -30,6 +30,22 @@ const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of
 const _: () = assert!((SMALL_BIAS.0 as u128 + ((SMALL_BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));
 const _: () = assert!((MOST as i64) << (32 + LIMB) < SMALL_BIAS.0 && SMALL_BIAS.0 < SMALL_BIAS.1);
 
+/// Does `body` for i in 0..N in straight-line code, for an N of at most [`TOGETHER`]: the compiler leaves a loop with so long a body
+/// as it is, and what it adds up in memory.
+macro_rules! unrolled {
+    ($count:ident, $i:ident, $body:block) => {{
+        const { assert!($count <= $crate::simd::products::TOGETHER && $crate::simd::products::TOGETHER == 5) };
+        unrolled!($count, $i, $body, 0, 1, 2, 3, 4);
+    }};
+    ($count:ident, $i:ident, $body:block, $($number:literal),*) => {
+        $(if $count > $number {
+            let $i = $number;
+            $body
+        })*
+    };
+}
+pub(super) use unrolled;
+
 /// Adds Σ_i factors\[i\]·vectors\[i\], at most [`TOGETHER`], to the first coordinates of `sums`; how many those are.
 pub(crate) fn add_products(sums: &mut [Fp], factors: &[Fp], vectors: &[&[u64]]) -> usize {
     let Some(token) = Lanes::detect() else { return 0 };

@@ -3,7 +3,7 @@
 
 use crate::field::{Fp, MODULUS};
 use crate::simd::neon::Lanes as Neon;
-use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS, unrolled};
 use crate::simd::words_mut;
 use core::arch::aarch64::{
     uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, veorq_u64, vld1q_u64, vmlal_u32, vmovn_u64,
@@ -86,13 +86,13 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let mut a = [vandq_u64(old, all(u32::MAX.into())), all(0), all(0)];
-        for (factor, vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let (factor, x) = (&factors[number], load(&vectors[number][k]));
             let (lower, upper) = (vmovn_u64(x), vshrn_n_u64::<32>(x));
             for (i, sum) in a.iter_mut().enumerate() {
                 *sum = vmlal_u32(vmlal_u32(*sum, lower, factor.lower[i]), upper, factor.upper[i]);
             }
-        }
+        });
         let rest = vshrq_n_u64::<20>(a[2]);
         let middle = vshlq_n_u64::<22>(vandq_u64(a[1], all((1 << 10) - 1)));
         let u0 = vsubq_u64(vaddq_u64(a[0], middle), rest);
@@ -113,11 +113,11 @@ fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], 
         let old = load(sum);
         let mut u0 = vaddq_u64(vandq_u64(old, all(u32::MAX.into())), start0);
         let mut u1 = vsraq_n_u64::<32>(start1, old);
-        for ((factor, sign), vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let ((factor, sign), x) = (&factors[number], load(&vectors[number][k]));
             u0 = vaddq_u64(u0, veorq_u64(vmull_u32(vmovn_u64(x), *factor), *sign));
             u1 = vaddq_u64(u1, veorq_u64(vmull_u32(vshrn_n_u64::<32>(x), *factor), *sign));
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }
@@ -129,11 +129,11 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let (mut u0, mut u1) = (vandq_u64(old, low), vshrq_n_u64::<32>(old));
-        for vector in vectors {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let x = load(&vectors[number][k]);
             u0 = vaddq_u64(u0, vandq_u64(x, low));
             u1 = vsraq_n_u64::<32>(u1, x);
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }

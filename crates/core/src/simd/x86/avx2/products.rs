@@ -1,7 +1,7 @@
 //! Sums of products with constants of the field, four coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{Fp, MODULUS};
-use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS, unrolled};
 use crate::simd::words_mut;
 use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
@@ -86,14 +86,14 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let mut a = [_mm256_and_si256(old, low), all(0), all(0)];
-        for (factor, vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let (factor, x) = (&factors[number], load(&vectors[number][k]));
             let upper = _mm256_srli_epi64::<32>(x);
             for (i, sum) in a.iter_mut().enumerate() {
                 let both = _mm256_add_epi64(_mm256_mul_epu32(x, factor.lower[i]), _mm256_mul_epu32(upper, factor.upper[i]));
                 *sum = _mm256_add_epi64(*sum, both);
             }
-        }
+        });
         // 2^44·A2 = 2^32·(2^12·(lower 20 bits)) + 2^64·(rest), and 2^22·A1 = 2^22·(lower 10 bits) + 2^32·(rest).
         let rest = _mm256_srli_epi64::<20>(a[2]);
         let middle = _mm256_slli_epi64::<22>(_mm256_and_si256(a[1], all((1 << 10) - 1)));
@@ -116,11 +116,11 @@ fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], 
         let old = load(sum);
         let mut u0 = _mm256_add_epi64(_mm256_and_si256(old, low), start0);
         let mut u1 = _mm256_add_epi64(_mm256_srli_epi64::<32>(old), start1);
-        for ((factor, sign), vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let ((factor, sign), x) = (&factors[number], load(&vectors[number][k]));
             u0 = _mm256_add_epi64(u0, _mm256_xor_si256(_mm256_mul_epu32(x, *factor), *sign));
             u1 = _mm256_add_epi64(u1, _mm256_xor_si256(_mm256_mul_epu32(_mm256_srli_epi64::<32>(x), *factor), *sign));
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }
@@ -132,11 +132,11 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let (mut u0, mut u1) = (_mm256_and_si256(old, low), _mm256_srli_epi64::<32>(old));
-        for vector in vectors {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let x = load(&vectors[number][k]);
             u0 = _mm256_add_epi64(u0, _mm256_and_si256(x, low));
             u1 = _mm256_add_epi64(u1, _mm256_srli_epi64::<32>(x));
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }

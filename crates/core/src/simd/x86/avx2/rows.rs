@@ -2,7 +2,6 @@
 //!
 //! Byte 2i of vector r has P's bits of row 8i + r and byte 2i + 1 has Q's.
 
-use crate::field::Fp;
 use crate::program::ROW_WORDS;
 use crate::simd::rows::{BIAS, GROUPS, GroupIndices, GroupRows, GroupTables, GroupValues, Sums};
 use crate::simd::x86::Avx2;
@@ -11,8 +10,8 @@ use core::arch::x86_64::{
     _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpgt_epi64, _mm256_cvtepi16_epi32, _mm256_extracti128_si256,
     _mm256_loadu_si256, _mm256_maddubs_epi16, _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi16,
     _mm256_set1_epi64x, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
-    _mm256_srli_epi64, _mm256_storeu_si256, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpacklo_epi16,
-    _mm256_unpacklo_epi32, _mm256_xor_si256,
+    _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32,
+    _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_xor_si256,
 };
 
 /// The indices of one block.
@@ -115,14 +114,14 @@ fn indices_of_group(rows: &GroupRows, out: &mut GroupIndices) {
     }
 }
 
-/// a + b mod p as some 64-bit representative, for canonical a and b.
+/// a + b mod p as some 64-bit representative, for any representative a and the canonical one of b.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn add_mod(a: __m256i, b: __m256i) -> __m256i {
     let sign = _mm256_set1_epi64x(i64::MIN);
     let sum = _mm256_add_epi64(a, b);
     let carry = _mm256_cmpgt_epi64(_mm256_xor_si256(a, sign), _mm256_xor_si256(sum, sign));
-    // A carry is worth 2^64 = 2^32 - 1.
+    // A carry is worth 2^64 = 2^32 - 1, and leaves room for it: b is below p.
     _mm256_add_epi64(sum, _mm256_srli_epi64::<32>(carry))
 }
 
@@ -138,23 +137,25 @@ fn tables_of_block<const PLANES: usize>(values: &[GroupValues; GROUPS], out: &mu
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tables_of_group<const PLANES: usize>(values: &GroupValues, table: &mut GroupTables<PLANES>) {
-    let (pairs, x, y, both);
-    if PLANES == 8 {
-        let word = |value: Fp| value.value() as i64;
-        let [v0, v1, v2, v3] = *values;
-        pairs = _mm256_set_epi64x(word(v0 + v3), word(v3), word(v0), 0);
-        (x, y, both) = (word(v1), word(v2), word(v1 + v2));
+    let [v0, v1, v2, v3] = values.map(|value| value.value() as i64);
+    let (odd, upper) = (_mm256_set_epi64x(-1, 0, -1, 0), _mm256_set_epi64x(-1, -1, 0, 0));
+    let sums = if PLANES == 8 {
+        let [v0, v1, v2, v3] = [v0, v1, v2, v3].map(|word| _mm256_set1_epi64x(word));
+        let pairs = add_mod(_mm256_and_si256(v0, odd), _mm256_and_si256(v3, upper));
+        let with_v1 = add_mod(pairs, v1);
+        [pairs, with_v1, add_mod(pairs, v2), add_mod(with_v1, v2)]
     } else {
-        let [v0, v1, v2, v3] = values.map(|value| value.signed() as u64);
-        let biased = |sum: u64| BIAS.wrapping_add(sum) as i64;
-        pairs = _mm256_set_epi64x(biased(v0.wrapping_add(v3)), biased(v3), biased(v0), biased(0));
-        (x, y, both) = (v1 as i64, v2 as i64, v1.wrapping_add(v2) as i64);
-    }
-    let plus = |word: i64| {
-        let word = _mm256_set1_epi64x(word);
-        if PLANES == 8 { add_mod(pairs, word) } else { _mm256_add_epi64(pairs, word) }
+        // A small negative value is p less its magnitude: in the lower half, which is all that is used, one too much.
+        let words = _mm256_set_epi64x(v3, v2, v1, v0);
+        let signed = _mm256_sub_epi64(words, _mm256_srli_epi64::<63>(words));
+        let (v0, v3) = (_mm256_permute4x64_epi64::<0x00>(signed), _mm256_permute4x64_epi64::<0xff>(signed));
+        let (v1, v2) = (_mm256_permute4x64_epi64::<0x55>(signed), _mm256_permute4x64_epi64::<0xaa>(signed));
+        let pairs = _mm256_add_epi64(_mm256_and_si256(v0, odd), _mm256_and_si256(v3, upper));
+        let pairs = _mm256_add_epi64(pairs, _mm256_set1_epi64x(BIAS as i64));
+        let with_v1 = _mm256_add_epi64(pairs, v1);
+        [pairs, with_v1, _mm256_add_epi64(pairs, v2), _mm256_add_epi64(with_v1, v2)]
     };
-    let sums = [interleave(pairs), interleave(plus(x)), interleave(plus(y)), interleave(plus(both))];
+    let sums = [interleave(sums[0]), interleave(sums[1]), interleave(sums[2]), interleave(sums[3])];
     let low = (_mm256_unpacklo_epi16(sums[0], sums[1]), _mm256_unpacklo_epi16(sums[2], sums[3]));
     let high = (_mm256_unpackhi_epi16(sums[0], sums[1]), _mm256_unpackhi_epi16(sums[2], sums[3]));
     let planes = [

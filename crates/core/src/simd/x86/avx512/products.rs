@@ -1,7 +1,7 @@
 //! Sums of products with constants of the field, eight coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{EPSILON, Fp, MODULUS};
-use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS};
+use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS, unrolled};
 use crate::simd::words_mut;
 use crate::simd::x86::Avx512;
 use core::arch::x86_64::{
@@ -87,14 +87,14 @@ fn products<const N: usize>(sums: &mut [[u64; LANES]], factors: [Fp; N], vectors
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let mut a = [_mm512_and_si512(old, low), all(0), all(0)];
-        for (factor, vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let (factor, x) = (&factors[number], load(&vectors[number][k]));
             let upper = _mm512_srli_epi64::<32>(x);
             for (i, sum) in a.iter_mut().enumerate() {
                 let both = _mm512_add_epi64(_mm512_mul_epu32(x, factor.lower[i]), _mm512_mul_epu32(upper, factor.upper[i]));
                 *sum = _mm512_add_epi64(*sum, both);
             }
-        }
+        });
         // 2^44·A2 = 2^32·(2^12·(lower 20 bits)) + 2^64·(rest), and 2^22·A1 = 2^22·(lower 10 bits) + 2^32·(rest).
         let rest = _mm512_srli_epi64::<20>(a[2]);
         let middle = _mm512_slli_epi64::<22>(_mm512_and_si512(a[1], all((1 << 10) - 1)));
@@ -117,11 +117,11 @@ fn small_products<const N: usize>(sums: &mut [[u64; LANES]], factors: [i64; N], 
         let old = load(sum);
         let mut u0 = _mm512_add_epi64(_mm512_and_si512(old, low), start0);
         let mut u1 = _mm512_add_epi64(_mm512_srli_epi64::<32>(old), start1);
-        for ((factor, sign), vector) in factors.iter().zip(vectors) {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let ((factor, sign), x) = (&factors[number], load(&vectors[number][k]));
             u0 = _mm512_add_epi64(u0, _mm512_xor_si512(_mm512_mul_epu32(x, *factor), *sign));
             u1 = _mm512_add_epi64(u1, _mm512_xor_si512(_mm512_mul_epu32(_mm512_srli_epi64::<32>(x), *factor), *sign));
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }
@@ -133,11 +133,11 @@ fn plain<const N: usize>(sums: &mut [[u64; LANES]], vectors: [&[[u64; LANES]]; N
     for (k, sum) in sums.iter_mut().enumerate() {
         let old = load(sum);
         let (mut u0, mut u1) = (_mm512_and_si512(old, low), _mm512_srli_epi64::<32>(old));
-        for vector in vectors {
-            let x = load(&vector[k]);
+        unrolled!(N, number, {
+            let x = load(&vectors[number][k]);
             u0 = _mm512_add_epi64(u0, _mm512_and_si512(x, low));
             u1 = _mm512_add_epi64(u1, _mm512_srli_epi64::<32>(x));
-        }
+        });
         store(sum, reduce(u0, u1));
     }
 }
