@@ -30,6 +30,7 @@ impl Size {
     /// Does one step; verification of as many contributions as there are cores counts as one.
     fn step(&self, name: &str, cores: Cores) {
         match name {
+            "contribute" => drop(black_box(self.sample.contribute(cores))),
             "prove" => drop(black_box(self.sample.prove(cores))),
             "verify" => std::thread::scope(|scope| {
                 (1..cores.count()).for_each(|_| drop(scope.spawn(|| drop(black_box(self.sample.verify(1))))));
@@ -59,9 +60,9 @@ fn main() {
     let many = Cores::new(NonZeroUsize::new(number(3, Cores::all().count())).unwrap());
     let (small, large) = (Size::new(d), Size::new(d * times));
     println!("d = {d} and {}, {} cores, lowest of {repeat} runs", d * times, many.count());
-    println!("step        one core   many   ratio     large   ratio/{times}   large, many   ratio");
+    println!("step          one core   many   ratio     large   ratio/{times}   large, many   ratio");
     let asked = |name: &&str| std::env::args().any(|argument| argument == *name);
-    let all = ["prove", "verify", "release", "unmask"];
+    let all = ["contribute", "prove", "verify", "release", "unmask"];
     for name in all.into_iter().filter(|name| asked(name) || !all.iter().any(asked)) {
         let mut runs: [Vec<f64>; 4] = Default::default();
         for _ in 0..repeat {
@@ -70,7 +71,7 @@ fn main() {
         }
         let [one, two, big, big_two] = runs.map(lowest);
         println!(
-            "{name:8} {one:8.1} ms {two:6.1}   {:5.2} {big:9.1}   {:8.3} {big_two:13.1}   {:5.2}",
+            "{name:10} {one:8.1} ms {two:6.1}   {:5.2} {big:9.1}   {:8.3} {big_two:13.1}   {:5.2}",
             one / two,
             big / one / times as f64,
             big / big_two

@@ -1,4 +1,4 @@
-//! Does one step a number of times, for a tool that counts instructions: `once prove|verify|release|unmask|none TIMES
+//! Does one step a number of times, for a tool that counts instructions: `once contribute|prove|verify|release|unmask|none TIMES
 //! [portable]`. `.ci/instructions.py` runs it.
 
 #[path = "../benches/sample/mod.rs"]
@@ -24,6 +24,7 @@ fn main() {
     println!("{}", simd::in_use().name());
     for _ in 0..times {
         match argument(1) {
+            "contribute" => drop(black_box(sample.contribute(Cores::ONE))),
             "prove" => drop(black_box(sample.prove(Cores::ONE))),
             "verify" => drop(black_box(sample.verify(1))),
             "release" => drop(black_box(sample.release(Cores::ONE, &sum))),

@@ -4,6 +4,7 @@
 //! arithmetic has no secret-dependent branches or indices; `inverse` exponentiates with a fixed exponent.
 
 use crate::error::Malformed;
+use crate::simd::canonical::surely_canonical;
 use crate::simd::{self, products::TOGETHER};
 use zeroize::Zeroizing;
 
@@ -274,12 +275,6 @@ pub fn from_bytes(bytes: &[u8], length: usize, what: &'static str) -> Result<Vec
 pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Option<Fp>> + '_ {
     let (words, _) = bytes.as_chunks::<8>();
     words.iter().map(|word| Fp::new(u64::from_le_bytes(*word)))
-}
-
-/// No word has all of its upper half set, as those of p or more have and one in 2^32 below p: only then bit 32 of that half plus 1
-/// is set.
-fn surely_canonical(words: &[u64]) -> bool {
-    words.iter().fold(0, |seen, word| seen | ((word >> 32) + 1)) <= EPSILON
 }
 
 /// Moves the words below p to the front, in order, and returns how many they are.

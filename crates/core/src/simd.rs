@@ -1,9 +1,10 @@
 //! The only place with `unsafe`: vector instructions behind safe functions, and vectors on huge pages ([`pages`]).
 //!
 //! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
-//! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]). Each exists as
-//! portable code, which is the reference, and for instruction sets: the first, second and fourth for AVX-512 and AVX2 on
-//! x86-64 and for NEON on 64-bit ARM, SHA-256 for the SHA extensions of x86-64. Property tests hold them equal.
+//! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]); a fifth looks
+//! whether words are field elements ([`canonical`]). Each exists as portable code, which is the reference, and for instruction
+//! sets: SHA-256 for the SHA extensions of x86-64, the others for AVX-512 and AVX2 on x86-64 and for NEON on 64-bit ARM.
+//! Property tests hold them equal.
 //!
 //! Which one runs is decided at run time by what the processor has. `lanes` is the module for the processors that this is
 //! built for, and `lanes::Lanes` the token for what the one at hand has: it can only be had from the detection, so that a
@@ -19,6 +20,7 @@
     consilium_backend = "portable"
 ))]
 mod absent;
+pub(crate) mod canonical;
 #[cfg(all(target_arch = "aarch64", target_endian = "little", not(consilium_backend = "portable")))]
 mod neon;
 pub(crate) mod pages;

@@ -3,15 +3,18 @@
 
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{Cohort, SetMember};
-use consilium_core::contribution::Body;
+use consilium_core::contribution::{Body, Contribution, Contributor};
 use consilium_core::cores::Cores;
-use consilium_core::encode::{Encoded, encode};
+use consilium_core::eip712::{Domain, SecretKey};
+use consilium_core::encode::{Encoded, encode, encode_on};
 use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
-use consilium_core::params::Committee;
+use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::prove::{Proved, prove_on};
 use consilium_core::release::{OutputShare, RunningSum};
+use consilium_core::seal::KemSecret;
+use consilium_core::transcript::Context;
 use consilium_core::unmask::unmask_on;
 use consilium_core::verify::{Accepted, Verifier};
 use rand_chacha::ChaCha20Rng;
@@ -19,11 +22,16 @@ use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
+const WEIGHT: u64 = 40;
+const DEVICE_SECRET: [u8; 32] = [1; 32];
+
 /// A committee of five, one of them corrupt, and an update of some dimension.
 pub(crate) struct Sample {
-    committee: Committee,
+    committee: CommitteeMembers,
     program: WeightedMean,
-    ctx: B256,
+    context: Context,
+    key: SecretKey,
+    update: Vec<f64>,
     input: Encoded,
     seeds: Seeds,
     body: Body,
@@ -31,39 +39,65 @@ pub(crate) struct Sample {
     cohort: Cohort,
 }
 
+#[allow(dead_code, reason = "not every target measures all of it")]
 impl Sample {
     /// An update of `d` coordinates, masked and proved.
     pub(crate) fn new(d: usize) -> Self {
-        let committee = Committee::new(5, 1).unwrap();
+        let committee = committee();
         let program = WeightedMean::new(d as u64, 25, 8, WeightedMean::PRODUCTION_TESTS, 1.0).unwrap();
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        let context = Context {
+            chain_id: 1,
+            contract: Address::ZERO,
+            study: 1,
+            round: 1,
+            kind: KIND_SUM.into(),
+            subject: B256::ZERO,
+            committee: committee.hash(),
+            program: program.hash(),
+            policy: B256::ZERO,
+        };
+        let ctx = context.of_site(key.address());
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37).sin()).collect();
-        let input = encode(&program, &update, 40, &mut rng).unwrap();
-        let ctx = B256::repeat_byte(3);
-        let seeds = Seeds::draw(&committee, &ctx, input.values(), &[1; 32], &mut rng);
-        let proved = prove_on(Cores::ONE, &committee, &program, &ctx, &input, &seeds).unwrap();
+        let input = encode(&program, &update, WEIGHT, &mut rng).unwrap();
+        let seeds = Seeds::draw(committee.sizes(), &ctx, input.values(), &DEVICE_SECRET, &mut rng);
+        let proved = prove_on(Cores::ONE, committee.sizes(), &program, &ctx, &input, &seeds).unwrap();
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
-        let cohort = Cohort::new(vec![SetMember { site: Address::ZERO, digest: body.digest(&ctx) }]).unwrap();
-        Self { committee, program, ctx, input, seeds, body, values, cohort }
+        let cohort = Cohort::new(vec![SetMember { site: key.address(), digest: body.digest(&ctx) }]).unwrap();
+        Self { committee, program, context, key, update, input, seeds, body, values, cohort }
     }
 
     /// The program with the input's values.
-    #[allow(dead_code, reason = "not every target measures the witness alone")]
     pub(crate) fn input(&self) -> (&dyn Program, &[Fp]) {
         (&self.program, self.input.values())
     }
 
-    /// The site's proof.
+    fn ctx(&self) -> B256 {
+        self.context.of_site(self.key.address())
+    }
+
+    /// A site's whole work, from the plain update to what travels.
+    pub(crate) fn contribute(&self, cores: Cores) -> (Contribution, Vec<Fp>) {
+        let Self { committee, program, context, key, update, .. } = self;
+        let domain = Domain { chain_id: context.chain_id, contract: context.contract };
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let input = encode_on(cores, program, update, WEIGHT, &mut rng).unwrap();
+        Contributor { domain, committee, program, context, key }.contribute(cores, &input, &DEVICE_SECRET, &mut rng).unwrap()
+    }
+
+    /// Of that, masking and proving.
     pub(crate) fn prove(&self, cores: Cores) -> Proved {
-        prove_on(cores, &self.committee, &self.program, &self.ctx, &self.input, &self.seeds).unwrap()
+        prove_on(cores, self.committee.sizes(), &self.program, &self.ctx(), &self.input, &self.seeds).unwrap()
     }
 
     /// A node's verification.
     pub(crate) fn verify(&self, node: usize) -> Accepted {
+        let committee = self.committee.sizes();
         let seed = |number: usize| (number, self.seeds.as_slice()[number].clone());
-        let held: BTreeMap<usize, Seed> = self.committee.seeds_of(node).map(seed).collect();
-        let verifier = Verifier { committee: &self.committee, program: &self.program, node };
-        verifier.verify(Address::ZERO, &self.ctx, &self.body, &self.values, &held).unwrap()
+        let held: BTreeMap<usize, Seed> = committee.seeds_of(node).map(seed).collect();
+        let verifier = Verifier { committee, program: &self.program, node };
+        verifier.verify(self.key.address(), &self.ctx(), &self.body, &self.values, &held).unwrap()
     }
 
     /// A node's sum after it has accepted the contribution.
@@ -88,6 +122,11 @@ impl Sample {
     /// The aggregate and all roots from served shares.
     pub(crate) fn unmask(&self, cores: Cores, served: &BTreeMap<usize, OutputShare>) -> B256 {
         let served: BTreeMap<usize, &[Fp]> = served.iter().map(|(node, share)| (*node, share.values())).collect();
-        unmask_on(cores, &self.committee, &served).unwrap().root()
+        unmask_on(cores, self.committee.sizes(), &served).unwrap().root()
     }
+}
+
+fn committee() -> CommitteeMembers {
+    let member = |i: u8| Member { address: Address::repeat_byte(i), kem_key: KemSecret::from_bytes(&[i; 32]).public_key() };
+    CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, (1..=5).map(member).collect()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! The loops for NEON: 128-bit vectors, which every 64-bit ARM processor has.
 
+pub(super) mod canonical;
 pub(super) mod products;
 pub(super) mod rows;
 pub(super) mod xof;

@@ -62,6 +62,17 @@ impl ShaNi {
     }
 }
 
+pub(super) mod canonical {
+    use super::{Lanes, avx2, avx512};
+
+    pub(in crate::simd) fn any_half_full(lanes: Lanes, words: &[[u64; 8]]) -> bool {
+        match lanes {
+            Lanes::Avx2(token) => avx2::canonical::any_half_full(token, words),
+            Lanes::Avx512(token) => avx512::canonical::any_half_full(token, words),
+        }
+    }
+}
+
 pub(super) mod products {
     use super::{Lanes, avx2, avx512};
     use crate::field::Fp;

@@ -137,16 +137,16 @@ fn tables_of_block<const PLANES: usize>(values: &[GroupValues; GROUPS], out: &mu
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tables_of_group<const PLANES: usize>(values: &GroupValues, table: &mut GroupTables<PLANES>) {
-    let [v0, v1, v2, v3] = values.map(|value| value.value() as i64);
+    let word = |i: usize| values[i].value() as i64;
     let (odd, upper) = (_mm256_set_epi64x(-1, 0, -1, 0), _mm256_set_epi64x(-1, -1, 0, 0));
     let sums = if PLANES == 8 {
-        let [v0, v1, v2, v3] = [v0, v1, v2, v3].map(|word| _mm256_set1_epi64x(word));
-        let pairs = add_mod(_mm256_and_si256(v0, odd), _mm256_and_si256(v3, upper));
-        let with_v1 = add_mod(pairs, v1);
-        [pairs, with_v1, add_mod(pairs, v2), add_mod(with_v1, v2)]
+        let all = |i: usize| _mm256_set1_epi64x(word(i));
+        let pairs = add_mod(_mm256_and_si256(all(0), odd), _mm256_and_si256(all(3), upper));
+        let with_v1 = add_mod(pairs, all(1));
+        [pairs, with_v1, add_mod(pairs, all(2)), add_mod(with_v1, all(2))]
     } else {
         // A small negative value is p less its magnitude: in the lower half, which is all that is used, one too much.
-        let words = _mm256_set_epi64x(v3, v2, v1, v0);
+        let words = _mm256_set_epi64x(word(3), word(2), word(1), word(0));
         let signed = _mm256_sub_epi64(words, _mm256_srli_epi64::<63>(words));
         let (v0, v3) = (_mm256_permute4x64_epi64::<0x00>(signed), _mm256_permute4x64_epi64::<0xff>(signed));
         let (v1, v2) = (_mm256_permute4x64_epi64::<0x55>(signed), _mm256_permute4x64_epi64::<0xaa>(signed));
