@@ -84,8 +84,10 @@ pub fn encode_on(
     if program.shrink() < 0.5 {
         return Err(EncodeError::Constraint("kappa is too small for this dimension: lower b or raise s"));
     }
-    let scale = program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();
-    let factor = clip_factor(norm, program.clip()) * scale;
+    let factor = clip_factor(norm, program.clip()) * program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();
+    if !factor.is_finite() {
+        return Err(EncodeError::Constraint("the clip radius is too small to divide by"));
+    }
     let mut key = Zeroizing::new([0; 32]);
     rng.fill_bytes(key.as_mut());
     let mut values = pages::zeros(update.len());
@@ -94,26 +96,23 @@ pub fn encode_on(
     cores.each(parts, |(range, values): (Range<usize>, &mut [Fp])| {
         let mut random = Stream::new(&key, "rounding", &[]);
         random.advance(range.start as u64);
-        round(&update[range], factor, random, values);
+        round(&update[range], factor, &mut random, values);
     });
     Ok(Encoded { values, weight })
 }
 
-/// Magnitudes up to here are taken for numbers; their squares add up to a number whatever the dimension is.
+/// Magnitudes below this are taken for numbers; their squares add up to a number whatever the dimension is.
 const LARGEST: f64 = 1e100;
 /// Sums that are kept apart, so that none waits for the one before.
 const SUMS: usize = 8;
 
-/// ‖u‖, or the place of a value that is infinite, not a number, or as good as that. It is the same on any number of cores: each
-/// block has its own sum.
+/// ‖u‖, or the place of the first value that is infinite, not a number, or as good as that. It is the same on any number of
+/// cores: each block has its own sum.
 fn norm(cores: Cores, update: &[f64]) -> Result<f64, usize> {
-    let blocks = |range: Range<usize>| update[range].chunks(BLOCK).map(square_norm).collect::<Vec<_>>();
-    let blocks = cores.each(cores.ranges(update.len(), BLOCK), blocks).into_iter().flatten();
-    let sum = blocks.enumerate().try_fold(0.0, |sum, (number, block)| Ok(sum + block.ok_or(number)?));
-    sum.map(f64::sqrt).map_err(|block: usize| {
-        let block = &update[block * BLOCK..];
-        update.len() - block.len() + block.iter().position(|v| !is_number(v)).unwrap_or_default()
-    })
+    let blocks = |range: Range<usize>| Zeroizing::new(update[range].chunks(BLOCK).map(square_norm).collect::<Vec<_>>());
+    let sums = cores.each(cores.ranges(update.len(), BLOCK), blocks);
+    let sum: f64 = sums.iter().flat_map(|sums| sums.iter()).sum();
+    if sum.is_nan() { Err(update.iter().position(|v| !is_number(v)).unwrap_or_default()) } else { Ok(sum.sqrt()) }
 }
 
 /// Infinities and what is not a number compare as false.
@@ -121,15 +120,15 @@ fn is_number(value: &f64) -> bool {
     value.abs() < LARGEST
 }
 
-/// ‖u‖² of a block; `None` when not all of it is numbers.
-fn square_norm(block: &[f64]) -> Option<f64> {
+/// ‖u‖² of a block; not a number when not all of it is numbers.
+fn square_norm(block: &[f64]) -> f64 {
     let (groups, rest) = block.as_chunks::<SUMS>();
     let mut sums = [0.0; SUMS];
     for group in groups {
         sums.iter_mut().zip(group).for_each(|(sum, v)| *sum += v * v);
     }
     let sum = sums.iter().sum::<f64>() + rest.iter().map(|v| v * v).sum::<f64>();
-    block.iter().fold(true, |all, v| all & is_number(v)).then_some(sum)
+    if block.iter().fold(true, |all, v| all & is_number(v)) { sum } else { f64::NAN }
 }
 
 /// min(1, C/‖u‖) for an update of that norm, and 1 for the zero vector.
@@ -138,7 +137,7 @@ fn clip_factor(norm: f64, clip: f64) -> f64 {
 }
 
 /// Scales and rounds some coordinates with the words of a stream.
-fn round(update: &[f64], factor: f64, mut random: Stream, out: &mut [Fp]) {
+fn round(update: &[f64], factor: f64, random: &mut Stream, out: &mut [Fp]) {
     let mut words = Zeroizing::new([0; BLOCK]);
     for (update, out) in update.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
         let words = &mut words[..update.len()];
@@ -200,4 +199,40 @@ pub fn decode(program: &WeightedMean, aggregate: &[Fp]) -> Result<Vec<f64>, Enco
 pub fn error_bound(program: &WeightedMean, sites: usize, total_weight: u64) -> f64 {
     let unit = program.clip() / (program.kappa() as f64 * program.shrink());
     sites as f64 * unit / total_weight as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_rounded_to_a_neighbour_whatever_the_randomness_is() {
+        let (below, above) = (|v: f64| v.next_down(), |v: f64| v.next_up());
+        for whole in [0.0, 1.0, 2.0, 1000.0, f64::from(1 << 25) - 1.0] {
+            for value in [whole, -whole, above(whole), below(whole), above(-whole), below(-whole), whole + 0.5, -whole - 0.5] {
+                let floor = value.floor();
+                let (up, down) = (round_stochastically(value, 0).signed(), round_stochastically(value, u64::MAX).signed());
+                // The largest uniform number is 1 - 2^-52: only what is nearer to the next integer goes up with it.
+                assert_eq!(down as f64, if value - floor > 1.0 - f64::EPSILON { floor + 1.0 } else { floor }, "{value}");
+                assert_eq!(up as f64, if value > floor { floor + 1.0 } else { floor }, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn coordinates_are_rounded_independently() {
+        let program = WeightedMean::new(100_000, 25, 8, 128, 1.0).unwrap();
+        let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);
+        let unit = 1.0 / (program.kappa() as f64 * program.shrink());
+        let encoded = encode(&program, &vec![0.3 * unit; 100_000], 1, &mut rng).unwrap();
+        let ups: Vec<f64> = encoded.values().iter().map(|v| v.signed() as f64).collect();
+        let mean = ups.iter().sum::<f64>() / 1e5;
+        assert!((mean - 0.3).abs() < 0.01, "{mean}");
+        // Of pairs at these distances, 0.09 go up together.
+        for distance in [1, 2, 8, 512, 12_800] {
+            let pairs = ups.iter().zip(&ups[distance..]);
+            let both = pairs.map(|(a, b)| a * b).sum::<f64>() / (ups.len() - distance) as f64;
+            assert!((both - 0.09).abs() < 0.01, "{both} at {distance}");
+        }
+    }
 }

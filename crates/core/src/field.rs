@@ -430,6 +430,20 @@ mod tests {
         }
 
         #[test]
+        fn bytes_are_elements_or_are_said_not_to_be(
+            words in proptest::collection::vec(prop_oneof![
+                0..MODULUS, any::<u32>().prop_map(|upper| u64::from(upper) << 32 | EPSILON), Just(MODULUS - 1), MODULUS..=u64::MAX,
+            ], 0..40), canonical: bool, before in 0usize..9,
+        ) {
+            let words: Vec<u64> = words.into_iter().filter(|&word| !canonical || word < MODULUS).collect();
+            let bytes: Vec<[u8; 8]> = words.iter().map(|word| word.to_le_bytes()).collect();
+            let mut out = vec![Fp::ONE; before];
+            prop_assert_eq!(extend_from_bytes(&mut out, &bytes), words.iter().all(|&word| word < MODULUS));
+            let want: Vec<Fp> = vec![Fp::ONE; before].into_iter().chain(words.into_iter().map(Fp::reduce)).collect();
+            prop_assert_eq!(out, want);
+        }
+
+        #[test]
         fn product_sums_reduce_once(pairs in proptest::collection::vec((element(), element()), 0..200)) {
             let mut sum = ProductSum::default();
             let mut want = Fp::ZERO;

@@ -89,8 +89,8 @@ impl Committee {
         numerator * denominator.inverse()
     }
 
-    /// A point at whose multiples all f_T are whole numbers, so that products with them are cheap where they are small:
-    /// lcm(1..n), or 1 for a committee whose f_T would be large there.
+    /// A point at whose multiples all f_T are whole numbers: lcm(1..n), or 1 for a committee of more than ten. Products with f_T are
+    /// cheap where it is below 2^22: always at t = 1, mostly at t = 2.
     pub(crate) fn step(&self) -> usize {
         const LARGEST: usize = 1 << 12;
         let lcm = (1..=self.n).try_fold(1, |lcm: usize, node| {
@@ -326,13 +326,19 @@ mod tests {
     }
 
     #[test]
-    fn a_small_committee_has_whole_factors_at_multiples_of_its_step() {
-        for (n, t, step) in [(4, 1, 12), (5, 1, 60), (6, 1, 60), (7, 2, 420), (9, 2, 2520), (10, 2, 2520), (11, 2, 1), (13, 3, 1)]
+    fn at_multiples_of_its_step_a_small_committee_has_whole_factors() {
+        for (n, t, step) in [(4, 1, 12), (5, 1, 60), (6, 1, 60), (7, 2, 420), (9, 2, 2520), (10, 3, 2520), (11, 2, 1), (13, 3, 1)]
         {
             let committee = Committee::new(n, t).unwrap();
             assert_eq!(committee.step(), step, "({n},{t})");
-            let values = (0..committee.excluded().len()).map(|number| committee.f(number, committee.step()).signed());
-            assert_eq!(values.map(i64::unsigned_abs).max().unwrap() < 1 << 22, step > 1, "({n},{t})");
+            for (number, subset) in committee.excluded().iter().enumerate().filter(|_| step > 1) {
+                for z in (1..=t).map(|u| u * step) {
+                    assert!(subset.iter().all(|node| z.is_multiple_of(*node)));
+                    let whole: i128 = subset.iter().map(|&node| 1 - (z / node) as i128).product();
+                    assert_eq!(committee.f(number, z), Fp::from_signed(whole), "({n},{t})");
+                    assert!(t > 1 || whole.abs() < 1 << 22, "({n},{t})");
+                }
+            }
         }
     }
 

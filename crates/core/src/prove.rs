@@ -196,10 +196,10 @@ fn project_part(mut projections: Projections, mut matrix: RowBlocks, vectors: &[
     projections.values()
 }
 
-/// What some coordinates add to the constraints' combination at point z, from the vectors X at 0..=t.
-fn sum_at(program: &dyn Program, rho: Ext, z: usize, inputs: &[&[Fp]], range: Range<usize>) -> Ext {
+/// What some coordinates add to the constraints' combination at u, from the vectors X at 0..=t.
+fn sum_at(program: &dyn Program, rho: Ext, u: usize, inputs: &[&[Fp]], range: Range<usize>) -> Ext {
     let mut combination = program.combine(rho, range.start);
-    if let Some(vector) = inputs.get(z) {
+    if let Some(vector) = inputs.get(u) {
         combination.absorb(&vector[range]);
         return combination.sum();
     }
@@ -207,29 +207,29 @@ fn sum_at(program: &dyn Program, rho: Ext, z: usize, inputs: &[&[Fp]], range: Ra
     for start in range.clone().step_by(BLOCK) {
         let range = start..range.end.min(start + BLOCK);
         let block = &mut buffer[..range.len()];
-        at_point(inputs, z, range, block);
+        at_point(inputs, u, range, block);
         combination.absorb(block);
     }
     combination.sum()
 }
 
-/// A polynomial of degree t at point z, from its vectors at 0..=t.
-fn whole(vectors: &[&[Fp]], z: usize) -> Zeroizing<Vec<Fp>> {
+/// A polynomial of degree t at u, from its vectors at 0..=t.
+fn whole(vectors: &[&[Fp]], u: usize) -> Zeroizing<Vec<Fp>> {
     let mut value = Zeroizing::new(vec![Fp::ZERO; vectors[0].len()]);
-    at_point(vectors, z, 0..vectors[0].len(), &mut value);
+    at_point(vectors, u, 0..vectors[0].len(), &mut value);
     value
 }
 
-/// The coordinates `range` at point z of the polynomials of degree t through `vectors` at 0..=t.
-fn at_point(vectors: &[&[Fp]], z: usize, range: Range<usize>, out: &mut [Fp]) {
-    if let Some(vector) = vectors.get(z) {
+/// The coordinates `range` at u of the polynomials of degree t through `vectors` at 0..=t.
+fn at_point(vectors: &[&[Fp]], u: usize, range: Range<usize>, out: &mut [Fp]) {
+    if let Some(vector) = vectors.get(u) {
         out.copy_from_slice(&vector[range]);
         return;
     }
     out.fill(Fp::ZERO);
     let points: Vec<usize> = (0..vectors.len()).collect();
     let blocks: Vec<&[Fp]> = vectors.iter().map(|vector| &vector[range.clone()]).collect();
-    field::add_products(out, &lagrange(&points, z), &blocks);
+    field::add_products(out, &lagrange(&points, u), &blocks);
 }
 
 /// The public matrix R, read block by block.

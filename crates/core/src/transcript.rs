@@ -1,7 +1,6 @@
 //! Domain-separated hashing (section 7) and the hashes that bind a contribution to its context (section 3).
 //!
-//! All labels of the protocol stand in this file, in [`stream`](crate::stream) and in [`seal`](crate::seal); every one
-//! starts with `consilium v1`.
+//! Every label of the protocol starts with `consilium v1`; docs/PROTOCOL.md, section 7.1, lists them.
 
 use crate::cores::Cores;
 use crate::field::{self, Fp};

@@ -9,7 +9,7 @@ use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
 use consilium_core::program::{OneHot, Program, WeightedMean};
-use consilium_core::prove::{prove, prove_on};
+use consilium_core::prove::{prove, prove_on, prove_with, rows_stream};
 use consilium_core::unmask::unmask;
 use consilium_core::verify::Verifier;
 use proptest::prelude::*;
@@ -81,6 +81,19 @@ proptest! {
         prop_assert_eq!(Body::from(&proved), body);
     }
 
+    /// V is the same polynomial whatever points it is evaluated at: an honest proof does not depend on them.
+    #[test]
+    fn a_proof_is_the_same_at_other_points(which in 0usize..5, d in 1u64..40, ballot: bool, seed: u64) {
+        let Made { committee, program, ctx, seeds, .. } = Made::new([(8, 2), (10, 2), (10, 3), (11, 2), (13, 3)][which], d + 1, ballot, seed);
+        let plain = Made::input(d + 1, ballot, seed);
+        let witness = |rows: &B256| {
+            let mut stream = rows_stream(rows);
+            program.witness(plain.values(), plain.weight(), &mut |block| stream.fill_bytes(block))
+        };
+        let at_nodes = prove_with(&committee, &*program, &ctx, &plain, &seeds, witness).unwrap();
+        prop_assert_eq!(prove(&committee, &*program, &ctx, &plain, &seeds).unwrap().proof, at_nodes.proof);
+    }
+
     /// ‖x‖ <= kappa·w whatever the update is.
     #[test]
     fn an_encoded_update_is_within_its_bound(update in prop::collection::vec(-1e6f64..1e6, 1..60), weight in 1u64..=256, scale in -12i32..12, seed: u64) {
@@ -93,17 +106,18 @@ proptest! {
 
     /// Encoding on several cores gives the same integers, and names the same place of what is not a number.
     #[test]
-    fn several_cores_encode_as_one(length in 1usize..5_000, threads in 2usize..6, seed: u64, bad in prop::option::of(any::<prop::sample::Index>())) {
+    fn several_cores_encode_as_one(length in 1usize..5_000, threads in 2usize..6, seed: u64, bad in prop::option::of(any::<[prop::sample::Index; 2]>())) {
         let program = weighted(length as u64);
         let mut update: Vec<f64> = (0..length).map(|i| (i as f64 + seed as f64).sin()).collect();
-        if let Some(bad) = bad {
-            update[bad.index(length)] = [f64::NAN, f64::INFINITY, -1e100][seed as usize % 3];
+        let bad = bad.map(|bad| bad.map(|at| at.index(length)));
+        for (i, at) in bad.into_iter().flatten().enumerate() {
+            update[at] = [f64::NAN, f64::INFINITY, -1e100][(seed as usize).wrapping_add(i) % 3];
         }
         let cores = Cores::new(threads.try_into().unwrap());
         let one = encode(&program, &update, 7, &mut Rng::seed_from_u64(seed));
         prop_assert_eq!(&encode_on(cores, &program, &update, 7, &mut Rng::seed_from_u64(seed)), &one);
         match bad {
-            Some(bad) => prop_assert_eq!(one, Err(EncodeError::NotFinite(bad.index(length)))),
+            Some([a, b]) => prop_assert_eq!(one, Err(EncodeError::NotFinite(a.min(b)))),
             None => prop_assert!(one.is_ok()),
         }
     }

@@ -1,6 +1,7 @@
 //! A quick look whether words are below p, where the processor has lanes for it.
 //!
-//! A word of p or more has all bits of its upper half set, as one word in 2^32 below p has.
+//! A word of p or more has all bits of its upper half set, as p - 1 has. The lanes look at lower halves as well: one random word
+//! in 2^32 makes them say no without need.
 
 use super::lanes::{self, Lanes};
 use crate::field::EPSILON;

@@ -13,22 +13,25 @@ use crate::field::{Fp, MODULUS};
 
 /// Vectors that are added at once.
 pub(crate) const TOGETHER: usize = 5;
-/// Products of whole elements that may be added before the sums are reduced.
-pub(super) const MOST: usize = 16;
 pub(super) const LIMB: u32 = 22;
 /// p as B0 + 2^32·B1 with a B0 that exceeds whatever is subtracted from U0.
 pub(super) const BIAS: (i64, i64) = (1 + (1 << 42), (1 << 32) - 1 - (1 << 10));
 
 /// Magnitudes below this have one limb.
 pub(super) const SMALL: u64 = 1 << LIMB;
-/// A multiple of p as B0 + 2^32·B1, each of which exceeds what [`MOST`] products of halves with small constants may take away.
+/// A multiple of p as B0 + 2^32·B1, each of which exceeds what [`TOGETHER`] products of halves with small constants may take away.
 pub(super) const SMALL_BIAS: (i64, i64) = ((1 << 59) + (1 << 28), (1 << 60) - (1 << 28) - (1 << 27));
 
 // The sums of so many products of halves and limbs fit the reduction.
-const _: () = assert!(TOGETHER <= MOST && (2 * MOST as u64) << (32 + LIMB) < 1 << 60);
+const _: () = assert!((2 * TOGETHER as u64) << (32 + LIMB) < 1 << 60);
 const _: () = assert!((BIAS.0 as u128 + ((BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));
 const _: () = assert!((SMALL_BIAS.0 as u128 + ((SMALL_BIAS.1 as u128) << 32)).is_multiple_of(MODULUS as u128));
-const _: () = assert!((MOST as i64) << (32 + LIMB) < SMALL_BIAS.0 && SMALL_BIAS.0 < SMALL_BIAS.1);
+// What is taken away leaves the sums positive, and what is added leaves them within the reduction's limits.
+const _: () = {
+    let most = (TOGETHER as i64) << (32 + LIMB);
+    assert!(most < SMALL_BIAS.0 && SMALL_BIAS.0 + most + (1 << 33) < 1 << 60);
+    assert!(most < SMALL_BIAS.1 && SMALL_BIAS.1 + most + (1 << 33) < 1 << 62);
+};
 
 /// Does `body` for i in 0..N in straight-line code, for an N of at most [`TOGETHER`]: the compiler leaves a loop with so long a body
 /// as it is, and what it adds up in memory.

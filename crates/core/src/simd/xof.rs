@@ -5,6 +5,7 @@
 //! `blake3` crate does so with AVX-512 only, if a C compiler was there and the system is a Unix, and else computes block
 //! after block, at a quarter of AVX2's speed.
 
+use crate::transcript::VERSION;
 use core::ops::BitXor as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -16,7 +17,7 @@ const BLOCK_BYTES: usize = 64;
 
 const IV: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 /// Bytes of the input for the public matrix, `consilium v1 rows` 0x00: as much output is made from it as from four masks.
-const MATRIX_INPUT: u32 = 18;
+const MATRIX_INPUT: u32 = (VERSION.len() + " rows\0".len()) as u32;
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 2;
 const ROOT: u32 = 8;

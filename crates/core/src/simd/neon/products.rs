@@ -3,7 +3,7 @@
 
 use crate::field::{Fp, MODULUS};
 use crate::simd::neon::Lanes as Neon;
-use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS, unrolled};
+use crate::simd::products::{BIAS, LIMB, SMALL_BIAS, unrolled};
 use crate::simd::words_mut;
 use core::arch::aarch64::{
     uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, veorq_u64, vld1q_u64, vmlal_u32, vmovn_u64,
@@ -20,9 +20,8 @@ struct Factor {
 }
 
 /// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
-/// [`MOST`] vectors, all of them as long as `sums` or longer.
+/// [`TOGETHER`](crate::simd::products::TOGETHER) vectors, all of them as long as `sums` or longer.
 pub(in crate::simd) fn add_products<const N: usize>(_: Neon, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: the token exists only where the processor has NEON.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
@@ -36,7 +35,6 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
     factors: [i64; N],
     vectors: [&[u64]; N],
 ) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
     unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
@@ -45,7 +43,6 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
 
 /// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
 pub(in crate::simd) fn add<const N: usize>(_: Neon, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
     unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }

@@ -1,7 +1,7 @@
 //! Sums of products with constants of the field, four coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
 use crate::field::{Fp, MODULUS};
-use crate::simd::products::{BIAS, LIMB, MOST, SMALL_BIAS, unrolled};
+use crate::simd::products::{BIAS, LIMB, SMALL_BIAS, unrolled};
 use crate::simd::words_mut;
 use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
@@ -19,9 +19,8 @@ struct Factor {
 }
 
 /// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
-/// [`MOST`] vectors, all of them as long as `sums` or longer.
+/// [`TOGETHER`](crate::simd::products::TOGETHER) vectors, all of them as long as `sums` or longer.
 pub(in crate::simd) fn add_products<const N: usize>(_: Avx2, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: an `Avx2` exists only where the processor has AVX2.
     unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
@@ -35,7 +34,6 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
     factors: [i64; N],
     vectors: [&[u64]; N],
 ) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
     unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
@@ -44,7 +42,6 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
 
 /// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
 pub(in crate::simd) fn add<const N: usize>(_: Avx2, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
-    const { assert!(N <= MOST) };
     let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
     unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }
