@@ -2,15 +2,16 @@
 
 use crate::failure::Failure;
 use alloy_primitives::{Address, B256};
-use consilium_core::contribution::{Contribution, Contributor};
+use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::encode::encode_on;
-use consilium_core::field::Fp;
+use consilium_core::field;
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::seal::KemSecret;
 use consilium_core::transcript::Context;
+use consilium_site::nodes::body;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -47,17 +48,13 @@ impl Hospital {
         Ok(Self { domain, committee, context, key })
     }
 
-    /// Clips, quantises, draws seeds, masks, proves, seals and signs. Header and masked vector.
-    pub(super) fn contribute(
-        &self,
-        cores: Cores,
-        program: &WeightedMean,
-        update: &[f64],
-    ) -> Result<(Contribution, Vec<Fp>), Failure> {
+    /// Clips, quantises, draws seeds, masks, proves, seals and signs. The message, header and masked vector, as it is sent.
+    pub(super) fn contribute(&self, cores: Cores, program: &WeightedMean, update: &[f64]) -> Result<Vec<u8>, Failure> {
         let Self { domain, committee, context, key } = self;
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let input = encode_on(cores, program, update, 40, &mut rng).map_err(Failure::failed)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
-        contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)
+        let (header, values) = contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)?;
+        Ok(field::with_bytes(&values, |values| body(&header.to_bytes(), values)))
     }
 }
