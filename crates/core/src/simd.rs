@@ -142,6 +142,21 @@ fn words_mut(values: &mut [Fp]) -> &mut [u64] {
     unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
 }
 
+/// Hands whole registers of the sums and of the vectors, which are as long or longer, to `work`; how many coordinates they hold.
+#[cfg(all(
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    not(consilium_backend = "portable")
+))]
+fn in_registers<const LANES: usize, const N: usize>(
+    sums: &mut [Fp],
+    vectors: [&[u64]; N],
+    work: impl FnOnce(&mut [[u64; LANES]], [&[[u64; LANES]]; N]),
+) -> usize {
+    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks().0);
+    work(words_mut(sums).as_chunks_mut().0, vectors);
+    sums.len() / LANES * LANES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -94,17 +94,18 @@ fn new_state_costs_what_eip_8037_says_and_the_header_tells_the_larger_kind_of_ga
 /// Puts the first word of its calldata into slot 0.
 const KEEP: [u8; 5] = [0x5f, 0x35, 0x5f, 0x55, 0x00];
 
-fn deploy_keep(chain: &mut Chain) -> Address {
-    let mut code = vec![0x60, 5, 0x60, 10, 0x5f, 0x39, 0x60, 5, 0x5f, 0xf3];
-    code.extend(KEEP);
-    chain.submit(&deployment(0, code), 1_001).unwrap().contract_address.unwrap()
+/// Deploys this very code, with the first transaction of its sender.
+fn deploy_code(chain: &mut Chain, code: &[u8]) -> Address {
+    let length = u8::try_from(code.len()).unwrap();
+    let creation = [0x60, length, 0x60, 10, 0x5f, 0x39, 0x60, length, 0x5f, 0xf3];
+    chain.submit(&deployment(0, [&creation, code].concat()), 1_001).unwrap().contract_address.unwrap()
 }
 
 #[test]
 fn a_refund_is_the_senders_and_under_the_next_rules_not_the_blocks() {
     let [today, next] = Rules::ALL.map(|rules| {
         let mut chain = chain_under(rules);
-        let contract = deploy_keep(&mut chain);
+        let contract = deploy_code(&mut chain, &KEEP);
         chain.submit(&invoke(1, contract, 1), 1_002).unwrap();
         let cleared = chain.submit(&invoke(2, contract, 0), 1_003).unwrap();
         (head_gas(&chain), cleared.gas_used)
@@ -117,7 +118,7 @@ fn a_refund_is_the_senders_and_under_the_next_rules_not_the_blocks() {
 #[test]
 fn the_floor_for_calldata_counts_as_execution_whatever_goes_to_new_state() {
     let mut chain = chain_under(Rules::Amsterdam);
-    let contract = deploy_keep(&mut chain);
+    let contract = deploy_code(&mut chain, &KEEP);
     let mut input = argument(1).to_vec();
     input.resize(1_500, 0);
     // EIP-2780's start and reaching the contract, and 64 gas a byte (EIP-7976).
@@ -131,17 +132,11 @@ fn the_floor_for_calldata_counts_as_execution_whatever_goes_to_new_state() {
 /// Counts down from the first word of its calldata, 26 gas a number.
 const COUNTDOWN: [u8; 12] = [0x5f, 0x35, 0x5b, 0x60, 1, 0x90, 0x03, 0x80, 0x60, 2, 0x57, 0x00];
 
-fn deploy_countdown(chain: &mut Chain) -> Address {
-    let mut code = vec![0x60, 12, 0x60, 10, 0x5f, 0x39, 0x60, 12, 0x5f, 0xf3];
-    code.extend(COUNTDOWN);
-    chain.submit(&deployment(0, code), 1_001).unwrap().contract_address.unwrap()
-}
-
 #[test]
 fn a_call_may_use_more_gas_than_a_transaction_and_an_estimate_says_that_none_is_enough() {
     for rules in Rules::ALL {
         let mut chain = chain_under(rules);
-        let contract = deploy_countdown(&mut chain);
+        let contract = deploy_code(&mut chain, &COUNTDOWN);
         let ask = |count: u64| TransactionRequest::default().to(contract).input(argument(count).into());
         let too_much = ask(TRANSACTION_GAS_CAP / 26);
         assert!(chain.call(&too_much, 1, 1_002).is_ok(), "{rules:?}");
@@ -152,7 +147,7 @@ fn a_call_may_use_more_gas_than_a_transaction_and_an_estimate_says_that_none_is_
     }
     // Under Amsterdam's rules such a transaction may be sent. It fails at the cap, and the rest of its gas is given back.
     let mut chain = chain_under(Rules::Amsterdam);
-    let contract = deploy_countdown(&mut chain);
+    let contract = deploy_code(&mut chain, &COUNTDOWN);
     let input = argument(TRANSACTION_GAS_CAP / 26);
     let sent = sign(1, TxEip1559 { to: contract.into(), input, gas_limit: 50_000_000, ..plain(1) });
     let receipt = chain.submit(&sent, 1_002).unwrap();

@@ -6,6 +6,7 @@ pub(super) mod rows;
 pub(super) mod xof;
 
 use super::InstructionSet;
+use core::arch::aarch64::{uint64x2_t, vld1q_u64};
 
 /// The processor has NEON.
 #[derive(Debug, Clone, Copy)]
@@ -20,4 +21,12 @@ impl Lanes {
     pub(super) fn instruction_set(self) -> InstructionSet {
         InstructionSet::Neon
     }
+}
+
+/// A register of words.
+#[inline]
+#[target_feature(enable = "neon")]
+fn load(words: &[u64; 2]) -> uint64x2_t {
+    // SAFETY: 16 bytes are readable, aligned as words are.
+    unsafe { vld1q_u64(words.as_ptr()) }
 }

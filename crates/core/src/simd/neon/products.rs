@@ -1,13 +1,14 @@
 //! Sums of products with constants of the field, two coordinates at a time, reduced once; how is in
 //! [`crate::simd::products`].
 
+use super::load;
 use crate::field::{Fp, MODULUS};
+use crate::simd::in_registers;
 use crate::simd::neon::Lanes as Neon;
 use crate::simd::products::{BIAS, LIMB, SMALL_BIAS, unrolled};
-use crate::simd::words_mut;
 use core::arch::aarch64::{
-    uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, veorq_u64, vld1q_u64, vmlal_u32, vmovn_u64,
-    vmull_u32, vorrq_u64, vshlq_n_u64, vshrn_n_u64, vshrq_n_u64, vsraq_n_u64, vst1q_u64, vsubq_u64,
+    uint32x2_t, uint64x2_t, vaddq_u64, vandq_u64, vcgtq_u64, vdup_n_u32, vdupq_n_u64, veorq_u64, vmlal_u32, vmovn_u64, vmull_u32,
+    vorrq_u64, vshlq_n_u64, vshrn_n_u64, vshrq_n_u64, vsraq_n_u64, vst1q_u64, vsubq_u64,
 };
 
 /// Coordinates of one vector register.
@@ -22,10 +23,8 @@ struct Factor {
 /// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
 /// [`TOGETHER`](crate::simd::products::TOGETHER) vectors, all of them as long as `sums` or longer.
 pub(in crate::simd) fn add_products<const N: usize>(_: Neon, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: the token exists only where the processor has NEON.
-    unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { products(sums, factors, vectors) })
 }
 
 /// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
@@ -35,31 +34,20 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
     factors: [i64; N],
     vectors: [&[u64]; N],
 ) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { small_products(sums, factors, vectors) })
 }
 
 /// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
 pub(in crate::simd) fn add<const N: usize>(_: Neon, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { plain(sums, vectors) })
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
 fn all(word: u64) -> uint64x2_t {
     vdupq_n_u64(word)
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn load(words: &[u64; LANES]) -> uint64x2_t {
-    // SAFETY: 16 bytes are readable, aligned as words are.
-    unsafe { vld1q_u64(words.as_ptr()) }
 }
 
 #[inline]

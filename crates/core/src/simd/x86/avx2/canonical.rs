@@ -1,22 +1,13 @@
 //! Halves of words with all bits set, four words at a time.
 
+use super::load;
 use crate::simd::x86::Avx2;
-use core::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi32, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi32,
-    _mm256_setzero_si256,
-};
+use core::arch::x86_64::{_mm256_cmpeq_epi32, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi32, _mm256_setzero_si256};
 
 /// Whether a half of any word, be it the upper or the lower one, has all bits set.
 pub(in crate::simd) fn any_half_full(_: Avx2, words: &[[u64; 8]]) -> bool {
     // SAFETY: an `Avx2` exists only where the processor has AVX2.
     unsafe { any_full(words) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(words: &[u64; 4]) -> __m256i {
-    // SAFETY: 32 bytes are readable, and the load needs no alignment.
-    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx2")]

@@ -1,12 +1,13 @@
 //! Sums of products with constants of the field, four coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
+use super::load;
 use crate::field::{Fp, MODULUS};
+use crate::simd::in_registers;
 use crate::simd::products::{BIAS, LIMB, SMALL_BIAS, unrolled};
-use crate::simd::words_mut;
 use crate::simd::x86::Avx2;
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_mul_epu32, _mm256_set1_epi64x,
-    _mm256_slli_epi64, _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64, _mm256_xor_si256,
+    __m256i, _mm256_add_epi64, _mm256_and_si256, _mm256_cmpgt_epi64, _mm256_mul_epu32, _mm256_set1_epi64x, _mm256_slli_epi64,
+    _mm256_srli_epi64, _mm256_storeu_si256, _mm256_sub_epi64, _mm256_xor_si256,
 };
 
 /// Coordinates of one vector register.
@@ -21,10 +22,8 @@ struct Factor {
 /// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
 /// [`TOGETHER`](crate::simd::products::TOGETHER) vectors, all of them as long as `sums` or longer.
 pub(in crate::simd) fn add_products<const N: usize>(_: Avx2, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: an `Avx2` exists only where the processor has AVX2.
-    unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { products(sums, factors, vectors) })
 }
 
 /// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
@@ -34,31 +33,20 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
     factors: [i64; N],
     vectors: [&[u64]; N],
 ) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { small_products(sums, factors, vectors) })
 }
 
 /// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
 pub(in crate::simd) fn add<const N: usize>(_: Avx2, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { plain(sums, vectors) })
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn all(word: i64) -> __m256i {
     _mm256_set1_epi64x(word)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(words: &[u64; LANES]) -> __m256i {
-    // SAFETY: 32 bytes are readable, and the load needs no alignment.
-    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
 
 #[inline]

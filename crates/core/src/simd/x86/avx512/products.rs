@@ -1,13 +1,14 @@
 //! Sums of products with constants of the field, eight coordinates at a time, reduced once; how is in [`crate::simd::products`].
 
+use super::load;
 use crate::field::{EPSILON, Fp, MODULUS};
+use crate::simd::in_registers;
 use crate::simd::products::{BIAS, LIMB, SMALL_BIAS, unrolled};
-use crate::simd::words_mut;
 use crate::simd::x86::Avx512;
 use core::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpge_epu64_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512,
-    _mm512_mask_add_epi64, _mm512_mul_epu32, _mm512_set1_epi64, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi64, _mm512_xor_si512,
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpge_epu64_mask, _mm512_cmplt_epu64_mask, _mm512_mask_add_epi64,
+    _mm512_mul_epu32, _mm512_set1_epi64, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
+    _mm512_xor_si512,
 };
 
 /// Coordinates of one vector register.
@@ -22,10 +23,8 @@ struct Factor {
 /// Adds Σ_i factors\[i\]·vectors\[i\] to `sums`, as far as whole registers go; how many coordinates that are. At most
 /// [`TOGETHER`](crate::simd::products::TOGETHER) vectors, all of them as long as `sums` or longer.
 pub(in crate::simd) fn add_products<const N: usize>(_: Avx512, sums: &mut [Fp], factors: [Fp; N], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: an `Avx512` exists only where the processor has AVX-512 F.
-    unsafe { products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { products(sums, factors, vectors) })
 }
 
 /// [`add_products`] with constants whose magnitudes are below [`SMALL`](crate::simd::products::SMALL).
@@ -35,31 +34,20 @@ pub(in crate::simd) fn add_small_products<const N: usize>(
     factors: [i64; N],
     vectors: [&[u64]; N],
 ) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { small_products(words_mut(sums).as_chunks_mut::<LANES>().0, factors, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { small_products(sums, factors, vectors) })
 }
 
 /// Adds the vectors to `sums`, as far as whole registers go; how many coordinates that are.
 pub(in crate::simd) fn add<const N: usize>(_: Avx512, sums: &mut [Fp], vectors: [&[u64]; N]) -> usize {
-    let vectors = vectors.map(|vector| vector[..sums.len()].as_chunks::<LANES>().0);
     // SAFETY: as above.
-    unsafe { plain(words_mut(sums).as_chunks_mut::<LANES>().0, vectors) }
-    sums.len() / LANES * LANES
+    in_registers(sums, vectors, |sums, vectors| unsafe { plain(sums, vectors) })
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn all(word: i64) -> __m512i {
     _mm512_set1_epi64(word)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(words: &[u64; LANES]) -> __m512i {
-    // SAFETY: 64 bytes are readable, and the load needs no alignment.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
 #[inline]
