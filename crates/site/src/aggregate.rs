@@ -138,6 +138,7 @@ impl Site {
     }
 
     /// Asks one node after the other until one answers well. Those that may answer later are asked again, until time is up.
+    /// Among the faults of a success is none that was only asked too early.
     async fn ask_nodes<T, F: Future<Output = Result<T, NodeFailure>>>(
         &self,
         terms: &Terms,
@@ -153,7 +154,7 @@ impl Site {
             for node in std::mem::take(&mut nodes) {
                 match ask(node.clone()).await {
                     Ok(answer) => {
-                        faults.append(&mut said);
+                        faults.extend(said.into_iter().filter(|failure| !failure.fault.is_early()));
                         return Ok(answer);
                     }
                     Err(failure) => {

@@ -77,6 +77,12 @@ impl NodeFault {
         }
     }
 
+    /// Whether the node only said that it is not there yet, which the last of an honest committee may be for a moment.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        self.code() == Some("not-ready")
+    }
+
     /// The error code of the API, if the node gave one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

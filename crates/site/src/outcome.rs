@@ -50,7 +50,7 @@ pub struct Checked {
     pub settled: Settled,
     /// What became of this site's own contribution.
     pub inclusion: Inclusion,
-    /// Nodes that failed or lied on the way.
+    /// Nodes that failed or lied on the way; not those that were only asked before they had it.
     pub faults: Vec<NodeFailure>,
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Conduct {
     DiesWithIt,
     /// Answers after a second and more.
     Slow,
+    /// Has not heard of the settlement yet.
+    Behind,
     WrongAggregate,
     TruncatedAggregate,
     NonCanonicalAggregate,
@@ -304,6 +306,9 @@ async fn aggregate(State(node): State<Node>, Path((study, round)): Path<(u64, u6
     let conduct = node.conduct().await;
     let hub = node.hub.lock().unwrap();
     let terms = hub.terms.clone().unwrap();
+    if conduct == Conduct::Behind {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "not-ready");
+    }
     if !may_read(&terms, study, round, &headers) {
         return refuse(StatusCode::FORBIDDEN, "forbidden");
     }

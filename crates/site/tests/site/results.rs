@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use consilium_core::encode::error_bound;
 use consilium_core::program::WeightedMean;
 use consilium_site::nodes::NodeFault;
-use consilium_site::{Checked, Inclusion, Outcome, Refusal, Site};
+use consilium_site::{Checked, Error, Inclusion, Outcome, Refusal, Site};
 
 async fn settled(site: &Site, study: u64, round: u64) -> Box<Checked> {
     match site.await_result(study, round).await.unwrap() {
@@ -152,11 +152,25 @@ async fn a_void_round_frees_its_subject_and_an_abandoned_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lying_node_is_named_with_what_it_did() {
+async fn a_lying_node_is_named_with_what_it_did_and_one_that_was_asked_too_early_is_not() {
     let world = World::new(weighted_mean()).await;
     let sites = three(&world).await;
     let number = round(&world, &sites, model().model_digest()).await;
-    (1..=4).for_each(|node| world.conduct(node, Conduct::WrongAggregate));
-    let checked = settled(&sites[2], 1, number).await;
-    assert!(checked.faults.iter().all(|failure| matches!(failure.fault, NodeFault::False(_))), "{:?}", checked.faults);
+    // The order of asking is the site's: with one honest node of five, and then another one, liars are asked in one of the two cases.
+    let mut named = 0;
+    for honest in [5, 1] {
+        (1..=5).for_each(|node| world.conduct(node, if node == honest { Conduct::Honest } else { Conduct::WrongAggregate }));
+        let checked = settled(&sites[2], 1, number).await;
+        assert!(checked.faults.iter().all(|failure| matches!(failure.fault, NodeFault::False(_))), "{:?}", checked.faults);
+        named += checked.faults.len();
+        (1..=5).for_each(|node| world.conduct(node, if node == honest { Conduct::Honest } else { Conduct::Behind }));
+        assert_eq!(settled(&sites[2], 1, number).await.faults, []);
+    }
+    assert!(named > 0);
+    // Where nobody has it, the error says what each of them said.
+    world.conduct(1, Conduct::Behind);
+    let error = sites[2].await_result(1, number).await.unwrap_err();
+    let Error::NoResult { what: "aggregate", faults, .. } = &error else { panic!("{error}") };
+    assert_eq!(faults.len(), 5, "{error}");
+    assert!(faults.iter().all(|failure| failure.fault.is_early()), "{error}");
 }
