@@ -157,13 +157,16 @@ async fn a_lying_node_is_named_with_what_it_did_and_one_that_was_asked_too_early
     let sites = three(&world).await;
     let number = round(&world, &sites, model().model_digest()).await;
     // The order of asking is the site's: with one honest node of five, and then another one, liars are asked in one of the two cases.
+    let all_but = |honest: u8, conduct| {
+        (1..=5).for_each(|node| world.conduct(node, if node == honest { Conduct::Honest } else { conduct }));
+    };
     let mut named = 0;
     for honest in [5, 1] {
-        (1..=5).for_each(|node| world.conduct(node, if node == honest { Conduct::Honest } else { Conduct::WrongAggregate }));
+        all_but(honest, Conduct::WrongAggregate);
         let checked = settled(&sites[2], 1, number).await;
         assert!(checked.faults.iter().all(|failure| matches!(failure.fault, NodeFault::False(_))), "{:?}", checked.faults);
         named += checked.faults.len();
-        (1..=5).for_each(|node| world.conduct(node, if node == honest { Conduct::Honest } else { Conduct::Behind }));
+        all_but(honest, Conduct::Behind);
         assert_eq!(settled(&sites[2], 1, number).await.faults, []);
     }
     assert!(named > 0);
