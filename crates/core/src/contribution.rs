@@ -10,10 +10,11 @@ use crate::encode::Encoded;
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::field::{self, Ext, Fp};
 use crate::mask::Seeds;
-use crate::params::{Committee, CommitteeMembers};
+use crate::params::{Committee, CommitteeMembers, Member};
 use crate::program::{Program, check_length};
 use crate::prove::{Proved, prove_on};
 use crate::seal::{self, BoxContext};
+use crate::stream::Randomness;
 use crate::transcript::{Context, boxes_hash, concat, hash};
 use alloy_primitives::{Address, B256};
 use rand_core::CryptoRng;
@@ -231,24 +232,24 @@ impl Contributor<'_> {
             match prove_on(cores, self.committee.sizes(), self.program, &ctx, input, &seeds) {
                 Err(EncodeError::RowOutOfRange) => {}
                 Err(error) => return Err(error),
-                Ok(proved) => return Ok((self.seal_and_sign(&proved, &seeds, rng), proved.values)),
+                Ok(proved) => return Ok((self.seal_and_sign(cores, &proved, &seeds, rng), proved.values)),
             }
         }
     }
 
-    /// Seals the seeds and signs what [`prove`] made.
-    pub fn seal_and_sign(&self, proved: &Proved, seeds: &Seeds, rng: &mut dyn CryptoRng) -> Contribution {
+    /// Seals the seeds and signs what [`prove`](crate::prove::prove) made.
+    pub fn seal_and_sign(&self, cores: Cores, proved: &Proved, seeds: &Seeds, rng: &mut dyn CryptoRng) -> Contribution {
         let site = self.key.address();
         let body = Body::from(proved);
         let ctx = self.context.of_site(site);
         let digest = body.digest(&ctx);
-        let mut boxes = Vec::with_capacity(self.committee.members().len());
-        for (i, member) in self.committee.members().iter().enumerate() {
-            let node = i + 1;
+        let members = (1..).zip(self.committee.members()).map(|(node, member)| (node, member, Randomness::draw(rng))).collect();
+        let seal = |(node, member, mut randomness): (usize, &Member, Randomness)| {
             let entitled = self.committee.sizes().seeds_of(node).filter_map(|number| seeds.as_slice().get(number));
-            let sealed = seal::seal_box(&member.kem_key, &BoxContext { ctx, digest, node }, entitled, rng);
-            boxes.push(sealed.unwrap_or_default());
-        }
+            let sealed = seal::seal_box(&member.kem_key, &BoxContext { ctx, digest, node }, entitled, &mut randomness);
+            sealed.unwrap_or_default()
+        };
+        let boxes = cores.each(members, seal);
         self.sign(body, boxes)
     }
 

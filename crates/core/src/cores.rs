@@ -9,7 +9,7 @@ use core::num::NonZeroUsize;
 use core::ops::Range;
 
 /// Parts of a step for each of several cores: a core that others slow down leaves the last of its parts to the rest.
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 
 /// How many threads a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

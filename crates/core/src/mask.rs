@@ -10,6 +10,7 @@ use crate::transcript::{VectorHash, seed_commitment};
 use alloy_primitives::B256;
 use core::ops::Range;
 use rand_core::CryptoRng;
+use std::sync::{Mutex, PoisonError};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// One seed k_T. Wiped on drop, compared in constant time, never printed.
@@ -97,20 +98,41 @@ impl Seeds {
     /// Masks a vector with the streams of one label and computes, in the same pass over the streams, its shares
     /// X(z) = c - Σ_T f_T(z) m_T = x + Σ_T (1 - f_T(z)) m_T, where `factors` lists 1 - f_T(z) for all T, point by point.
     ///
-    /// Each core takes a part of the coordinates. Where a stream skips a word, all after it move by one, and the parts
-    /// after that one are wrong: one core then does it all, for one proof in a thousand at d = 10^6.
+    /// Each core takes the next part of the coordinates. Where a stream skips a word, all after it move by one: parts that other
+    /// cores were at are done again, and those that follow start right.
     pub(crate) fn mask(&self, cores: Cores, label: &str, ctx: &B256, plain: &[Fp], factors: &[Vec<Fp>]) -> Masked {
         let mut masked = Masked::zeros(cores, plain.len(), factors.len());
         let ranges = cores.ranges(plain.len(), BLOCK);
-        let exact = cores.each(masked.parts(&ranges), |part| self.mask_part(label, ctx, plain, part, factors));
-        if exact.iter().rev().skip(1).all(|&exact| exact) { masked } else { self.mask(Cores::ONE, label, ctx, plain, factors) }
+        let reads = Mutex::new(Reads::new(&ranges, self.0.len()));
+        let locked = || reads.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let wrong = locked().wrong();
+            if wrong.is_empty() {
+                return masked;
+            }
+            let mut parts: Vec<_> = masked.parts(&ranges).into_iter().enumerate().collect();
+            parts.retain(|(i, _)| wrong.contains(i));
+            cores.each(parts, |(i, part)| {
+                let starts = locked().starts(i);
+                let ends = self.mask_part(label, ctx, plain, part, &starts, factors);
+                locked().note(i, starts, ends);
+            });
+        }
     }
 
-    /// Masks some coordinates; whether no stream has skipped a word.
-    fn mask_part(&self, label: &str, ctx: &B256, plain: &[Fp], part: MaskedPart<'_>, factors: &[Vec<Fp>]) -> bool {
+    /// Masks some coordinates with the words of each stream from the one in `starts` on, and says at which they end.
+    fn mask_part(
+        &self,
+        label: &str,
+        ctx: &B256,
+        plain: &[Fp],
+        part: MaskedPart<'_>,
+        starts: &[u64],
+        factors: &[Vec<Fp>],
+    ) -> Vec<u64> {
         let MaskedPart { start, masked, mut shares } = part;
         let mut streams = Streams::open(self.0.iter(), label, ctx);
-        streams.advance(start);
+        streams.advance(starts);
         let plain = &plain[start..start + masked.len()];
         for at in (0..masked.len()).step_by(BLOCK) {
             let range = at..masked.len().min(at + BLOCK);
@@ -123,7 +145,7 @@ impl Seeds {
                 }
             });
         }
-        streams.are_at(start + masked.len())
+        streams.positions()
     }
 
     /// 1 - f_T(z) for all T.
@@ -171,6 +193,43 @@ impl Masked {
     }
 }
 
+/// Which words of each stream the parts of a vector have read.
+struct Reads {
+    /// The parts' first coordinates, and the number of all.
+    bounds: Vec<u64>,
+    streams: usize,
+    /// The first word that a part has read of each stream, and the one after its last.
+    parts: Vec<Option<[Vec<u64>; 2]>>,
+}
+
+impl Reads {
+    fn new(ranges: &[Range<usize>], streams: usize) -> Self {
+        let ends = ranges.iter().map(|range| range.end as u64);
+        Self { bounds: core::iter::once(0).chain(ends).collect(), streams, parts: vec![None; ranges.len()] }
+    }
+
+    /// Where part `i` has to start in each stream, if no part before it that has not been read yet skips a word.
+    fn starts(&self, i: usize) -> Vec<u64> {
+        let mut starts = vec![self.bounds[i]; self.streams];
+        for (part, bounds) in self.parts[..i].iter().zip(self.bounds.windows(2)) {
+            for (stream, start) in starts.iter_mut().enumerate() {
+                *start += part.as_ref().map_or(0, |[first, end]| end[stream] - first[stream] - (bounds[1] - bounds[0]));
+            }
+        }
+        starts
+    }
+
+    fn note(&mut self, i: usize, starts: Vec<u64>, ends: Vec<u64>) {
+        self.parts[i] = Some([starts, ends]);
+    }
+
+    /// The parts that have not been read, or from a wrong word on. The first of them starts right next time.
+    fn wrong(&self) -> Vec<usize> {
+        let right = |i: &usize| self.parts[*i].as_ref().is_some_and(|[starts, _]| *starts == self.starts(*i));
+        (0..self.parts.len()).filter(|i| !right(i)).collect()
+    }
+}
+
 /// f_T(z) Σ_e z^e μ_T,e of one seed.
 fn zero_of(committee: &Committee, number: usize, z: usize, ctx: &B256, seed: &Seed) -> Ext {
     let (f, point) = (committee.f(number, z), Fp::reduce(z as u64));
@@ -191,14 +250,14 @@ impl Streams {
         Self { streams, masks: Zeroizing::new(vec![0; TOGETHER * BLOCK]) }
     }
 
-    /// Goes that many elements further, unless a stream skips a word among them.
-    fn advance(&mut self, elements: usize) {
-        self.streams.iter_mut().for_each(|stream| stream.advance(elements as u64));
+    /// Leaves out the first words, as many of each stream as `words` says.
+    fn advance(&mut self, words: &[u64]) {
+        self.streams.iter_mut().zip(words).for_each(|(stream, &words)| stream.advance(words));
     }
 
-    /// Whether that many words have been read or passed, so that none was skipped.
-    fn are_at(&self, elements: usize) -> bool {
-        self.streams.iter().all(|stream| stream.words_read() == elements as u64)
+    /// How many words of each stream have been read or left out.
+    fn positions(&self) -> Vec<u64> {
+        self.streams.iter().map(Stream::words_read).collect()
     }
 
     /// Hands the next `length` (at most [`BLOCK`]) elements of all streams to `take`, some streams at a time: their
@@ -264,6 +323,41 @@ fn unmask(streams: &mut Streams, factors: &[Fp], block: &mut [Fp]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Streams that skip far more often than one word in 2^32, as a list of what is skipped, read by cores in step.
+        #[test]
+        fn parts_are_read_until_each_starts_where_the_one_before_ends(
+            skips in proptest::collection::vec(proptest::collection::btree_set(0u64..400, 0..60), 1..4),
+            lengths in proptest::collection::vec(1usize..50, 1..9), cores in 1usize..5,
+        ) {
+            let end = |skips: &std::collections::BTreeSet<u64>, start: u64, length: usize| {
+                (start..).filter(|word| !skips.contains(word)).nth(length - 1).unwrap() + 1
+            };
+            let starts = |i: usize| lengths[..i].iter().sum::<usize>();
+            let ranges: Vec<_> = (0..lengths.len()).map(|i| starts(i)..starts(i + 1)).collect();
+            let mut reads = Reads::new(&ranges, skips.len());
+            let mut times = 0;
+            while let wrong @ [_, ..] = reads.wrong().as_slice() {
+                for at_once in wrong.chunks(cores) {
+                    let starts: Vec<_> = at_once.iter().map(|&i| reads.starts(i)).collect();
+                    for (&i, starts) in at_once.iter().zip(starts) {
+                        let ends = starts.iter().zip(&skips).map(|(&start, skips)| end(skips, start, lengths[i])).collect();
+                        reads.note(i, starts, ends);
+                    }
+                }
+                times += 1;
+                prop_assert!(times <= lengths.len());
+            }
+            let mut at = vec![0; skips.len()];
+            for (i, &length) in lengths.iter().enumerate() {
+                prop_assert_eq!(&reads.starts(i), &at);
+                at.iter_mut().zip(&skips).for_each(|(at, skips)| *at = end(skips, *at, length));
+            }
+            prop_assert!(cores > 1 || times == 1);
+        }
+    }
 
     /// The seed of `vectors/stream-rejection.json`, whose stream skips a word before element 347,831.
     #[test]

@@ -3,7 +3,7 @@
 use crate::certify::{Cohort, SetMember};
 use crate::cores::Cores;
 use crate::field::Fp;
-use crate::merkle::vector_root_on;
+use crate::merkle::{SUBTREE_ELEMENTS, vector_root_on};
 use crate::simd::pages;
 use crate::verify::Accepted;
 use alloy_primitives::B256;
@@ -72,9 +72,17 @@ impl RunningSum {
     /// # Errors
     /// [`SetMismatch`]: add and take out what it names first.
     pub fn release(&self, cohort: &Cohort) -> Result<OutputShare, SetMismatch> {
+        self.release_on(Cores::ONE, cohort)
+    }
+
+    /// [`Self::release`] on several cores.
+    ///
+    /// # Errors
+    /// As [`Self::release`].
+    pub fn release_on(&self, cores: Cores, cohort: &Cohort) -> Result<OutputShare, SetMismatch> {
         self.compare(cohort)?;
-        let mut values = pages::with_capacity(self.sum.len());
-        values.extend_from_slice(&self.sum);
+        let values =
+            pages::filled(cores, self.sum.len(), SUBTREE_ELEMENTS, |range, room| room.write_copy_of_slice(&self.sum[range]));
         Ok(OutputShare { values })
     }
 }

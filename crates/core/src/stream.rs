@@ -3,7 +3,9 @@
 use crate::field::{self, Ext, Fp};
 use crate::simd::xof::{self, BLOCK_WORDS, Root};
 use crate::transcript::VERSION;
-use zeroize::Zeroize;
+use core::convert::Infallible;
+use rand_core::{CryptoRng, TryCryptoRng, TryRng, utils};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of one output block of BLAKE3.
 const BLOCK_BYTES: usize = 8 * BLOCK_WORDS;
@@ -116,7 +118,7 @@ impl Stream {
     /// The next `length` field elements.
     #[must_use]
     pub fn elements(&mut self, length: usize) -> Vec<Fp> {
-        let mut words = zeroize::Zeroizing::new(vec![0; length]);
+        let mut words = Zeroizing::new(vec![0; length]);
         self.fill_canonical(&mut words);
         words.iter().map(|&word| Fp::reduce(word)).collect()
     }
@@ -128,6 +130,38 @@ impl Stream {
         Ext { a: pair[0], b: pair[1] }
     }
 }
+
+/// A generator of its own for one of several pieces of work that are done at once: the stream `randomness` of a seed that
+/// the common generator gave. What each of them draws is the same in whatever order they run.
+pub(crate) struct Randomness(Stream);
+
+impl Randomness {
+    /// Takes the seed from `rng`.
+    pub(crate) fn draw(rng: &mut dyn CryptoRng) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut());
+        Self(Stream::new(&seed, "randomness", &[]))
+    }
+}
+
+impl TryRng for Randomness {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        utils::next_word_via_fill(self)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        utils::next_word_via_fill(self)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Randomness {}
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use crate::scenario::{Cheat, SiteRole};
 use crate::wire::{Party, Wire};
 use alloy_primitives::{Address, B256};
 use consilium_core::contribution::{Body, Contribution, Contributor};
+use consilium_core::cores::Cores;
 use consilium_core::encode::{Encoded, encode, encode_choice};
 use consilium_core::error::EncodeError;
 use consilium_core::field::{self, Fp};
@@ -162,7 +163,7 @@ impl Workshop<'_> {
     fn honest(&mut self) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let contribution = self.with(&context, |site, draw| site.seal_and_sign(Cores::ONE, &proved, &seeds, draw.rng()));
         let truth = self.output(&input);
         self.made(&contribution, &field::to_bytes(&proved.values), Some(truth), &seeds)
     }
@@ -171,7 +172,7 @@ impl Workshop<'_> {
     fn bad_boxes(&mut self, spoil: impl Fn(&mut Vec<u8>, &mut Draw)) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(Cores::ONE, &proved, &seeds, draw.rng()));
         let first = self.draw.below(contribution.boxes.len() as u64) as usize;
         for i in 0..self.terms.committee.sizes().t() {
             let at = (first + i) % contribution.boxes.len();
@@ -187,7 +188,7 @@ impl Workshop<'_> {
     fn wrong_seeds(&mut self) -> Made {
         let (input, context) = (self.input(), self.terms.context());
         let (proved, seeds) = self.prove(&context, &input, &input);
-        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let mut contribution = self.with(&context, |site, draw| site.seal_and_sign(Cores::ONE, &proved, &seeds, draw.rng()));
         let ctx = context.of_site(contribution.site);
         let digest = contribution.body.digest(&ctx);
         let terms = self.terms;
@@ -210,7 +211,7 @@ impl Workshop<'_> {
         let (input, here) = (self.input(), self.terms.context());
         let there = Context { round: here.round + 1, ..here };
         let (proved, seeds) = self.prove(&there, &input, &input);
-        let contribution = self.with(&there, |site, draw| site.seal_and_sign(&proved, &seeds, draw.rng()));
+        let contribution = self.with(&there, |site, draw| site.seal_and_sign(Cores::ONE, &proved, &seeds, draw.rng()));
         if as_it_is {
             return self.made(&contribution, &field::to_bytes(&proved.values), None, &seeds);
         }

@@ -13,10 +13,11 @@ use crate::progress::Progress;
 use crate::site::Site;
 use alloy_primitives::B256;
 use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::Vote;
 use consilium_core::encode::decode;
 use consilium_core::field::{self, Fp};
-use consilium_core::merkle::vector_root;
+use consilium_core::merkle::vector_root_on;
 use consilium_core::program::AnyProgram;
 use consilium_core::terms::Terms;
 use consilium_ledger::{Certified, Round, Settled};
@@ -44,7 +45,7 @@ impl Aggregate {
         let expected = terms.program.output_len();
         let values = field::from_bytes(bytes, expected, "the aggregate")
             .map_err(|error| format!("an aggregate of wrong form: {error}"))?;
-        let (found, root) = (vector_root(&values), settled.settlement.aggregateRoot);
+        let (found, root) = (vector_root_on(Cores::all(), &values), settled.settlement.aggregateRoot);
         if found != root {
             return Err(format!("an aggregate with root {found}, the chain says {root}"));
         }

@@ -1,36 +1,46 @@
-//! A hospital's whole work on an update, up to the bytes that travel.
+//! A hospital's whole work on an update, up to the bytes that travel, and what the nodes find in them.
 
 use crate::failure::Failure;
 use alloy_primitives::{Address, B256};
-use consilium_core::contribution::Contributor;
+use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::contribution::{Body, Contribution, Contributor};
 use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey};
-use consilium_core::encode::encode_on;
-use consilium_core::field;
+use consilium_core::encode::{Encoded, encode_on};
+use consilium_core::field::{self, Fp};
+use consilium_core::mask::Seed;
+use consilium_core::merkle::vector_root_on;
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
-use consilium_core::seal::KemSecret;
+use consilium_core::release::RunningSum;
+use consilium_core::seal::{BoxContext, KemSecret};
 use consilium_core::transcript::Context;
+use consilium_core::verify::{Accepted, Verifier};
 use consilium_site::nodes::body;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use std::collections::BTreeMap;
 
-/// A hospital in a round of a made-up study.
+const WEIGHT: u64 = 40;
+
+/// A hospital in a round of a made-up study, and the keys of that study's committee.
 pub(super) struct Hospital {
     domain: Domain,
     committee: CommitteeMembers,
+    kem_secrets: Vec<KemSecret>,
+    program: WeightedMean,
     context: Context,
     key: SecretKey,
 }
 
 impl Hospital {
-    pub(super) fn new(committee: &Committee, program: &WeightedMean) -> Result<Self, Failure> {
+    pub(super) fn new(committee: &Committee, d: u64) -> Result<Self, Failure> {
+        let program = WeightedMean::new(d, 25, 8, WeightedMean::PRODUCTION_TESTS, 1.0).map_err(Failure::usage)?;
         let number = |i: usize| u8::try_from(i).unwrap_or(u8::MAX);
-        let member = |i| Member {
-            address: Address::repeat_byte(number(i)),
-            kem_key: KemSecret::from_bytes(&[number(i); 32]).public_key(),
-        };
-        let members = (1..=committee.n()).map(member).collect();
+        let kem_secrets: Vec<_> = (1..=committee.n()).map(|i| KemSecret::from_bytes(&[number(i); 32])).collect();
+        let member =
+            |(i, secret): (usize, &KemSecret)| Member { address: Address::repeat_byte(number(i)), kem_key: secret.public_key() };
+        let members = (1..).zip(&kem_secrets).map(member).collect();
         let committee = CommitteeMembers::new(committee.clone(), 1, members).map_err(Failure::failed)?;
         let domain = Domain { chain_id: 1, contract: Address::ZERO };
         let context = Context {
@@ -45,16 +55,98 @@ impl Hospital {
             policy: B256::ZERO,
         };
         let key = SecretKey::from_bytes(&[7; 32]).map_err(Failure::failed)?;
-        Ok(Self { domain, committee, context, key })
+        Ok(Self { domain, committee, kem_secrets, program, context, key })
     }
 
-    /// Clips, quantises, draws seeds, masks, proves, seals and signs. The message, header and masked vector, as it is sent.
-    pub(super) fn contribute(&self, cores: Cores, program: &WeightedMean, update: &[f64]) -> Result<Vec<u8>, Failure> {
-        let Self { domain, committee, context, key } = self;
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let input = encode_on(cores, program, update, 40, &mut rng).map_err(Failure::failed)?;
+    pub(super) fn program(&self) -> &WeightedMean {
+        &self.program
+    }
+
+    /// The plain update.
+    pub(super) fn update(&self) -> Vec<f64> {
+        (0..self.program.dimension()).map(|i| (i as f64 * 0.37).sin()).collect()
+    }
+
+    /// The root of the sum over this hospital alone.
+    pub(super) fn expected(&self, cores: Cores, update: &[f64]) -> Result<B256, Failure> {
+        let mut sum = self.encode(cores, update, &mut generator())?.values().to_vec();
+        sum.push(Fp::reduce(WEIGHT));
+        Ok(vector_root_on(cores, &sum))
+    }
+
+    /// Clips, quantises, draws seeds, masks, proves, seals and signs. The same message each time.
+    pub(super) fn contribute(&self, cores: Cores, update: &[f64]) -> Result<Message, Failure> {
+        let Self { domain, committee, program, context, key, .. } = self;
+        let mut rng = generator();
+        let input = self.encode(cores, update, &mut rng)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
         let (header, values) = contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)?;
-        Ok(field::with_bytes(&values, |values| body(&header.to_bytes(), values)))
+        let bytes = field::with_bytes(&values, |values| body(&header.to_bytes(), values));
+        Ok(Message { header, bytes })
+    }
+
+    fn encode(&self, cores: Cores, update: &[f64], rng: &mut ChaCha20Rng) -> Result<Encoded, Failure> {
+        encode_on(cores, &self.program, update, WEIGHT, rng).map_err(Failure::failed)
+    }
+
+    /// What the nodes need of a message before they verify it: each its seeds, from its box.
+    pub(super) fn receive(&self, message: Message) -> Result<Received<'_>, Failure> {
+        let ctx = self.context.of_site(self.key.address());
+        let Contribution { body, boxes, .. } = message.header;
+        let digest = body.digest(&ctx);
+        let open = |(i, sealed): (usize, &Vec<u8>)| {
+            let opened = self.kem_secrets[i].open_box(&BoxContext { ctx, digest, node: i + 1 }, sealed);
+            opened.map(|seeds| self.committee.sizes().seeds_of(i + 1).zip(seeds).collect())
+        };
+        let seeds = boxes.iter().enumerate().map(open).collect::<Result<_, _>>().map_err(Failure::wrong)?;
+        let cohort = Cohort::new(vec![SetMember { site: self.key.address(), digest }]).map_err(Failure::failed)?;
+        Ok(Received { hospital: self, ctx, body, bytes: message.bytes, seeds, cohort })
+    }
+}
+
+fn generator() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(1)
+}
+
+/// A contribution as it is sent.
+pub(super) struct Message {
+    header: Contribution,
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    /// Bytes of header and masked vector, without the four of the header's length.
+    pub(super) fn uploaded(&self) -> u64 {
+        self.bytes.len() as u64 - 4
+    }
+}
+
+/// A contribution as the nodes have it.
+pub(super) struct Received<'a> {
+    hospital: &'a Hospital,
+    ctx: B256,
+    body: Body,
+    bytes: Vec<u8>,
+    /// Each node's seeds by their numbers, node 1 first.
+    seeds: Vec<BTreeMap<usize, Seed>>,
+    /// This contribution alone.
+    pub(super) cohort: Cohort,
+}
+
+impl Received<'_> {
+    /// A node's verification.
+    pub(super) fn verify(&self, node: usize) -> Result<Accepted, Failure> {
+        let Hospital { committee, program, key, .. } = self.hospital;
+        let values = &self.bytes[self.bytes.len() - 8 * program.dimension()..];
+        let verifier = Verifier { committee: committee.sizes(), program, node };
+        let verified = verifier.verify(key.address(), &self.ctx, &self.body, values, &self.seeds[node - 1]);
+        verified.map_err(|step| Failure::wrong(format!("{step:?}")))
+    }
+
+    /// A node's sum after it has accepted the contribution.
+    pub(super) fn running_sum(&self, node: usize) -> Result<RunningSum, Failure> {
+        let mut sum = RunningSum::new(self.hospital.program.output_len());
+        sum.add(&self.verify(node)?);
+        Ok(sum)
     }
 }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// the hash output that a step expands, or for nothing but moving the bytes that it moves.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
-    /// Coordinates of the vectors, one or more.
-    #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000], value_parser = clap::value_parser!(u64).range(1..=200_000_000))]
+    /// Coordinates of the vectors, one or more, with spaces or commas between them.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = [100_000, 1_000_000], value_parser = clap::value_parser!(u64).range(1..=200_000_000))]
     pub(crate) dimension: Vec<u64>,
     /// Number of committee nodes, n.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(4..=32))]

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use consilium_core::contribution::Contributor;
+use consilium_core::cores::Cores;
 use consilium_core::encode::{self, Encoded};
 use consilium_core::field::{self, Ext, Fp};
 use consilium_core::mask::Seeds;
@@ -72,7 +73,7 @@ pub(super) fn forge(
     if let (Cheat::CorruptProof, Some(first)) = (cheat, proved.proof.first_mut()) {
         *first += Ext::ONE;
     }
-    let mut header = contributor.seal_and_sign(&proved, &seeds, rng);
+    let mut header = contributor.seal_and_sign(Cores::ONE, &proved, &seeds, rng);
     if let (Cheat::GarbageBox, Some(last)) = (cheat, header.boxes.last_mut()) {
         rng.fill_bytes(last);
         header = contributor.sign(header.body, header.boxes);

@@ -109,7 +109,7 @@ impl Sample {
 
     /// A node's output share and its root.
     pub(crate) fn release(&self, cores: Cores, sum: &RunningSum) -> OutputShare {
-        let share = sum.release(&self.cohort).unwrap();
+        let share = sum.release_on(cores, &self.cohort).unwrap();
         black_box(share.root_on(cores));
         share
     }

@@ -7,8 +7,9 @@ use crate::store::StoreError;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::cores::Cores;
 use consilium_core::field::{self, Fp};
-use consilium_core::merkle::vector_root;
+use consilium_core::merkle::vector_root_on;
 use consilium_core::release::SetMismatch;
 use consilium_core::round::{Event, Unmasked};
 use consilium_core::{settle, unmask};
@@ -25,7 +26,7 @@ pub(super) async fn release(service: Arc<Service>, round: Arc<OpenRound>, cohort
     let (study, number) = round.id();
     let released = || output_share(&service, &round, &cohort);
     let Some(share) = again::until_done(&round, "releasing the output share", released).await else { return };
-    let hashing = tokio::task::spawn_blocking(move || (vector_root(&share), share));
+    let hashing = tokio::task::spawn_blocking(move || (vector_root_on(Cores::all(), &share), share));
     let Ok((root, share)) = hashing.await else { return };
     locked(&round.shares).insert(round.me, share);
     tracing::info!(study, round = number, sites = cohort.size(), "the output share over the certified set is released");
@@ -55,7 +56,7 @@ async fn output_share(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort
 /// The running sum over exactly the certified set: what separates it is verified once more and added or taken out.
 async fn summed(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> Result<Vec<Fp>, StoreError> {
     loop {
-        let released = locked(&round.sum).release(cohort);
+        let released = locked(&round.sum).release_on(Cores::all(), cohort);
         let SetMismatch { missing, surplus } = match released {
             Ok(share) => return Ok(share.into_values()),
             Err(mismatch) => mismatch,
@@ -90,8 +91,8 @@ pub(super) async fn fetch(service: Arc<Service>, round: Arc<OpenRound>, node: us
     for _ in 0..ATTEMPTS {
         match service.peers.share(&peer, study, number, 8 * length).await {
             Ok(bytes) => {
-                let reading =
-                    move || field::from_bytes(&bytes, length, "output share").ok().filter(|got| vector_root(got) == root);
+                let signed = move |got: &Vec<Fp>| vector_root_on(Cores::all(), got) == root;
+                let reading = move || field::from_bytes(&bytes, length, "output share").ok().filter(signed);
                 return match tokio::task::spawn_blocking(reading).await.ok().flatten() {
                     Some(values) => {
                         locked(&round.shares).insert(node, values);
@@ -125,7 +126,7 @@ fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Vec<u8>)
     let shares = locked(&round.shares);
     let served: BTreeMap<usize, &[Fp]> = nodes.iter().filter_map(|node| Some((*node, shares.get(node)?.as_slice()))).collect();
     let (study, number) = round.id();
-    let aggregate = match unmask::unmask(round.terms.committee.sizes(), &served) {
+    let aggregate = match unmask::unmask_on(Cores::all(), round.terms.committee.sizes(), &served) {
         Ok(aggregate) => aggregate,
         Err(waiting) => {
             tracing::warn!(study, round = number, %waiting, "no aggregate yet");

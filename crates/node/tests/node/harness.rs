@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_chain::{Chain, Genesis, Sequencer, serve, system_clock};
 use consilium_core::contribution::{Contribution, Contributor};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::{Access, SecretKey};
 use consilium_core::encode::encode;
 use consilium_core::field::{self, Fp};
@@ -317,7 +318,7 @@ impl World {
         let proved = prove(terms.committee.sizes(), program, &ctx, &input, &seeds).unwrap();
         let contributor =
             Contributor { domain: terms.domain, committee: &terms.committee, program, context: &context, key: &self.sites[site] };
-        let header = contributor.seal_and_sign(&proved, &seeds, &mut *rng);
+        let header = contributor.seal_and_sign(Cores::ONE, &proved, &seeds, &mut *rng);
         Sent { header, values: field::to_bytes(&proved.values), seeds }
     }
 

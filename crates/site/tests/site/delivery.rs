@@ -3,6 +3,7 @@
 use crate::committee::Conduct;
 use crate::world::{World, model, site_keys, update, wallet, weighted_mean};
 use consilium_core::contribution::Contribution;
+use consilium_core::cores::Cores;
 use consilium_core::encode::Encoded;
 use consilium_core::field::{Fp, to_bytes};
 use consilium_core::mask::Seeds;
@@ -143,7 +144,7 @@ async fn a_hand_made_cheat_gets_the_nodes_verbatim_codes() {
         program.witness(honest.values(), 1, &mut |block| stream.fill_bytes(block))
     });
     let proved = proved.unwrap();
-    let (contribution, values) = (contributor.seal_and_sign(&proved, &seeds, &mut rng), to_bytes(&proved.values));
+    let (contribution, values) = (contributor.seal_and_sign(Cores::ONE, &proved, &seeds, &mut rng), to_bytes(&proved.values));
     let code = |failure: consilium_site::nodes::NodeFailure| failure.fault.code().map(str::to_owned);
     let refused = node.upload(1, terms.round, &contribution.to_bytes(), &values).await.unwrap_err();
     assert_eq!(code(refused).as_deref(), Some("proof"));

@@ -87,9 +87,11 @@ fn hash<T, const N: usize>(tag: u8, contents: [&[[T; N]]; 2], order: __m128i) ->
     }
     let bits = 8 * (1 + 16 * contents[0].len() as i32);
     let (one, zero, length) = (_mm_set_epi32(0, 0, 0, 0x0080_0000), _mm_setzero_si128(), _mm_set_epi32(bits, 0, 0, 0));
-    let mut words = carried.map(|carried| [_mm_blendv_epi8(one, carried, first_byte), zero, zero, length]);
+    let last = |carried| [_mm_blendv_epi8(one, carried, first_byte), zero, zero, length];
+    let mut words = [last(carried[0]), last(carried[1])];
     compress(&mut states, &mut words);
-    states.map(|state| leaving(state))
+    let [first, second] = states;
+    [leaving(first), leaving(second)]
 }
 
 #[inline]
