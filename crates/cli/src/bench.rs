@@ -38,7 +38,8 @@ struct Row {
     /// What the machine needs for the step's unavoidable work alone.
     floor_ms: f64,
     ratio: f64,
-    /// Most memory that the step took beyond what was there before, in units of the vector's 8d bytes; Linux only.
+    /// Most memory that the step took beyond what was there before, in units of the vector's 8d bytes; on Linux, for vectors
+    /// larger than [`peak::KEPT`].
     #[serde(skip_serializing_if = "Option::is_none")]
     vectors: Option<f64>,
     /// What a site uploads, once, header and masked vector; with `prove` alone.
@@ -50,7 +51,8 @@ impl Row {
     fn new(name: &'static str, d: u64, committee: &Committee, times: &Times, floor_ms: f64) -> Self {
         let (median_ms, spread_ms) = (times.median(), times.spread());
         let (n, t) = (committee.n() as u32, committee.t() as u32);
-        let vectors = times.peak.map(|bytes| bytes / (8.0 * d as f64));
+        let vector = 8.0 * d as f64;
+        let vectors = times.peak.filter(|_| vector > peak::KEPT).map(|bytes| bytes / vector);
         Self { name, d, n, t, median_ms, spread_ms, floor_ms, ratio: median_ms / floor_ms, vectors, bytes: None }
     }
 
@@ -142,7 +144,8 @@ prove: a hospital's whole work on an update: clip, quantise, draw seeds, mask, p
 GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
 they read and write at the speed of copying; close, one release and one unmask; all on one core
-vectors: the most memory that a step took beside its inputs, in units of 8d bytes
+vectors: the most memory that a step took beside its inputs, in units of 8d bytes, for vectors of more than 32 MiB; what \
+smaller ones leave, the C library keeps for the next
 bytes: what a hospital uploads once, header with sealed boxes and masked vector, counted on a whole message";
 
 fn machine() -> String {

@@ -361,6 +361,7 @@ impl ProductSum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::each_set;
     use proptest::prelude::*;
 
     const P: u128 = MODULUS as u128;
@@ -403,8 +404,7 @@ mod tests {
             start in proptest::collection::vec(element(), 0..14),
             columns in prop_oneof![columns(element()), columns(small())],
         ) {
-            let (mut products, mut plain) = (start.clone(), start.clone());
-            let (mut want_products, mut want_plain) = (start.clone(), start);
+            let (mut want_products, mut want_plain) = (start.clone(), start.clone());
             for (factor, vector) in &columns {
                 want_products.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += *factor * value);
                 want_plain.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += value);
@@ -412,13 +412,15 @@ mod tests {
             let factors: Vec<Fp> = columns.iter().map(|(factor, _)| *factor).collect();
             let vectors: Vec<&[Fp]> = columns.iter().map(|(_, vector)| vector.as_slice()).collect();
             let words: Vec<&[u64]> = vectors.iter().map(|vector| simd::words(vector)).collect();
-            let mut of_words = products.clone();
-            add_products(&mut products, &factors, &vectors);
-            add_products_of_words(&mut of_words, &factors, &words);
-            add_words(&mut plain, &words);
-            prop_assert_eq!(&products, &want_products);
-            prop_assert_eq!(&of_words, &want_products);
-            prop_assert_eq!(&plain, &want_plain);
+            for set in each_set() {
+                let (mut products, mut of_words, mut plain) = (start.clone(), start.clone(), start.clone());
+                add_products(&mut products, &factors, &vectors);
+                add_products_of_words(&mut of_words, &factors, &words);
+                add_words(&mut plain, &words);
+                prop_assert_eq!(&products, &want_products, "{}", set.name());
+                prop_assert_eq!(&of_words, &want_products, "{}", set.name());
+                prop_assert_eq!(&plain, &want_plain, "{}", set.name());
+            }
         }
 
         #[test]

@@ -158,11 +158,43 @@ fn in_registers<const LANES: usize, const N: usize>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Keeps the process to each instruction set in turn that the processor has, for the tests that compare them with the
+    /// portable code; to none when dropped. One at a time.
+    pub(crate) struct EachSet {
+        left: core::array::IntoIter<InstructionSet, 4>,
+        _alone: MutexGuard<'static, ()>,
+    }
+
+    pub(crate) fn each_set() -> EachSet {
+        static ALONE: Mutex<()> = Mutex::new(());
+        EachSet { left: InstructionSet::ALL.into_iter(), _alone: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    impl Iterator for EachSet {
+        type Item = InstructionSet;
+
+        fn next(&mut self) -> Option<InstructionSet> {
+            self.left.find(|&set| {
+                use_at_most(set);
+                in_use() == set
+            })
+        }
+    }
+
+    impl Drop for EachSet {
+        fn drop(&mut self) {
+            use_at_most(InstructionSet::Avx512);
+        }
+    }
 
     #[test]
     fn the_widest_loops_that_the_processor_has_are_the_ones_that_run() {
+        assert_eq!(each_set().last(), Some(widest()));
+        let _alone = each_set();
         assert_eq!(in_use(), widest());
     }
 

@@ -10,10 +10,11 @@ use consilium_core::known_answers;
 use consilium_core::params::{Committee, CommitteeMembers, Finality, Member};
 use consilium_core::program::{self, WeightedMean};
 use consilium_core::round::{Message, SignedReceipt};
-use consilium_core::seal::KemSecret;
+use consilium_core::seal::{KemSecret, OVERHEAD};
 use consilium_core::transcript::Context;
 use proptest::prelude::*;
 use rand_core::SeedableRng;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 fn program() -> WeightedMean {
@@ -31,29 +32,32 @@ fn key() -> SecretKey {
 /// An honest header.
 fn header() -> &'static [u8] {
     static HEADER: OnceLock<Vec<u8>> = OnceLock::new();
-    HEADER.get_or_init(|| {
-        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
-        let member = |i: u8| Member { address: Address::repeat_byte(i), kem_key: KemSecret::from_bytes(&[i; 32]).public_key() };
-        let committee = CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, (1..=5).map(member).collect()).unwrap();
-        let domain = Domain { chain_id: 1, contract: Address::repeat_byte(9) };
-        let (zero, contract) = (B256::ZERO, domain.contract);
-        let context = Context {
-            chain_id: 1,
-            contract,
-            study: 1,
-            round: 1,
-            kind: 1,
-            subject: zero,
-            committee: zero,
-            program: zero,
-            policy: zero,
-        };
-        let program = program();
-        let key = key();
-        let site = Contributor { domain, committee: &committee, program: &program, context: &context, key: &key };
-        let input = encode(&program, &[0.1, 0.2, 0.3], 7, &mut rng).unwrap();
-        site.contribute(Cores::ONE, &input, &[1; 32], &mut rng).unwrap().0.to_bytes()
-    })
+    HEADER.get_or_init(|| contribution(Cores::ONE).to_bytes())
+}
+
+/// The same contribution each time.
+fn contribution(cores: Cores) -> Contribution {
+    let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+    let member = |i: u8| Member { address: Address::repeat_byte(i), kem_key: KemSecret::from_bytes(&[i; 32]).public_key() };
+    let committee = CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, (1..=5).map(member).collect()).unwrap();
+    let domain = Domain { chain_id: 1, contract: Address::repeat_byte(9) };
+    let (zero, contract) = (B256::ZERO, domain.contract);
+    let context = Context {
+        chain_id: 1,
+        contract,
+        study: 1,
+        round: 1,
+        kind: 1,
+        subject: zero,
+        committee: zero,
+        program: zero,
+        policy: zero,
+    };
+    let program = program();
+    let key = key();
+    let site = Contributor { domain, committee: &committee, program: &program, context: &context, key: &key };
+    let input = encode(&program, &[0.1, 0.2, 0.3], 7, &mut rng).unwrap();
+    site.contribute(cores, &input, &[1; 32], &mut rng).unwrap().0
 }
 
 #[test]
@@ -61,6 +65,18 @@ fn an_honest_header_reads_back() {
     let read = Contribution::from_bytes(header(), &shape()).unwrap();
     assert_eq!(read.to_bytes(), header());
     assert!(header().len() <= shape().max_header_len());
+}
+
+/// Nor do two boxes share the randomness that they are sealed with.
+#[test]
+fn a_contribution_is_the_same_on_any_number_of_cores() {
+    let one = contribution(Cores::ONE);
+    for threads in [2, 3, 8] {
+        assert_eq!(contribution(Cores::new(threads.try_into().unwrap())), one);
+    }
+    let encapsulated: BTreeSet<&[u8]> = one.boxes.iter().map(|sealed| &sealed[..OVERHEAD - 16]).collect();
+    let x25519: BTreeSet<&[u8]> = encapsulated.iter().map(|key| &key[key.len() - 32..]).collect();
+    assert_eq!((encapsulated.len(), x25519.len()), (5, 5));
 }
 
 #[test]

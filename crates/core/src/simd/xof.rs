@@ -257,6 +257,7 @@ pub(crate) fn blocks_of_crate(reader: &mut blake3::OutputReader, counter: u64, o
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::each_set;
     use proptest::prelude::*;
 
     fn reference(key: &[u8; 32], input: &[u8], counter: u64, count: usize) -> Vec<[u64; 8]> {
@@ -270,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_paths_are_those_of_the_blake3_crate(
+        fn all_loops_are_those_of_the_blake3_crate(
             key: [u8; 32], input in proptest::collection::vec(any::<u8>(), 0..1025),
             counter in prop_oneof![0u64..100, (1u64 << 32) - 20..(1 << 32) + 20, 0..1u64 << 57], count in 0usize..40,
         ) {
@@ -278,9 +279,12 @@ mod tests {
             let root = Root::keyed(&key, &input).unwrap();
             let (mut portable, mut fast) = (vec![[0; 8]; count], vec![[0; 8]; count]);
             root.blocks_portable(counter, &mut portable);
-            root.blocks(counter, &mut fast);
             prop_assert_eq!(&portable, &want);
-            prop_assert_eq!(&fast, &want);
+            for set in each_set() {
+                fast.fill([0; 8]);
+                root.blocks(counter, &mut fast);
+                prop_assert_eq!(&fast, &want, "{}", set.name());
+            }
             let mut reader = blake3::Hasher::new_keyed(&key).update(&input).finalize_xof();
             blocks_of_crate(&mut reader, counter, &mut fast);
             prop_assert_eq!(&fast, &want);
@@ -289,11 +293,12 @@ mod tests {
 
     #[test]
     fn block_and_chunk_boundaries_are_those_of_the_blake3_crate() {
-        for length in [0, 1, 63, 64, 65, 127, 128, 129, 1023, 1024] {
+        for (set, length) in each_set().flat_map(|set| [0, 1, 63, 64, 65, 127, 128, 129, 1023, 1024].map(|length| (set, length)))
+        {
             let input = vec![7; length];
             let mut got = [[0; 8]; 3];
             Root::keyed(&[9; 32], &input).unwrap().blocks(0, &mut got);
-            assert_eq!(got.to_vec(), reference(&[9; 32], &input, 0, 3), "{length}");
+            assert_eq!(got.to_vec(), reference(&[9; 32], &input, 0, 3), "{} {length}", set.name());
         }
         assert!(Root::keyed(&[9; 32], &[0; 1025]).is_none());
     }
