@@ -255,6 +255,26 @@ pub fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
     }
 }
 
+/// The bytes of [`to_bytes`], which keep the vector's memory where the machine's words have the right order.
+#[must_use]
+pub fn into_bytes(values: Vec<Fp>) -> impl AsRef<[u8]> + Send + 'static {
+    if simd::le_bytes(&values).is_some() { LittleEndian::Words(values) } else { LittleEndian::Copy(to_bytes(&values)) }
+}
+
+enum LittleEndian {
+    Words(Vec<Fp>),
+    Copy(Vec<u8>),
+}
+
+impl AsRef<[u8]> for LittleEndian {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Words(values) => simd::le_bytes(values).unwrap_or_default(),
+            Self::Copy(bytes) => bytes,
+        }
+    }
+}
+
 /// The vector of exactly `length` canonical elements in `bytes`.
 ///
 /// # Errors

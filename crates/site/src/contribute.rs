@@ -7,17 +7,16 @@ use crate::admission::{About, check_committee, check_open};
 use crate::deliver::Delivered;
 use crate::error::{Error, Refusal};
 use crate::journal::{Recorded, Slot};
-use crate::nodes::body;
+use crate::message::Message;
 use crate::progress::Progress;
 use crate::site::{Site, blocking};
 use crate::tensors::Tensors;
-use alloy_primitives::{Address, B256, Keccak256, keccak256};
+use alloy_primitives::{Address, B256, Keccak256};
 use consilium_core::certify::{ReceiptCertificate, SetMember};
 use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
 use consilium_core::eip712::SecretKey;
 use consilium_core::encode::{Encoded, encode_choice, encode_on};
-use consilium_core::field;
 use consilium_core::program::AnyProgram;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
@@ -93,7 +92,7 @@ impl Prepared {
 /// A message that is in the journal.
 pub(crate) struct Journalled {
     pub(crate) recorded: Recorded,
-    pub(crate) body: Vec<u8>,
+    pub(crate) message: Message,
     resumed: bool,
     prove_seconds: f64,
 }
@@ -173,8 +172,8 @@ impl Site {
 
     async fn stored(&self, recorded: Recorded) -> Result<Journalled, Error> {
         let site = self.clone();
-        let body = blocking(move || Ok(site.journal().message(&recorded)?)).await?;
-        Ok(Journalled { recorded, body, resumed: true, prove_seconds: 0.0 })
+        let message = blocking(move || Ok(site.journal().message(&recorded)?)).await?;
+        Ok(Journalled { recorded, message, resumed: true, prove_seconds: 0.0 })
     }
 
     /// Everything between the plain update and the disk, on a thread of its own.
@@ -190,23 +189,23 @@ impl Site {
             let secret = site.keys().expose_device_secret();
             let (contribution, values) = contributor.contribute(cores, &encoded, secret, &mut *rng)?;
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
-            let body = field::with_bytes(&values, |values| body(&contribution.to_bytes(), values));
+            let message = Message::new(&contribution.to_bytes(), values);
             let prove_seconds = started.elapsed().as_secs_f64();
             let recorded =
-                Recorded { slot, subject: prepared.terms.subject, digest, input: fingerprint, message: keccak256(&body) };
-            site.journal().record(recorded, &body)?;
-            Ok(Journalled { recorded, body, resumed: false, prove_seconds })
+                Recorded { slot, subject: prepared.terms.subject, digest, input: fingerprint, message: message.hash() };
+            site.journal().record(recorded, &message)?;
+            Ok(Journalled { recorded, message, resumed: false, prove_seconds })
         });
         let made = made.await?;
         self.tell(Progress::Journalled { digest: made.recorded.digest });
         Ok(made)
     }
 
-    async fn send(&self, terms: &Terms, message: Journalled) -> Result<Submitted, Error> {
-        let Journalled { recorded: Recorded { slot, digest, .. }, body, resumed, prove_seconds } = message;
-        let message_bytes = body.len() as u64 - 4;
+    async fn send(&self, terms: &Terms, journalled: Journalled) -> Result<Submitted, Error> {
+        let Journalled { recorded: Recorded { slot, digest, .. }, message, resumed, prove_seconds } = journalled;
+        let message_bytes = message.length() as u64 - 4;
         let member = SetMember { site: self.address(), digest };
-        let delivered = self.deliver(terms, member, body, resumed).await;
+        let delivered = self.deliver(terms, member, message, resumed).await;
         let Delivered { receipts, uploaded_to, uploaded_bytes, upload_seconds, deliver_seconds } = match delivered {
             Ok(delivered) => delivered,
             Err(error) => {

@@ -8,6 +8,7 @@
 use crate::admission::wall_clock;
 use crate::config::seconds;
 use crate::error::Error;
+use crate::message::Message;
 use crate::nodes::{NodeClient, NodeFailure, NodeFault};
 use crate::pause::Pauses;
 use crate::progress::Progress;
@@ -35,7 +36,7 @@ struct Delivery<'a> {
     site: &'a Site,
     terms: &'a Terms,
     member: SetMember,
-    body: Arc<Vec<u8>>,
+    message: Message,
     nodes: Vec<NodeClient>,
     receipts: BTreeMap<usize, Signed>,
     /// Nodes that took the upload.
@@ -55,14 +56,14 @@ impl Site {
         &self,
         terms: &Terms,
         member: SetMember,
-        body: Vec<u8>,
+        message: Message,
         resumed: bool,
     ) -> Result<Delivered, Error> {
         let mut delivery = Delivery {
             site: self,
             terms,
             member,
-            body: Arc::new(body),
+            message,
             nodes: self.nodes_of(terms.study, terms.round, &terms.committee)?,
             receipts: BTreeMap::new(),
             taken: Vec::new(),
@@ -142,12 +143,12 @@ impl Delivery<'_> {
 
     /// One upload to one node; whether the node took it.
     async fn upload(&mut self, node: &NodeClient) -> bool {
-        let (study, round, total) = (self.terms.study, self.terms.round, self.body.len() as u64);
+        let (study, round, total) = (self.terms.study, self.terms.round, self.message.length() as u64);
         let (observer, address) = (self.site.observer(), node.address());
         let sent = Arc::new(move |sent| observer(Progress::Uploading { node: address, sent, total }));
         let began = Instant::now();
         self.uploaded_bytes += total;
-        let answer = node.upload_body(study, round, self.body.clone(), sent).await;
+        let answer = node.upload_telling(study, round, self.message.clone(), sent).await;
         self.upload_time += began.elapsed();
         match answer {
             Ok(answer) => {

@@ -6,6 +6,7 @@
 //! half a line at the end was never acted on and is dropped.
 
 use crate::error::JournalError;
+use crate::message::Message;
 use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::certify::ReceiptCertificate;
 use consilium_core::eip712::Domain;
@@ -200,7 +201,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::AnotherDigest`]; [`JournalError::Disk`].
-    pub fn record(&mut self, contribution: Recorded, message: &[u8]) -> Result<(), JournalError> {
+    pub fn record(&mut self, contribution: Recorded, message: &Message) -> Result<(), JournalError> {
         if let Some(known) = self.contributions.get(&contribution.slot) {
             if known.digest == contribution.digest {
                 return Ok(());
@@ -215,7 +216,7 @@ impl Journal {
             return Err(JournalError::SubjectTaken { subject, place });
         }
         let path = self.message_path(&contribution);
-        write_synced(&path, message).map_err(disk(&path))?;
+        write_synced(&path, message.parts()).map_err(disk(&path))?;
         sync_folder(&self.folder.join("messages"))?;
         self.append(Line::Contribution(contribution))
     }
@@ -224,10 +225,10 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Message`] when it is not there any more or not the same.
-    pub fn message(&self, contribution: &Recorded) -> Result<Vec<u8>, JournalError> {
+    pub fn message(&self, contribution: &Recorded) -> Result<Message, JournalError> {
         let path = self.message_path(contribution);
         match std::fs::read(&path) {
-            Ok(bytes) if keccak256(&bytes) == contribution.message => Ok(bytes),
+            Ok(bytes) if keccak256(&bytes) == contribution.message => Ok(bytes.into()),
             _ => Err(JournalError::Message(path)),
         }
     }
@@ -296,13 +297,13 @@ fn checksum(json: &[u8]) -> String {
     hex::encode(&keccak256(json)[..8])
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_synced(path: &Path, parts: [&[u8]; 2]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(bytes)?;
+    parts.into_iter().try_for_each(|part| file.write_all(part))?;
     file.sync_all()
 }
 

@@ -53,6 +53,7 @@ mod deliver;
 pub mod error;
 pub mod journal;
 mod keys;
+pub mod message;
 pub mod nodes;
 mod outcome;
 mod pause;

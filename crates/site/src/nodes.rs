@@ -3,6 +3,7 @@
 
 use crate::config::{Timeouts, seconds};
 use crate::error::ConfigError;
+use crate::message::Message;
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::eip712::{Access, Domain, SecretKey, Signed};
@@ -199,24 +200,24 @@ impl NodeClient {
         NodeFailure { node: self.address, url: self.url.to_string(), fault }
     }
 
-    /// Sends header and masked vector, whatever they are, once. The node's refusal comes back word for word.
+    /// Sends a message, whatever it is, once. The node's refusal comes back word for word.
     ///
     /// # Errors
     /// [`NodeFailure`].
-    pub async fn upload(&self, study: u64, round: u64, header: &[u8], values: &[u8]) -> Result<Uploaded, NodeFailure> {
-        self.upload_body(study, round, Arc::new(body(header, values)), Arc::new(|_| {})).await
+    pub async fn upload(&self, study: u64, round: u64, message: Message) -> Result<Uploaded, NodeFailure> {
+        self.upload_telling(study, round, message, Arc::new(|_| {})).await
     }
 
-    /// [`Self::upload`] of a whole request body.
+    /// [`Self::upload`], telling how far it is.
     ///
     /// # Errors
     /// [`NodeFailure`].
-    pub async fn upload_body(&self, study: u64, round: u64, body: Arc<Vec<u8>>, sent: Sent) -> Result<Uploaded, NodeFailure> {
-        let length = body.len();
-        let pieces = (0..length).step_by(PIECE).map(move |start| {
-            let end = length.min(start + PIECE);
-            sent(end as u64);
-            Ok::<_, std::convert::Infallible>(body[start..end].to_vec())
+    pub async fn upload_telling(&self, study: u64, round: u64, message: Message, sent: Sent) -> Result<Uploaded, NodeFailure> {
+        let length = message.length();
+        let pieces = message.pieces(PIECE).scan(0, move |before, piece| {
+            *before += piece.len() as u64;
+            sent(*before);
+            Some(Ok::<_, std::convert::Infallible>(piece))
         });
         let request = self
             .http
@@ -318,16 +319,6 @@ impl NodeClient {
         }
         self.failure(NodeFault::Unreachable(printable(&cause.to_string())))
     }
-}
-
-/// The body of an upload: u32 LE length of the header, header, masked vector.
-#[must_use]
-pub fn body(header: &[u8], values: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(4 + header.len() + values.len());
-    body.extend_from_slice(&(header.len() as u32).to_le_bytes());
-    body.extend_from_slice(header);
-    body.extend_from_slice(values);
-    body
 }
 
 /// The `Authorization` header of one request.

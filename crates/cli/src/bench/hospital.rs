@@ -7,7 +7,7 @@ use consilium_core::contribution::{Body, Contribution, Contributor};
 use consilium_core::cores::Cores;
 use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::encode::{Encoded, encode_on};
-use consilium_core::field::{self, Fp};
+use consilium_core::field::Fp;
 use consilium_core::mask::Seed;
 use consilium_core::merkle::vector_root_on;
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
@@ -16,7 +16,7 @@ use consilium_core::release::RunningSum;
 use consilium_core::seal::{BoxContext, KemSecret};
 use consilium_core::transcript::Context;
 use consilium_core::verify::{Accepted, Verifier};
-use consilium_site::nodes::body;
+use consilium_site::message::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -75,14 +75,14 @@ impl Hospital {
     }
 
     /// Clips, quantises, draws seeds, masks, proves, seals and signs. The same message each time.
-    pub(super) fn contribute(&self, cores: Cores, update: &[f64]) -> Result<Message, Failure> {
+    pub(super) fn contribute(&self, cores: Cores, update: &[f64]) -> Result<Sent, Failure> {
         let Self { domain, committee, program, context, key, .. } = self;
         let mut rng = generator();
         let input = self.encode(cores, update, &mut rng)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
         let (header, values) = contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)?;
-        let bytes = field::with_bytes(&values, |values| body(&header.to_bytes(), values));
-        Ok(Message { header, bytes })
+        let message = Message::new(&header.to_bytes(), values);
+        Ok(Sent { header, message })
     }
 
     fn encode(&self, cores: Cores, update: &[f64], rng: &mut ChaCha20Rng) -> Result<Encoded, Failure> {
@@ -90,9 +90,9 @@ impl Hospital {
     }
 
     /// What the nodes need of a message before they verify it: each its seeds, from its box.
-    pub(super) fn receive(&self, message: Message) -> Result<Received<'_>, Failure> {
+    pub(super) fn receive(&self, sent: Sent) -> Result<Received<'_>, Failure> {
         let ctx = self.context.of_site(self.key.address());
-        let Contribution { body, boxes, .. } = message.header;
+        let Contribution { body, boxes, .. } = sent.header;
         let digest = body.digest(&ctx);
         let open = |(i, sealed): (usize, &Vec<u8>)| {
             let opened = self.kem_secrets[i].open_box(&BoxContext { ctx, digest, node: i + 1 }, sealed);
@@ -100,7 +100,7 @@ impl Hospital {
         };
         let seeds = boxes.iter().enumerate().map(open).collect::<Result<_, _>>().map_err(Failure::wrong)?;
         let cohort = Cohort::new(vec![SetMember { site: self.key.address(), digest }]).map_err(Failure::failed)?;
-        Ok(Received { hospital: self, ctx, body, bytes: message.bytes, seeds, cohort })
+        Ok(Received { hospital: self, ctx, body, message: sent.message, seeds, cohort })
     }
 }
 
@@ -109,15 +109,15 @@ fn generator() -> ChaCha20Rng {
 }
 
 /// A contribution as it is sent.
-pub(super) struct Message {
+pub(super) struct Sent {
     header: Contribution,
-    bytes: Vec<u8>,
+    message: Message,
 }
 
-impl Message {
+impl Sent {
     /// Bytes of header and masked vector, without the four of the header's length.
     pub(super) fn uploaded(&self) -> u64 {
-        self.bytes.len() as u64 - 4
+        self.message.length() as u64 - 4
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) struct Received<'a> {
     hospital: &'a Hospital,
     ctx: B256,
     body: Body,
-    bytes: Vec<u8>,
+    message: Message,
     /// Each node's seeds by their numbers, node 1 first.
     seeds: Vec<BTreeMap<usize, Seed>>,
     /// This contribution alone.
@@ -137,7 +137,7 @@ impl Received<'_> {
     /// A node's verification.
     pub(super) fn verify(&self, node: usize) -> Result<Accepted, Failure> {
         let Hospital { committee, program, key, .. } = self.hospital;
-        let values = &self.bytes[self.bytes.len() - 8 * program.dimension()..];
+        let [_, values] = self.message.parts();
         let verifier = Verifier { committee: committee.sizes(), program, node };
         let verified = verifier.verify(key.address(), &self.ctx, &self.body, values, &self.seeds[node - 1]);
         verified.map_err(|step| Failure::wrong(format!("{step:?}")))

@@ -1,6 +1,6 @@
 //! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
-use super::hospital::{Hospital, Message, Received};
+use super::hospital::{Hospital, Received, Sent};
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
@@ -75,7 +75,7 @@ impl<'a> Stages<'a> {
         self.closing_of(self.hospital.receive(message)?, expected)
     }
 
-    fn proving(&self, update: &[f64]) -> Result<(Row, Message), Failure> {
+    fn proving(&self, update: &[f64]) -> Result<(Row, Sent), Failure> {
         let mut last = None;
         let row = self.row("prove", self.expanded(self.committee.excluded().len()), || {
             drop(last.take());

@@ -4,12 +4,13 @@ use crate::failure::Failure;
 use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
 use consilium_core::encode::{self, Encoded};
-use consilium_core::field::{self, Ext, Fp};
+use consilium_core::field::{Ext, Fp};
 use consilium_core::mask::Seeds;
 use consilium_core::program::{Program, WeightedMean};
 use consilium_core::prove::{prove, prove_with};
 use consilium_core::terms::Terms;
 use consilium_site::SiteKeys;
+use consilium_site::message::Message;
 use rand_core::CryptoRng;
 
 /// What a site does wrong.
@@ -38,9 +39,6 @@ impl Cheat {
         }
     }
 }
-
-/// Header and masked vector, ready to be uploaded.
-pub(super) type Message = (Vec<u8>, Vec<u8>);
 
 /// Makes the contribution of a cheating site. `update` is its real update in canonical order; the replay needs none, the
 /// caller has kept last round's message.
@@ -78,7 +76,7 @@ pub(super) fn forge(
         rng.fill_bytes(last);
         header = contributor.sign(header.body, header.boxes);
     }
-    Ok((header.to_bytes(), field::to_bytes(&proved.values)))
+    Ok(Message::new(&header.to_bytes(), proved.values))
 }
 
 /// Weight bits as they are, no slack, and every row's projection claimed to be zero (only the offset's bit set).

@@ -1,6 +1,6 @@
 //! The marked part: sites that cheat, a node that lies, a leader that is killed, and what gave them away.
 
-use super::cheats::{Cheat, Message, forge};
+use super::cheats::{Cheat, forge};
 use super::hospitals::pin;
 use super::plan::{Drill, leader};
 use super::report::Misbehaviour;
@@ -28,7 +28,7 @@ impl Game {
         let slot = Slot::new(stage.ledger.domain(), stage.study, round);
         let journal = hospital.site.journal();
         let Some(recorded) = journal.contribution(&slot) else { return Ok(()) };
-        self.kept = split_body(&journal.message(recorded).map_err(Failure::failed)?);
+        self.kept = Some(journal.message(recorded).map_err(Failure::failed)?);
         Ok(())
     }
 
@@ -66,7 +66,7 @@ impl Game {
         let Some(node) = hospital.site.nodes().get(&judge.address) else {
             return Err(Failure::failed(format!("node {} has no URL", judge.number)));
         };
-        let answer = node.upload(stage.study, round, &message.0, &message.1).await;
+        let answer = node.upload(stage.study, round, message).await;
         let caught = match &answer {
             Ok(uploaded) => (
                 format!(
@@ -219,11 +219,4 @@ async fn convicted(stage: &Stage, round: u64, since: u64) -> Result<(String, Str
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Err(Failure::failed("no node has proved the lie on chain: look for `proof of an offence` in the nodes' logs"))
-}
-
-/// Header and masked vector of an upload: u32 LE length of the header, header, masked vector.
-fn split_body(body: &[u8]) -> Option<Message> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    let (header, values) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some((header.to_vec(), values.to_vec()))
 }

@@ -1,7 +1,7 @@
 //! One round: open, train, contribute, close, compare.
 
 use super::UPLOADS;
-use super::cheats::{Cheat, Message};
+use super::cheats::Cheat;
 use super::hospitals::Hospital;
 use super::plan::{Drill, Plan};
 use super::report::{Misbehaviour, RoundReport};
@@ -12,6 +12,7 @@ use crate::output::bar;
 use consilium_core::certify::SetMember;
 use consilium_core::encode::error_bound;
 use consilium_ledger::Event;
+use consilium_site::message::Message;
 use consilium_site::tensors::Tensors;
 use consilium_site::{Checked, Outcome, Submitted};
 use consilium_training::dataset::{DataSet, Samples};

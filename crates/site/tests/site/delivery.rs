@@ -9,6 +9,7 @@ use consilium_core::field::{Fp, to_bytes};
 use consilium_core::mask::Seeds;
 use consilium_core::program::AnyProgram;
 use consilium_core::prove::prove_with;
+use consilium_site::message::Message;
 use consilium_site::nodes::NodeFault;
 use consilium_site::{Error, Refusal};
 use rand_chacha::ChaCha20Rng;
@@ -144,19 +145,20 @@ async fn a_hand_made_cheat_gets_the_nodes_verbatim_codes() {
         program.witness(honest.values(), 1, &mut |block| stream.fill_bytes(block))
     });
     let proved = proved.unwrap();
-    let (contribution, values) = (contributor.seal_and_sign(Cores::ONE, &proved, &seeds, &mut rng), to_bytes(&proved.values));
+    let (contribution, values) =
+        (contributor.seal_and_sign(Cores::ONE, &proved, &seeds, &mut rng), bytes::Bytes::from(to_bytes(&proved.values)));
     let code = |failure: consilium_site::nodes::NodeFailure| failure.fault.code().map(str::to_owned);
-    let refused = node.upload(1, terms.round, &contribution.to_bytes(), &values).await.unwrap_err();
+    let refused = node.upload(1, terms.round, Message::of_bytes(&contribution.to_bytes(), values.clone())).await.unwrap_err();
     assert_eq!(code(refused).as_deref(), Some("proof"));
-    let fooled = fooled.upload(1, terms.round, &contribution.to_bytes(), &values).await.unwrap();
+    let fooled = fooled.upload(1, terms.round, Message::of_bytes(&contribution.to_bytes(), values.clone())).await.unwrap();
     assert_eq!(fooled.receipts.len(), 1);
-    let refused = node.upload(1, terms.round, &contribution.to_bytes(), &values[8..]).await.unwrap_err();
+    let refused = node.upload(1, terms.round, Message::of_bytes(&contribution.to_bytes(), values.slice(8..))).await.unwrap_err();
     assert_eq!(code(refused).as_deref(), Some("format"));
     let stranger = prepared.contributor(site_keys(9).signing()).sign(contribution.body.clone(), contribution.boxes.clone());
-    let refused = node.upload(1, terms.round, &stranger.to_bytes(), &values).await.unwrap_err();
+    let refused = node.upload(1, terms.round, Message::of_bytes(&stranger.to_bytes(), values.clone())).await.unwrap_err();
     assert_eq!(code(refused).as_deref(), Some("not-admitted"));
     let forged = Contribution { site: site_keys(2).address(), ..contribution };
-    let refused = node.upload(1, terms.round, &forged.to_bytes(), &values).await.unwrap_err();
+    let refused = node.upload(1, terms.round, Message::of_bytes(&forged.to_bytes(), values.clone())).await.unwrap_err();
     assert_eq!(code(refused).as_deref(), Some("signature"));
     assert_eq!(site.journal().contribution(&consilium_site::journal::Slot::new(terms.domain, 1, terms.round)), None);
 }

@@ -190,14 +190,14 @@ fn a_journal_keeps_one_digest_a_round_over_restarts() {
     let open = |keys: &SiteKeys| Journal::open(folder.path(), keys.address());
     let mut journal = open(&site_keys(1)).unwrap();
     assert!(matches!(open(&site_keys(1)), Err(JournalError::Locked(_))));
-    journal.record(recorded(1, 1), &[1; 9]).unwrap();
-    journal.record(recorded(1, 1), &[1; 9]).unwrap();
-    assert!(matches!(journal.record(recorded(1, 2), &[2; 9]), Err(JournalError::AnotherDigest { .. })));
+    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
+    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
+    assert!(matches!(journal.record(recorded(1, 2), &vec![2; 9].into()), Err(JournalError::AnotherDigest { .. })));
     drop(journal);
     assert!(matches!(open(&site_keys(2)), Err(JournalError::OtherSite { .. })));
     let mut journal = open(&site_keys(1)).unwrap();
-    assert_eq!(journal.message(&recorded(1, 1)).unwrap(), [1; 9]);
-    assert!(matches!(journal.record(recorded(1, 2), &[2; 9]), Err(JournalError::AnotherDigest { .. })));
+    assert_eq!(journal.message(&recorded(1, 1)).unwrap().parts().concat(), [1; 9]);
+    assert!(matches!(journal.record(recorded(1, 2), &vec![2; 9].into()), Err(JournalError::AnotherDigest { .. })));
     let message = folder.path().join("messages").join(hex::encode([1; 32]));
     std::fs::write(&message, b"other").unwrap();
     assert!(matches!(journal.message(&recorded(1, 1)), Err(JournalError::Message(_))));
@@ -211,8 +211,8 @@ fn half_a_line_is_dropped_and_a_damaged_one_stops_the_site() {
     let folder = tempfile::tempdir().unwrap();
     let (path, site) = (folder.path().join("journal"), site_keys(1).address());
     let mut journal = Journal::open(folder.path(), site).unwrap();
-    journal.record(recorded(1, 1), &[1; 9]).unwrap();
-    journal.record(recorded(2, 2), &[2; 9]).unwrap();
+    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
+    journal.record(recorded(2, 2), &vec![2; 9].into()).unwrap();
     drop(journal);
     let whole = std::fs::read(&path).unwrap();
     let second = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
@@ -220,7 +220,7 @@ fn half_a_line_is_dropped_and_a_damaged_one_stops_the_site() {
         std::fs::write(&path, &whole[..end]).unwrap();
         let mut journal = Journal::open(folder.path(), site).unwrap();
         assert!(journal.contribution(&recorded(1, 1).slot).is_some() && journal.contribution(&recorded(2, 2).slot).is_none());
-        journal.record(recorded(2, 3), &[3; 9]).unwrap();
+        journal.record(recorded(2, 3), &vec![3; 9].into()).unwrap();
         drop(journal);
         assert!(Journal::open(folder.path(), site).unwrap().contribution(&recorded(2, 3).slot).is_some());
     }

@@ -183,7 +183,7 @@ async fn a_subject_that_its_journal_has_in_another_chain() {
         message: alloy_primitives::keccak256(b"message"),
     };
     let open = || Journal::open(&config.data, site_keys(1).address()).unwrap();
-    open().record(recorded, b"message").unwrap();
+    open().record(recorded, &b"message".to_vec().into()).unwrap();
     let site = world.site_of(config.clone(), 1);
     let (refused, words) = refusal(&site, 1, terms.round, base).await;
     assert_eq!(refused, Refusal::SubjectPending { subject: base, place: elsewhere }, "{words}");
