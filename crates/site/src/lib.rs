@@ -11,7 +11,7 @@
 //! | read | safetensors -> flat vector in canonical order; the model's digest | [`tensors`] |
 //! | admit | the round is read from the chain; every rule of this site has its refusal | [`Refusal`], `admission` |
 //! | encode, mask, prove, seal, sign | by [`consilium_core`], on a thread of its own | [`Site::contribute`] |
-//! | journal | the message is on disk before it is on the wire | [`journal`] |
+//! | journal | the message is on disk before it is on the wire | [`message`], [`journal`] |
 //! | deliver | one upload to one node; receipts of Q nodes, each signature checked | [`Submitted`], [`nodes`] |
 //! | wait | settlement, final on all own endpoints, signed by Q nodes of the known committee | [`Site::await_result`] |
 //! | check | aggregate and set against their roots on the chain; own contribution in the set | [`Aggregate`] |
