@@ -75,13 +75,18 @@ struct Times {
 
 impl Times {
     fn of(repeat: u32, mut work: impl FnMut()) -> Self {
-        let peak = peak::of(&mut work);
-        let run = |_| {
+        Self::with(repeat, || Some(()), |()| work())
+    }
+
+    /// Of work on what `prepare` makes for each run, untimed; no times if it makes nothing.
+    fn with<T>(repeat: u32, mut prepare: impl FnMut() -> Option<T>, mut work: impl FnMut(T)) -> Self {
+        let peak = prepare().and_then(|prepared| peak::of(|| work(prepared)));
+        let mut run = |prepared| {
             let started = Instant::now();
-            work();
+            work(prepared);
             started.elapsed().as_secs_f64() * 1e3
         };
-        Self { peak, ..Self::new((0..repeat).map(run).collect()) }
+        Self { peak, ..Self::new((0..repeat).map_while(|_| prepare().map(&mut run)).collect()) }
     }
 
     fn new(mut all: Vec<f64>) -> Self {
@@ -118,18 +123,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     println!("{}; {}", report.machine, report.features.join(" "));
     println!("threads for prove, verify, release and unmask: {threads}; close takes all cores");
     println!("step               d   n  t   median ms    spread     GB/s   floor ms   ratio  vectors       bytes");
-    let limits = stages::Limits::measure(arguments.repeat);
     let show = |report: &mut Report, row: Row| {
         println!("{}", row.line());
         report.rows.push(row);
     };
     for &d in &arguments.dimension {
-        for row in Stages::new(&committee, d, &arguments, &limits)?.rows()? {
+        for row in Stages::new(&committee, d, &arguments)?.rows()? {
             show(&mut report, row);
         }
     }
     if arguments.close_sites > 0 {
-        let row = close::row(&arguments, &committee, &limits).await?;
+        let row = close::row(&arguments, &committee).await?;
         show(&mut report, row);
     }
     println!("{EXPLAINED}");
@@ -141,9 +145,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 const EXPLAINED: &str = "\
 prove: a hospital's whole work on an update: clip, quantise, draw seeds, mask, prove, seal and sign
+verify: a node's check of a contribution, whose share it adds to its running sum
+release: what is left of that sum after certification: the output share and its root
 GB/s: the vector's 8d bytes over the median
 floor: prove and verify, the hash output that they expand at the speed of the hash; release and unmask, the vectors that \
-they read and write at the speed of copying; close, one release and one unmask; all on one core
+they read and write at the speed of copying; close, one release and one unmask; both speeds on as many threads
 vectors: the most memory that a step took beside its inputs, in units of 8d bytes, for vectors of more than 32 MiB; what \
 smaller ones leave, the C library keeps for the next
 bytes: what a hospital uploads once, header with sealed boxes and masked vector, counted on a whole message";

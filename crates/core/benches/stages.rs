@@ -8,7 +8,7 @@ use consilium_core::field::{self, Fp};
 use consilium_core::merkle::vector_root;
 use consilium_core::params::lagrange;
 use consilium_core::stream::Stream;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sample::Sample;
 use std::hint::black_box;
 
@@ -53,9 +53,10 @@ fn steps(criterion: &mut Criterion) {
     let sample = Sample::new(D);
     group.bench_function("contribute", |b| b.iter(|| black_box(sample.contribute(Cores::ONE))));
     group.bench_function("prove", |b| b.iter(|| black_box(sample.prove(Cores::ONE))));
-    group.bench_function("verify", |b| b.iter(|| black_box(sample.verify(1))));
-    let (sum, served) = (sample.running_sum(1), sample.served());
-    group.bench_function("release", |b| b.iter(|| black_box(sample.release(Cores::ONE, &sum))));
+    let (sum, served) = (sample.empty_sum(), sample.served());
+    group.bench_function("verify", |b| b.iter(|| sample.verify(1, &sum)));
+    let release = |sum| black_box(sample.release(Cores::ONE, &sum));
+    group.bench_function("release", |b| b.iter_batched(|| sample.running_sum(1), release, BatchSize::LargeInput));
     group.bench_function("unmask", |b| b.iter(|| black_box(sample.unmask(Cores::ONE, &served))));
     group.finish();
 }

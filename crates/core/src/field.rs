@@ -3,6 +3,7 @@
 //! Every value is canonical (below p) at all times, so equality of values is equality of representations. The
 //! arithmetic has no secret-dependent branches or indices; `inverse` exponentiates with a fixed exponent.
 
+use crate::codec::Elements;
 use crate::error::Malformed;
 use crate::simd::canonical::surely_canonical;
 use crate::simd::{self, products::TOGETHER};
@@ -257,19 +258,23 @@ pub fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
 
 /// The bytes of [`to_bytes`], which keep the vector's memory where the machine's words have the right order.
 #[must_use]
-pub fn into_bytes(values: Vec<Fp>) -> impl AsRef<[u8]> + Send + 'static {
-    if simd::le_bytes(&values).is_some() { LittleEndian::Words(values) } else { LittleEndian::Copy(to_bytes(&values)) }
+pub fn into_bytes<V: AsRef<Vec<Fp>> + Send + 'static>(values: V) -> impl AsRef<[u8]> + Send + 'static {
+    if simd::le_bytes(values.as_ref()).is_some() {
+        LittleEndian::Words(values)
+    } else {
+        LittleEndian::Copy(to_bytes(values.as_ref()))
+    }
 }
 
-enum LittleEndian {
-    Words(Vec<Fp>),
+enum LittleEndian<V> {
+    Words(V),
     Copy(Vec<u8>),
 }
 
-impl AsRef<[u8]> for LittleEndian {
+impl<V: AsRef<Vec<Fp>>> AsRef<[u8]> for LittleEndian<V> {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Words(values) => simd::le_bytes(values).unwrap_or_default(),
+            Self::Words(values) => simd::le_bytes(values.as_ref()).unwrap_or_default(),
             Self::Copy(bytes) => bytes,
         }
     }
@@ -284,17 +289,9 @@ pub fn from_bytes(bytes: &[u8], length: usize, what: &'static str) -> Result<Vec
     if bytes.len() != expected {
         return Err(Malformed::Length { what, expected, found: bytes.len() });
     }
-    let mut values = Vec::with_capacity(length);
-    for value in words(bytes) {
-        values.push(value.ok_or(Malformed::NonCanonical(what))?);
-    }
-    Ok(values)
-}
-
-/// The words of `bytes` one by one; `None` stands for a word that is not below p. A partial last word is left out.
-pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Option<Fp>> + '_ {
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().map(|word| Fp::new(u64::from_le_bytes(*word)))
+    let mut values = Elements::new(length, what);
+    values.push(bytes)?;
+    values.finish()
 }
 
 /// Moves the words below p to the front, in order, and returns how many they are.

@@ -95,19 +95,19 @@ pub fn read(point: u8, length: usize, root: &B256, bytes: &[u8]) -> Served {
         return Served::Other;
     }
     let mut words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let contents: Vec<[u8; LEAF_BYTES]> = words.chunks(LEAF_ELEMENTS).map(content).collect();
-    let leaves: Vec<B256> = contents.iter().map(|content| merkle::leaf(content)).collect();
+    let leaves: Vec<B256> = words.chunks(LEAF_ELEMENTS).map(|words| merkle::leaf(&content(words))).collect();
     let tops = |length: usize| merkle::root(TreeKind::Vector, length as u64, leaves.clone()) == *root;
     // With zeros for padding, a vector of this length has these leaves; with anything else there, so does none.
     if leaves.len() == length.div_ceil(LEAF_ELEMENTS) && tops(length) {
-        let bad = |(i, leaf): (usize, &[u8; LEAF_BYTES])| !is_leaf(leaf, length, i);
-        return match contents.iter().enumerate().position(bad) {
+        let bad = |(i, words): (usize, &[u64])| !is_leaf(&content(words), length, i);
+        return match words.chunks(LEAF_ELEMENTS).enumerate().position(bad) {
             None => {
                 words.resize(length, 0);
                 words.into_iter().map(Fp::new).collect::<Option<_>>().map_or(Served::Other, Served::Vector)
             }
             Some(leaf) => {
-                let content = Bytes::copy_from_slice(&contents[leaf]);
+                let content = words.chunks(LEAF_ELEMENTS).nth(leaf).map(content).unwrap_or([0; LEAF_BYTES]);
+                let content = Bytes::copy_from_slice(&content);
                 let opening = Opening { point, content, path: merkle::open(&leaves, leaf) };
                 Served::Flaw(Flaw::Leaf { leaf: leaf as u64, opening })
             }

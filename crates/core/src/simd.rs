@@ -1,4 +1,5 @@
-//! The only place with `unsafe`: vector instructions behind safe functions, and vectors on huge pages ([`pages`]).
+//! The only place with `unsafe`: vector instructions behind safe functions, vectors on huge pages ([`pages`]), and a vector that
+//! threads share ([`shared`]).
 //!
 //! Four inner loops take nearly all the time of the protocol: BLAKE3's output blocks ([`xof`]), look-ups for the
 //! ternary rows ([`rows`]), SHA-256 of the vector trees ([`sha256`]) and sums of products ([`products`]); a fifth looks
@@ -34,6 +35,7 @@ pub(crate) mod pages;
 pub(crate) mod products;
 pub(crate) mod rows;
 pub(crate) mod sha256;
+pub(crate) mod shared;
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 mod x86;
 #[cfg_attr(

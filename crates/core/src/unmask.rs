@@ -26,6 +26,12 @@ impl Aggregate {
         &self.values
     }
 
+    /// The sum, without a copy.
+    #[must_use]
+    pub fn into_values(self) -> Vec<Fp> {
+        self.values
+    }
+
     /// The root of the sum.
     #[must_use]
     pub fn root(&self) -> B256 {

@@ -3,6 +3,8 @@
 //! A node rejects in this order: `format` (lengths, canonical values), `seed` (a seed is missing or does not match its
 //! commitment), `proof` (V on its shares differs from Σ v_e j^e).
 
+use crate::certify::SetMember;
+use crate::codec::Words;
 use crate::contribution::{Body, Contribution};
 use crate::error::Rejection;
 use crate::field::{self, Fp};
@@ -11,6 +13,7 @@ use crate::params::Committee;
 use crate::program::rows::Projections;
 use crate::program::{Combination, Program};
 use crate::prove::{BLOCK, RowBlocks, combine_challenge, evaluate_proof, rows_challenge};
+use crate::release::{Change, RunningSum};
 use crate::seal::{BoxContext, KemSecret};
 use crate::simd::pages;
 use crate::transcript::{PIECE, Transcript, seed_commitment};
@@ -84,8 +87,8 @@ impl Verifier<'_> {
         self.committee.seeds_of(self.node).filter(|number| !held.contains_key(number)).collect()
     }
 
-    /// Checks a contribution with a ctx that the node built itself. `values` are the bytes of c, `seeds` those that
-    /// the node holds, by number.
+    /// Checks a contribution with a ctx that the node built itself, and keeps its share. `values` are the bytes of c, `seeds`
+    /// those that the node holds, by number.
     ///
     /// # Errors
     /// The [`Rejection`] step. A contribution is rejected whole or accepted whole.
@@ -97,45 +100,122 @@ impl Verifier<'_> {
         values: &[u8],
         seeds: &BTreeMap<usize, Seed>,
     ) -> Result<Accepted, Rejection> {
-        let mut check = self.start(site, ctx, body, seeds);
-        check.push(values);
-        check.finish()
+        let mut check = Check::new(*self, ctx, body, seeds);
+        let mut share = Zeroizing::new(pages::with_capacity(self.program.output_len()));
+        check.push(values, |_, block| share.extend_from_slice(block));
+        share.extend(check.finish(body)?.iter());
+        Ok(Accepted { site, digest: body.digest(ctx), share: core::mem::take(&mut share) })
     }
 
-    /// Starts to check a contribution whose masked vector arrives in pieces, for example from a disk; as
-    /// [`Self::verify`] in all else.
+    /// Checks a contribution whose masked vector arrives in pieces, for example from a disk, and adds its share to `sum`
+    /// meanwhile; as [`Self::verify`] in all else.
     #[must_use]
-    pub fn start<'a>(&'a self, site: Address, ctx: &B256, body: &'a Body, seeds: &BTreeMap<usize, Seed>) -> Check<'a> {
-        let right_lengths = body.check(self.committee, self.program).is_ok();
-        let entitled = || self.committee.seeds_of(self.node);
-        let held = |number| seeds.get(&number).is_some_and(|seed: &Seed| seed_matches(ctx, body, number, seed));
-        let running = (right_lengths && entitled().all(held)).then(|| {
-            let rows = rows_challenge(ctx, &body.commitments, &body.values_hash);
-            Running {
-                shares: Shares::new(self.committee, self.node, ctx, entitled().filter_map(|i| Some((i, seeds.get(&i)?)))),
-                combination: self.program.combine(combine_challenge(&rows, &body.witness), 0),
-                projections: Projections::new(self.program.rows(), &[false]),
-                matrix: RowBlocks::new(self.program.rows(), &rows),
-            }
-        });
-        let mut hash = Transcript::new("values");
-        hash.part_header(8 * self.program.dimension() as u64);
-        let output = Zeroizing::new(pages::with_capacity(if right_lengths { self.program.output_len() } else { 0 }));
-        let job = Job { verifier: self, site, digest: body.digest(ctx), body };
-        Check { job, hash, well_formed: right_lengths, partial: Vec::new(), output, running }
+    pub fn add_to<'a>(
+        &self,
+        sum: &RunningSum,
+        site: Address,
+        ctx: &B256,
+        body: &'a Body,
+        seeds: &BTreeMap<usize, Seed>,
+    ) -> Addition<'a>
+    where
+        Self: 'a,
+    {
+        let check = Check::new(*self, ctx, body, seeds);
+        Addition { check, body, change: sum.adding(SetMember { site, digest: body.digest(ctx) }) }
+    }
+
+    /// Takes a contribution out of `sum` again, whose masked vector arrives in pieces. `None` if it is not in the sum, or if a seed
+    /// is missing.
+    #[must_use]
+    pub fn take_from(
+        &self,
+        sum: &RunningSum,
+        site: Address,
+        ctx: &B256,
+        body: &Body,
+        seeds: &BTreeMap<usize, Seed>,
+    ) -> Option<Removal> {
+        let held = self.held(ctx, body, seeds)?;
+        let mut shares = self.shares(ctx, &held);
+        let tail = Zeroizing::new(self.program.output_tail(&Zeroizing::new(shares.witness(&body.witness))));
+        let change = sum.removing(SetMember { site, digest: body.digest(ctx) })?;
+        let dimension = self.program.dimension();
+        let (reading, length) = (Reading::new(dimension), 8 * dimension as u64);
+        Some(Removal { reading, shares, change, length, expected: body.values_hash, tail })
+    }
+
+    /// The seeds that the node is entitled to, if they are all here and match their commitments, and the lengths are right.
+    fn held(&self, ctx: &B256, body: &Body, seeds: &BTreeMap<usize, Seed>) -> Option<Vec<(usize, Seed)>> {
+        body.check(self.committee, self.program).ok()?;
+        let right = |number| seeds.get(&number).filter(|seed| seed_matches(ctx, body, number, seed));
+        self.committee.seeds_of(self.node).map(|number| Some((number, right(number)?.clone()))).collect()
+    }
+
+    fn shares(&self, ctx: &B256, held: &[(usize, Seed)]) -> Shares {
+        Shares::new(self.committee, self.node, ctx, held.iter().map(|(number, seed)| (*number, seed)))
     }
 }
 
-/// What a check is about.
-struct Job<'a> {
-    verifier: &'a Verifier<'a>,
-    site: Address,
-    digest: B256,
-    body: &'a Body,
+/// A masked vector that is read piece by piece: hashed, held against the length and the modulus, and handed on in blocks. What it
+/// hands on depends on the bytes alone, not on the pieces, whatever is wrong with them.
+struct Reading {
+    hash: Transcript,
+    bytes: u64,
+    words: Words,
+    dimension: usize,
+    /// Coordinates that were handed on.
+    read: usize,
+    /// All words so far are canonical, and no more than there should be.
+    well_formed: bool,
+    block: Zeroizing<Vec<Fp>>,
 }
 
-/// The sums of a check, present while its seeds are right.
+impl Reading {
+    fn new(dimension: usize) -> Self {
+        let mut hash = Transcript::new("values");
+        hash.part_header(8 * dimension as u64);
+        let block = Zeroizing::new(Vec::with_capacity(BLOCK));
+        Self { hash, bytes: 0, words: Words::default(), dimension, read: 0, well_formed: true, block }
+    }
+
+    /// Takes in the next bytes, as many as there are, and hands on at most [`BLOCK`] coordinates at a time, with the number of the
+    /// first. Words of p and more are reduced, and there are never more than the vector should have.
+    fn push(&mut self, bytes: &[u8], mut take: impl FnMut(usize, &mut [Fp])) {
+        let Self { hash, words, dimension, read, well_formed, block, .. } = self;
+        self.bytes += bytes.len() as u64;
+        for piece in bytes.chunks(PIECE) {
+            hash.part_bytes(piece);
+            words.push(piece, |words| {
+                for words in words.chunks(BLOCK) {
+                    let (words, surplus) = words.split_at(words.len().min(*dimension - *read));
+                    block.clear();
+                    *well_formed &= field::extend_from_bytes(block, words) && surplus.is_empty();
+                    take(*read, block);
+                    *read += words.len();
+                }
+            });
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.well_formed && self.read == self.dimension && self.words.is_whole()
+    }
+}
+
+/// A contribution under verification, its masked vector read piece by piece; each piece is used while it is in the
+/// cache. The row challenge covers the hash of the whole vector: the check starts from the hash that the site signed
+/// and compares it at the end.
+struct Check<'a> {
+    verifier: Verifier<'a>,
+    ctx: B256,
+    reading: Reading,
+    running: Option<Running<'a>>,
+}
+
+/// The sums of a check whose seeds and lengths are right.
 struct Running<'a> {
+    seeds: Vec<(usize, Seed)>,
     shares: Shares,
     combination: Box<dyn Combination + 'a>,
     projections: Projections,
@@ -154,72 +234,154 @@ impl Running<'_> {
     }
 }
 
-/// A contribution under verification, its masked vector read piece by piece; each piece is used while it is in the
-/// cache. The row challenge covers the hash of the whole vector: the check starts from the hash that the site signed
-/// and compares it at the end.
-pub struct Check<'a> {
-    job: Job<'a>,
-    hash: Transcript,
-    /// Lengths are right and all words so far canonical.
-    well_formed: bool,
-    /// The bytes of a word that has not arrived whole.
-    partial: Vec<u8>,
-    output: Zeroizing<Vec<Fp>>,
-    running: Option<Running<'a>>,
-}
-
-impl Check<'_> {
-    /// Takes in the next bytes of c, as many as there are; pieces of 100 KB and more are fastest.
-    pub fn push(&mut self, values: &[u8]) {
-        for piece in values.chunks(PIECE) {
-            if !self.well_formed {
-                return;
+impl<'a> Check<'a> {
+    fn new(verifier: Verifier<'a>, ctx: &B256, body: &Body, seeds: &BTreeMap<usize, Seed>) -> Self {
+        let Verifier { program, .. } = verifier;
+        let running = verifier.held(ctx, body, seeds).map(|seeds| {
+            let rows = rows_challenge(ctx, &body.commitments, &body.values_hash);
+            Running {
+                shares: verifier.shares(ctx, &seeds),
+                combination: program.combine(combine_challenge(&rows, &body.witness), 0),
+                projections: Projections::new(program.rows(), &[false]),
+                matrix: RowBlocks::new(program.rows(), &rows),
+                seeds,
             }
-            self.hash.part_bytes(piece);
-            let missing = (8 - self.partial.len()) % 8;
-            let (head, rest) = piece.split_at(missing.min(piece.len()));
-            self.partial.extend_from_slice(head);
-            if self.partial.len() == 8 {
-                let word = core::mem::take(&mut self.partial);
-                self.absorb(word.as_chunks::<8>().0);
-            }
-            let (words, tail) = rest.as_chunks::<8>();
-            words.chunks(BLOCK).for_each(|block| self.absorb(block));
-            self.partial.extend_from_slice(tail);
-        }
+        });
+        Self { verifier, ctx: *ctx, reading: Reading::new(program.dimension()), running }
     }
 
-    fn absorb(&mut self, block: &[[u8; 8]]) {
-        let start = self.output.len();
-        self.well_formed &= start + block.len() <= self.job.verifier.program.dimension();
-        if !self.well_formed {
-            return;
-        }
-        self.well_formed &= field::extend_from_bytes(&mut self.output, block);
-        if let Some(running) = &mut self.running {
-            running.absorb(&mut self.output[start..]);
-        }
+    /// Takes in the next bytes of c and hands the share of them to `take`, from which coordinate on.
+    fn push(&mut self, values: &[u8], mut take: impl FnMut(usize, &[Fp])) {
+        let Self { reading, running, .. } = self;
+        reading.push(values, |start, block| {
+            if let Some(running) = running {
+                running.absorb(block);
+                take(start, block);
+            }
+        });
     }
 
-    /// The verdict.
-    ///
-    /// # Errors
-    /// The [`Rejection`] step, the first that fails: format, seed, proof.
-    pub fn finish(mut self) -> Result<Accepted, Rejection> {
-        let Job { verifier, site, digest, body } = self.job;
-        let complete = self.output.len() == verifier.program.dimension() && self.partial.is_empty();
-        if !(self.well_formed && complete && self.hash.finish() == body.values_hash) {
+    /// The verdict, and what comes behind the coordinates of the share.
+    fn finish(&mut self, body: &Body) -> Result<Zeroizing<Vec<Fp>>, Rejection> {
+        let Self { verifier, reading, running, .. } = self;
+        let right_lengths = body.check(verifier.committee, verifier.program).is_ok();
+        if !(right_lengths && reading.is_complete() && reading.hash.finish() == body.values_hash) {
             return Err(Rejection::Format);
         }
-        let mut running = self.running.ok_or(Rejection::Seed)?;
+        let running = running.as_mut().ok_or(Rejection::Seed)?;
         let witness = Zeroizing::new(running.shares.witness(&body.witness));
         let projections = Zeroizing::new(running.projections.values());
         let combined = running.combination.finish(&witness, &projections[0]);
         if combined + running.shares.zero() != evaluate_proof(&body.proof, verifier.node) {
             return Err(Rejection::Proof);
         }
-        self.output.extend(verifier.program.output_tail(&witness));
-        Ok(Accepted { site, digest, share: core::mem::take(&mut self.output) })
+        Ok(Zeroizing::new(verifier.program.output_tail(&witness)))
+    }
+}
+
+/// A contribution that is verified and added to a [`RunningSum`] at once, which releases nothing until [`Self::finish`].
+pub struct Addition<'a> {
+    check: Check<'a>,
+    body: &'a Body,
+    change: Option<Change>,
+}
+
+impl Addition<'_> {
+    /// Takes in the next bytes of c, as many as there are; pieces of 100 KB and more are fastest.
+    pub fn push(&mut self, values: &[u8]) {
+        let change = self.change.as_ref();
+        self.check.push(values, |start, share| {
+            if let Some(change) = change {
+                change.add(start, share);
+            }
+        });
+    }
+
+    /// The verdict. What is accepted is a member of the sum.
+    ///
+    /// # Errors
+    /// The step that rejects it, with what must be done about the sum.
+    pub fn finish(mut self) -> Result<(), Rejected> {
+        let verdict = self.check.finish(self.body);
+        let Self { check, change, .. } = self;
+        match (verdict, change) {
+            (Ok(tail), Some(change)) => {
+                change.add(check.verifier.program.dimension(), &tail);
+                change.finish(true);
+                Ok(())
+            }
+            (Ok(_), None) => Ok(()),
+            (Err(step), change) => Err(Rejected { step, undo: change.and_then(|change| check.undo(change)).map(Box::new) }),
+        }
+    }
+}
+
+impl Check<'_> {
+    /// What takes out again whatever was added.
+    fn undo(self, change: Change) -> Option<Removal> {
+        let Some(running) = self.running else {
+            change.finish(false);
+            return None;
+        };
+        let shares = self.verifier.shares(&self.ctx, &running.seeds);
+        let (reading, length) = (Reading::new(self.reading.dimension), self.reading.bytes);
+        Some(Removal { reading, shares, change, length, expected: self.reading.hash.finish(), tail: Zeroizing::default() })
+    }
+}
+
+/// A contribution that is not accepted.
+#[must_use = "the sum waits until what was added is taken out again"]
+pub struct Rejected {
+    /// The first step that fails: format, seed, proof.
+    pub step: Rejection,
+    /// Some of a share is in the sum: to be given the same bytes once more.
+    pub undo: Option<Box<Removal>>,
+}
+
+impl core::fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Rejected({}, undo: {})", self.step, self.undo.is_some())
+    }
+}
+
+/// A share that is computed once more and taken out of a [`RunningSum`]. Dropped before the end, or given other bytes than the
+/// first time, it makes the sum start again from nothing.
+pub struct Removal {
+    reading: Reading,
+    shares: Shares,
+    change: Change,
+    length: u64,
+    /// The hash of the bytes that were added.
+    expected: B256,
+    /// What was added behind the coordinates.
+    tail: Zeroizing<Vec<Fp>>,
+}
+
+impl Removal {
+    /// How many bytes it is to be given: as many as were added.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Takes in the next bytes of c.
+    pub fn push(&mut self, values: &[u8]) {
+        let Self { reading, shares, change, .. } = self;
+        reading.push(values, |start, block| {
+            shares.unmask_block(block);
+            change.subtract(start, block);
+        });
+    }
+
+    /// Whether these were the bytes that had been added, so that the sum is what it would be without them. If not, it is empty and
+    /// everything is to be added again.
+    pub fn finish(self) -> bool {
+        let same = self.reading.hash.finish() == self.expected;
+        if same {
+            self.change.subtract(self.reading.dimension, &self.tail);
+            self.change.finish(false);
+        }
+        same
     }
 }
 

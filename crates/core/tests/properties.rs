@@ -1,6 +1,7 @@
 //! Properties that hold for all inputs, and what any tamper must meet.
 
 use alloy_primitives::{Address, B256};
+use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::Body;
 use consilium_core::cores::Cores;
 use consilium_core::encode::{Encoded, decode, encode, encode_choice, encode_on, error_bound};
@@ -10,8 +11,9 @@ use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::Committee;
 use consilium_core::program::{OneHot, Program, WeightedMean};
 use consilium_core::prove::{prove, prove_on, prove_with, rows_stream};
+use consilium_core::release::{NotReleased, RunningSum, SetMismatch};
 use consilium_core::unmask::unmask;
-use consilium_core::verify::Verifier;
+use consilium_core::verify::{Accepted, Verifier};
 use proptest::prelude::*;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -153,30 +155,119 @@ proptest! {
         prop_assert_eq!(made.accepting(&made.body, &made.values), made.committee.n());
     }
 
-    /// A vector of many blocks that arrives in pieces of any length is judged as one that arrives whole.
+    /// A vector of many blocks that arrives in pieces of any length is judged as one that arrives whole. Its share is in the sum if it
+    /// is accepted, and else taken out again, also in other pieces; other bytes than the first time make the sum start again.
     #[test]
-    fn pieces_are_judged_as_the_whole(size in 0usize..4, d in 1u64..1500, ballot: bool, seed in 0u64..1000, cuts in prop::collection::vec(0usize..9000, 0..5), change in 0usize..5) {
+    fn pieces_are_judged_and_added_as_the_whole(
+        size in 0usize..4, d in 1u64..1500, ballot: bool, seed in 0u64..1000, cuts in prop::collection::vec(0usize..9000, 0..5), change in 0usize..7,
+    ) {
         let made = Made::new(COMMITTEES[size], d, ballot, seed);
         let verifier = Verifier { committee: &made.committee, program: &*made.program, node: 2 };
-        let mut held: BTreeMap<usize, Seed> = made.committee.seeds_of(2).map(|i| (i, made.seeds.as_slice()[i].clone())).collect();
-        let (mut body, mut values) = (made.body.clone(), made.values.clone());
+        let held: BTreeMap<usize, Seed> = made.committee.seeds_of(2).map(|i| (i, made.seeds.as_slice()[i].clone())).collect();
+        let (mut body, mut values, mut seeds) = (made.body.clone(), made.values.clone(), held.clone());
         let want = match change {
             1 => { values.pop(); Some(Rejection::Format) }
-            2 => { values[0] ^= 1; held.clear(); Some(Rejection::Format) }
-            3 => { body.proof[0].a += Fp::ONE; held.clear(); Some(Rejection::Seed) }
+            2 => { values[0] ^= 1; seeds.clear(); Some(Rejection::Format) }
+            3 => { body.proof[0].a += Fp::ONE; seeds.clear(); Some(Rejection::Seed) }
             4 => { body.proof[0].a += Fp::ONE; Some(Rejection::Proof) }
+            5 => { let half = values.len() / 16 * 8; values[half..half + 8].fill(0xff); Some(Rejection::Format) }
+            6 => { values.extend([3; 17]); Some(Rejection::Format) }
             _ => None,
         };
-        let mut check = verifier.start(Address::ZERO, &made.ctx, &body, &held);
-        let mut rest = &values[..];
-        for cut in cuts {
-            let (piece, later) = rest.split_at(cut.min(rest.len()));
-            check.push(piece);
-            rest = later;
+        let pieces = |values: &[u8]| {
+            let mut rest = values;
+            let mut pieces: Vec<Vec<u8>> = cuts.iter().map(|&cut| rest.split_off(..cut.min(rest.len())).unwrap().to_vec()).collect();
+            pieces.push(rest.to_vec());
+            pieces
+        };
+        let (others, me) = (Address::repeat_byte(1), Address::ZERO);
+        let first = verifier.verify(others, &made.ctx, &made.body, &made.values, &held).unwrap();
+        let cohort = |sites: &[Address]| {
+            let member = |&site: &Address| SetMember { site, digest: made.body.digest(&made.ctx) };
+            Cohort::new(sites.iter().map(member).collect()).unwrap()
+        };
+        let released = |sums: &[&Accepted], sites: &[Address]| {
+            let sum = RunningSum::new(made.program.output_len());
+            sums.iter().for_each(|accepted| sum.add(accepted));
+            sum.release(&cohort(sites)).unwrap()
+        };
+
+        prop_assert_eq!(verifier.verify(me, &made.ctx, &body, &values, &seeds).err(), want);
+        for same in [true, false] {
+            let sum = RunningSum::new(made.program.output_len());
+            sum.add(&first);
+            let mut addition = verifier.add_to(&sum, me, &made.ctx, &body, &seeds);
+            pieces(&values).iter().for_each(|piece| addition.push(piece));
+            prop_assert_eq!(sum.compare(&cohort(&[others])), Err(NotReleased::Busy(1)));
+            let Some(step) = want else {
+                prop_assert!(addition.finish().is_ok());
+                let mut removal = verifier.take_from(&sum, me, &made.ctx, &body, &held).unwrap();
+                removal.push(&values);
+                prop_assert!(removal.finish());
+                prop_assert_eq!(sum.release(&cohort(&[others])).unwrap(), released(&[&first], &[others]));
+                continue;
+            };
+            let rejected = addition.finish().err().unwrap();
+            prop_assert_eq!(rejected.step, step);
+            prop_assert_eq!(rejected.undo.is_some(), !seeds.is_empty());
+            if let Some(mut undo) = rejected.undo {
+                if same { undo.push(&values) } else { undo.push(&values[1..]) }
+                prop_assert_eq!(undo.finish(), same);
+                if !same {
+                    prop_assert!(matches!(sum.compare(&cohort(&[others])), Err(NotReleased::Mismatch(_))));
+                    sum.add(&first);
+                }
+            }
+            prop_assert_eq!(sum.release(&cohort(&[others])).unwrap(), released(&[&first], &[others]));
+            prop_assert_eq!(sum.release(&cohort(&[others])), Err(NotReleased::Closed));
         }
-        check.push(rest);
-        prop_assert_eq!(check.finish().err(), want);
-        prop_assert_eq!(verifier.verify(Address::ZERO, &made.ctx, &body, &values, &held).err(), want);
+        if want.is_none() {
+            let sum = RunningSum::new(made.program.output_len());
+            let mut addition = verifier.add_to(&sum, me, &made.ctx, &body, &seeds);
+            sum.add(&first);
+            pieces(&values).iter().for_each(|piece| addition.push(piece));
+            prop_assert!(addition.finish().is_ok());
+            let accepted = verifier.verify(me, &made.ctx, &body, &values, &seeds).unwrap();
+            prop_assert_eq!(sum.release(&cohort(&[me, others])).unwrap(), released(&[&first, &accepted], &[me, others]));
+        }
+    }
+
+    /// Contributions that are verified at once, on threads, on a sum of several parts, and one of them given up half-way.
+    #[test]
+    fn contributions_at_once_make_the_sum_of_those_one_by_one(d in 8_000u64..30_000, seed in 0u64..1000, given_up: bool) {
+        let made = Made::new((5, 1), d, false, seed);
+        let verifier = Verifier { committee: &made.committee, program: &*made.program, node: 4 };
+        let held: BTreeMap<usize, Seed> = made.committee.seeds_of(4).map(|i| (i, made.seeds.as_slice()[i].clone())).collect();
+        let sites: Vec<Address> = (1..=4).map(Address::repeat_byte).collect();
+        let (sum, expected) = (RunningSum::new(made.program.output_len()), RunningSum::new(made.program.output_len()));
+        let add = |sum: &RunningSum, site, values: &[u8]| {
+            let mut addition = verifier.add_to(sum, site, &made.ctx, &made.body, &held);
+            values.chunks(10_000).for_each(|piece| addition.push(piece));
+            addition.finish().is_ok()
+        };
+        let lost = given_up.then(|| {
+            let mut addition = verifier.add_to(&sum, Address::ZERO, &made.ctx, &made.body, &held);
+            addition.push(&made.values[..made.values.len() / 2]);
+            addition
+        });
+        let accepted: Vec<bool> = std::thread::scope(|scope| {
+            let (sum, values, add) = (&sum, &made.values, &add);
+            let threads: Vec<_> = sites.iter().map(|&site| scope.spawn(move || add(sum, site, values))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        prop_assert_eq!(accepted, [true; 4]);
+        let cohort = Cohort::new(sites.iter().map(|&site| SetMember { site, digest: made.body.digest(&made.ctx) }).collect()).unwrap();
+        if let Some(lost) = lost {
+            prop_assert_eq!(sum.compare(&cohort), Err(NotReleased::Busy(1)));
+            drop(lost);
+            let missing = cohort.members().to_vec();
+            prop_assert_eq!(sum.compare(&cohort), Err(NotReleased::Mismatch(SetMismatch { missing, surplus: Vec::new() })));
+            prop_assert!(sites.iter().all(|&site| add(&sum, site, &made.values)));
+        }
+        for &site in &sites {
+            expected.add(&verifier.verify(site, &made.ctx, &made.body, &made.values, &held).unwrap());
+        }
+        prop_assert_eq!(sum.release(&cohort).unwrap(), expected.release(&cohort).unwrap());
     }
 
     /// One altered bit of the body or the vector: at most 2t nodes accept, so there are never Q receipts.
@@ -215,6 +306,70 @@ proptest! {
         prop_assert_eq!(aggregate.values(), &coefficients[0][..]);
         prop_assert_eq!(aggregate.liars(), &liars[..]);
     }
+}
+
+/// A sum under pressure: what was dropped half-way or cannot be taken out empties it once nothing else is half added, whoever is not in
+/// the set that is to be released cannot hold it up, and a closed one takes nothing.
+#[test]
+fn a_running_sum_is_right_or_empty_and_only_its_set_can_hold_it_up() {
+    let made = Made::new((5, 1), 700, false, 3);
+    let verifier = Verifier { committee: &made.committee, program: &*made.program, node: 4 };
+    let held: BTreeMap<usize, Seed> = made.committee.seeds_of(4).map(|i| (i, made.seeds.as_slice()[i].clone())).collect();
+    let member = |site: u8| SetMember { site: Address::repeat_byte(site), digest: made.body.digest(&made.ctx) };
+    let cohort = |sites: &[u8]| Cohort::new(sites.iter().map(|&site| member(site)).collect()).unwrap();
+    let start = |sum: &RunningSum, site: u8| verifier.add_to(sum, Address::repeat_byte(site), &made.ctx, &made.body, &held);
+    let add = |sum: &RunningSum, site: u8| {
+        let mut addition = start(sum, site);
+        addition.push(&made.values);
+        assert!(addition.finish().is_ok());
+    };
+    let accepted = verifier.verify(Address::repeat_byte(1), &made.ctx, &made.body, &made.values, &held).unwrap();
+    let alone = RunningSum::new(made.program.output_len());
+    alone.add(&accepted);
+    let alone = alone.release(&cohort(&[1])).unwrap();
+    let all_missing = |sites: &[u8]| {
+        let missing = sites.iter().map(|&site| member(site)).collect();
+        NotReleased::Mismatch(SetMismatch { missing, surplus: Vec::new() })
+    };
+
+    let sum = RunningSum::new(made.program.output_len());
+    // One that ends well after another was dropped is forgotten with the rest.
+    let (mut lost, mut late) = (start(&sum, 1), start(&sum, 2));
+    lost.push(&made.values[..4000]);
+    drop(lost);
+    late.push(&made.values);
+    assert_eq!(sum.compare(&cohort(&[2])), Err(NotReleased::Busy(1)));
+    assert!(late.finish().is_ok());
+    assert_eq!(sum.compare(&cohort(&[2])), Err(all_missing(&[2])));
+    // A contribution that is added twice at once is in it once.
+    let (mut one, mut same) = (start(&sum, 1), start(&sum, 1));
+    one.push(&made.values);
+    same.push(&made.values);
+    assert!(same.finish().is_ok() && one.finish().is_ok());
+    add(&sum, 1);
+    assert_eq!(sum.compare(&cohort(&[1])), Ok(()));
+    // A stranger that was half added is waited for; from then on none is added any more.
+    let mut stranger = start(&sum, 3);
+    stranger.push(&made.values);
+    assert_eq!(sum.release(&cohort(&[1])), Err(NotReleased::Busy(1)));
+    add(&sum, 4);
+    assert!(stranger.finish().is_ok());
+    let surplus = vec![member(3)];
+    assert_eq!(sum.release(&cohort(&[1])), Err(SetMismatch { missing: Vec::new(), surplus }.into()));
+    sum.start_again();
+    assert_eq!(sum.release(&cohort(&[1])), Err(all_missing(&[1])));
+    add(&sum, 1);
+    assert_eq!(sum.release(&cohort(&[1])).unwrap(), alone);
+    add(&sum, 1);
+    assert_eq!(sum.release(&cohort(&[1])), Err(NotReleased::Closed));
+
+    let sum = RunningSum::new(made.program.output_len());
+    let mut interrupted = start(&sum, 1);
+    interrupted.push(&made.values[..4000]);
+    sum.wipe();
+    interrupted.push(&made.values[4000..]);
+    assert!(interrupted.finish().is_ok());
+    assert_eq!(sum.release(&cohort(&[1])), Err(NotReleased::Closed));
 }
 
 /// Rounding is unbiased: the average of many encodings of 0.3 units is near 0.3, and below zero alike.

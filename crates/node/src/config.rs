@@ -59,7 +59,8 @@ pub struct Limits {
     pub idle_seconds: u64,
     /// Longest answer to anything but an upload, in seconds.
     pub request_seconds: u64,
-    /// Most coordinates of a round that this node takes part in: it holds a sum of 8 bytes each.
+    /// Most coordinates of a round that this node takes part in. While the round collects it holds 8 bytes for each in memory, and
+    /// up to 3t+2 times as much while it is settled.
     pub dimension: usize,
     /// Rejected or unopenable contributions of one site that are kept for one round; further ones are refused.
     pub rejected_per_site: usize,
@@ -72,7 +73,7 @@ impl Default for Limits {
             uploads: 64,
             idle_seconds: 20,
             request_seconds: 60,
-            dimension: 1 << 25,
+            dimension: 100_000_000,
             rejected_per_site: 4,
         }
     }

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// What HTTP handlers see of a round that is open here.
@@ -55,9 +55,15 @@ pub(crate) struct OpenRound {
     /// The end that a block shows, final or not.
     pub(crate) end: Mutex<Option<End>>,
     /// The running sum and everything like it: in memory only.
-    sum: Mutex<RunningSum>,
-    /// Output shares of peers, and this node's own.
-    shares: Mutex<BTreeMap<usize, Vec<Fp>>>,
+    sum: RunningSum,
+    /// Output shares of peers, and this node's own, until there is an aggregate.
+    shares: Mutex<BTreeMap<usize, Arc<Vec<Fp>>>>,
+    /// Leave to fetch a share of a peer and to keep it.
+    fetches: Semaphore,
+    /// Nodes whose share is on its way.
+    fetching: Mutex<BTreeSet<usize>>,
+    /// Held while an aggregate is looked for among the shares: more of them may arrive meanwhile.
+    unmasking: tokio::sync::Mutex<()>,
     /// Contributions whose box was bad here.
     missing: Mutex<BTreeSet<SetMember>>,
     pulling: Mutex<BTreeSet<SetMember>>,
@@ -162,7 +168,24 @@ impl OpenRound {
 
     /// Drops what only an open round needs.
     fn wipe(&self) {
-        *locked(&self.sum) = RunningSum::new(0);
+        self.sum.wipe();
+        self.forget_shares();
+        self.changed.notify_waiters();
+    }
+
+    /// Keeps a peer's output share, unless there is an aggregate already; whether it is kept.
+    fn keep_share(&self, node: usize, share: Vec<Fp>) -> bool {
+        let mut shares = locked(&self.shares);
+        let wanted = !self.fetches.is_closed();
+        if wanted {
+            shares.insert(node, Arc::new(share));
+        }
+        wanted
+    }
+
+    /// Keeps no output share in memory any more, and fetches none.
+    fn forget_shares(&self) {
+        self.fetches.close();
         locked(&self.shares).clear();
     }
 

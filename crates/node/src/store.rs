@@ -10,7 +10,7 @@ mod journal;
 mod offences;
 mod opening;
 
-pub(crate) use blobs::Blobs;
+pub(crate) use blobs::{Blobs, Pieces};
 pub(crate) use database::{ClosedRound, Database};
 pub(crate) use offences::Verdict;
 pub(crate) use opening::Opening;

@@ -77,7 +77,7 @@ impl Shell {
 
     pub(crate) fn release(&mut self, cohort: &Cohort, out: &mut Output) -> Option<Event> {
         let process = self.process.as_mut()?;
-        let mut sum = RunningSum::new(process.terms.program.output_len());
+        let sum = RunningSum::new(process.terms.program.output_len());
         for member in cohort.members() {
             sum.add(process.accepted.get(member)?);
         }

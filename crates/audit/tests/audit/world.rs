@@ -241,7 +241,7 @@ impl World {
         let context = terms.context();
         let share = |node: usize| {
             let verifier = Verifier { committee: terms.committee.sizes(), program: &*terms.program, node };
-            let mut sum = RunningSum::new(terms.program.output_len());
+            let sum = RunningSum::new(terms.program.output_len());
             for (member, header, values) in contributions {
                 let ctx = context.of_site(member.site);
                 let seeds = verifier.open_box(&ctx, member.digest, header, &self.kems[node - 1]);

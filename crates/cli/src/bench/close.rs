@@ -1,7 +1,7 @@
 //! Whole rounds with real processes: from the last receipt of the last upload to a settled, checked aggregate in a
 //! hospital's hands.
 
-use super::stages::{Limits, Stages};
+use super::stages::Stages;
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::commands::demo;
@@ -19,9 +19,9 @@ const ROUNDS: u32 = 3;
 const PATIENCE: u64 = 3_600;
 
 /// The row `close`; its floor is one release and one unmask of that size.
-pub(super) async fn row(arguments: &Arguments, committee: &Committee, limits: &Limits) -> Result<Row, Failure> {
+pub(super) async fn row(arguments: &Arguments, committee: &Committee) -> Result<Row, Failure> {
     let d = arguments.close_dimension;
-    let floor = Stages::new(committee, d, arguments, limits)?.closing()?.iter().map(|row| row.median_ms).sum();
+    let floor = Stages::new(committee, d, arguments)?.closing()?.iter().map(|row| row.median_ms).sum();
     Ok(Row::new("close", d, committee, &Times::new(rounds(arguments, d as usize).await?), floor))
 }
 

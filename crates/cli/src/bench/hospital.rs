@@ -15,7 +15,7 @@ use consilium_core::program::{Program, WeightedMean};
 use consilium_core::release::RunningSum;
 use consilium_core::seal::{BoxContext, KemSecret};
 use consilium_core::transcript::Context;
-use consilium_core::verify::{Accepted, Verifier};
+use consilium_core::verify::Verifier;
 use consilium_site::message::Message;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -134,19 +134,25 @@ pub(super) struct Received<'a> {
 }
 
 impl Received<'_> {
-    /// A node's verification.
-    pub(super) fn verify(&self, node: usize) -> Result<Accepted, Failure> {
-        let Hospital { committee, program, key, .. } = self.hospital;
+    /// A node's verification, which adds the share to its sum as that of `site`.
+    pub(super) fn verify(&self, node: usize, sum: &RunningSum, site: Address) -> Result<(), Failure> {
+        let Hospital { committee, program, .. } = self.hospital;
         let [_, values] = self.message.parts();
         let verifier = Verifier { committee: committee.sizes(), program, node };
-        let verified = verifier.verify(key.address(), &self.ctx, &self.body, values, &self.seeds[node - 1]);
-        verified.map_err(|step| Failure::wrong(format!("{step:?}")))
+        let mut addition = verifier.add_to(sum, site, &self.ctx, &self.body, &self.seeds[node - 1]);
+        addition.push(values);
+        addition.finish().map_err(|rejected| Failure::wrong(format!("{rejected:?}")))
     }
 
-    /// A node's sum after it has accepted the contribution.
+    /// A node's sum, over no contribution.
+    pub(super) fn empty_sum(&self) -> RunningSum {
+        RunningSum::new(self.hospital.program.output_len())
+    }
+
+    /// A node's sum over this contribution alone.
     pub(super) fn running_sum(&self, node: usize) -> Result<RunningSum, Failure> {
-        let mut sum = RunningSum::new(self.hospital.program.output_len());
-        sum.add(&self.verify(node)?);
+        let sum = self.empty_sum();
+        self.verify(node, &sum, self.hospital.key.address())?;
         Ok(sum)
     }
 }

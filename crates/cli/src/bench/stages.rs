@@ -4,54 +4,64 @@ use super::hospital::{Hospital, Received, Sent};
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use consilium_core::cores::Cores;
 use consilium_core::field::Fp;
 use consilium_core::params::Committee;
 use consilium_core::program::Program;
-use consilium_core::release::OutputShare;
+use consilium_core::release::{OutputShare, RunningSum};
 use consilium_core::stream::Stream;
 use consilium_core::unmask::unmask_on;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Words over which the machine's limits are measured: more than its caches hold.
 const PROBE: usize = 8 << 20;
 /// Bits of randomness that one coordinate takes in the rows' matrix: two a row.
 const MATRIX_BYTES: f64 = 32.0;
 
-/// What the machine can do, in milliseconds a byte.
-pub(super) struct Limits {
+/// What the machine can do on as many cores as a step has, in milliseconds a byte.
+struct Limits {
     hash_output: f64,
     copy: f64,
 }
 
 impl Limits {
-    /// Measured on one core.
-    pub(super) fn measure(repeat: u32) -> Self {
-        let mut words = vec![0_u64; PROBE];
+    fn measure(repeat: u32, cores: Cores) -> Self {
         let source = vec![1_u64; PROBE];
-        let bytes = 8.0 * PROBE as f64;
-        let output = Times::of(repeat.min(5), || Stream::new(&[1; 32], "values", &[2; 32]).fill_words(black_box(&mut words)));
-        let copy = Times::of(repeat.min(5), || black_box(&mut words).copy_from_slice(black_box(&source)));
-        Self { hash_output: output.median() / bytes, copy: copy.median() / bytes }
+        let mut words = vec![0_u64; PROBE];
+        let part = PROBE.div_ceil(cores.count());
+        let mut measure = |work: &(dyn Fn(&mut [u64], &[u64]) + Sync)| {
+            let times = Times::of(repeat, || {
+                std::thread::scope(|scope| {
+                    let parts = black_box(&mut words).chunks_mut(part).zip(black_box(&source).chunks(part));
+                    parts.for_each(|(words, source)| drop(scope.spawn(|| work(words, source))));
+                });
+            });
+            times.median() / (8.0 * PROBE as f64)
+        };
+        let hash_output = measure(&|words, _| Stream::new(&[1; 32], "values", &[2; 32]).fill_words(words));
+        let copy = measure(&|words, source| words.copy_from_slice(source));
+        Self { hash_output, copy }
     }
 }
 
 /// The steps at one size. One after the other, so that no more vectors lie in memory than the step needs that is measured.
 pub(super) struct Stages<'a> {
     committee: &'a Committee,
-    limits: &'a Limits,
+    limits: Limits,
     repeat: u32,
     cores: Cores,
     hospital: Hospital,
 }
 
 impl<'a> Stages<'a> {
-    pub(super) fn new(committee: &'a Committee, d: u64, arguments: &Arguments, limits: &'a Limits) -> Result<Self, Failure> {
+    pub(super) fn new(committee: &'a Committee, d: u64, arguments: &Arguments) -> Result<Self, Failure> {
         let cores = NonZeroUsize::new(arguments.threads as usize).map_or(Cores::ONE, Cores::new);
-        Ok(Self { committee, limits, repeat: arguments.repeat, cores, hospital: Hospital::new(committee, d)? })
+        let (repeat, hospital) = (arguments.repeat, Hospital::new(committee, d)?);
+        Ok(Self { committee, limits: Limits::measure(repeat, cores), repeat, cores, hospital })
     }
 
     /// `prove`, `verify`, `release` and `unmask`.
@@ -86,7 +96,12 @@ impl<'a> Stages<'a> {
     }
 
     fn verifying(&self, received: &Received<'_>) -> Row {
-        let verify = || drop(black_box(received.verify(1)));
+        let (sum, sites) = (received.empty_sum(), AtomicU64::new(0));
+        let verify = || {
+            let site = sites.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            drop(black_box(received.verify(1, &sum, Address::left_padding_from(&site))));
+        };
+        verify();
         let times = Times::of(self.repeat, || {
             std::thread::scope(|scope| {
                 (1..self.cores.count()).for_each(|_| drop(scope.spawn(verify)));
@@ -102,10 +117,10 @@ impl<'a> Stages<'a> {
     }
 
     fn releasing(&self, received: &Received<'_>) -> Result<Row, Failure> {
-        let sum = received.running_sum(1)?;
-        Ok(self.row("release", self.vector() * self.limits.copy, || {
-            drop(black_box(sum.release_on(self.cores, &received.cohort).map(|share| share.root_on(self.cores))));
-        }))
+        let release = |sum: &RunningSum| sum.release(&received.cohort).map(|share| share.root_on(self.cores));
+        release(&received.running_sum(1)?).map_err(Failure::failed)?;
+        let times = Times::with(self.repeat, || received.running_sum(1).ok(), |sum| drop(black_box(release(&sum))));
+        Ok(Row::new("release", self.d(), self.committee, &times, self.vector() * self.limits.copy))
     }
 
     fn unmasking(&self, received: Received<'_>, expected: B256) -> Result<Row, Failure> {

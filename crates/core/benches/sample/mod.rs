@@ -16,11 +16,12 @@ use consilium_core::release::{OutputShare, RunningSum};
 use consilium_core::seal::KemSecret;
 use consilium_core::transcript::Context;
 use consilium_core::unmask::unmask_on;
-use consilium_core::verify::{Accepted, Verifier};
+use consilium_core::verify::Verifier;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const WEIGHT: u64 = 40;
 const DEVICE_SECRET: [u8; 32] = [1; 32];
@@ -37,6 +38,8 @@ pub(crate) struct Sample {
     body: Body,
     values: Vec<u8>,
     cohort: Cohort,
+    /// How many sites the contribution was verified as.
+    sites: AtomicU64,
 }
 
 #[allow(dead_code, reason = "not every target measures all of it")]
@@ -65,7 +68,7 @@ impl Sample {
         let proved = prove_on(Cores::ONE, committee.sizes(), &program, &ctx, &input, &seeds).unwrap();
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
         let cohort = Cohort::new(vec![SetMember { site: key.address(), digest: body.digest(&ctx) }]).unwrap();
-        Self { committee, program, context, key, update, input, seeds, body, values, cohort }
+        Self { committee, program, context, key, update, input, seeds, body, values, cohort, sites: AtomicU64::new(0) }
     }
 
     /// The program with the input's values.
@@ -91,25 +94,37 @@ impl Sample {
         prove_on(cores, self.committee.sizes(), &self.program, &self.ctx(), &self.input, &self.seeds).unwrap()
     }
 
-    /// A node's verification.
-    pub(crate) fn verify(&self, node: usize) -> Accepted {
+    /// A node's verification, which adds the share to its sum, each time as that of another site.
+    pub(crate) fn verify(&self, node: usize, sum: &RunningSum) {
+        let site = self.sites.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        self.add(node, sum, Address::left_padding_from(&site));
+    }
+
+    fn add(&self, node: usize, sum: &RunningSum, site: Address) {
         let committee = self.committee.sizes();
         let seed = |number: usize| (number, self.seeds.as_slice()[number].clone());
         let held: BTreeMap<usize, Seed> = committee.seeds_of(node).map(seed).collect();
         let verifier = Verifier { committee, program: &self.program, node };
-        verifier.verify(self.key.address(), &self.ctx(), &self.body, &self.values, &held).unwrap()
+        let mut addition = verifier.add_to(sum, site, &self.ctx(), &self.body, &held);
+        addition.push(&self.values);
+        addition.finish().unwrap();
     }
 
-    /// A node's sum after it has accepted the contribution.
+    /// A node's sum, over no contribution.
+    pub(crate) fn empty_sum(&self) -> RunningSum {
+        RunningSum::new(self.program.output_len())
+    }
+
+    /// A node's sum over this contribution alone.
     pub(crate) fn running_sum(&self, node: usize) -> RunningSum {
-        let mut sum = RunningSum::new(self.program.output_len());
-        sum.add(&self.verify(node));
+        let sum = self.empty_sum();
+        self.add(node, &sum, self.key.address());
         sum
     }
 
     /// A node's output share and its root.
     pub(crate) fn release(&self, cores: Cores, sum: &RunningSum) -> OutputShare {
-        let share = sum.release_on(cores, &self.cohort).unwrap();
+        let share = sum.release(&self.cohort).unwrap();
         black_box(share.root_on(cores));
         share
     }

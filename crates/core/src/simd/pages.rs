@@ -2,10 +2,7 @@
 //! as it is first written: with pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who
 //! asks for them, if its setting is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
 
-use crate::cores::{Cores, split};
 use crate::field::Fp;
-use core::mem::MaybeUninit;
-use core::ops::Range;
 
 /// Vectors from this many bytes on ask for huge pages; smaller ones hold too few of them.
 #[cfg(target_os = "linux")]
@@ -15,28 +12,6 @@ const LARGE: usize = 4 << 20;
 pub(crate) fn with_capacity(capacity: usize) -> Vec<Fp> {
     let vector = Vec::with_capacity(capacity);
     ask_for_huge_pages(&vector);
-    vector
-}
-
-/// A vector whose parts are filled by whatever core takes them, so that each part is first touched there. `fill` gets the
-/// coordinates of a part, a multiple of `unit` but for the last, and room for them, and hands back that room, filled.
-pub(crate) fn filled(
-    cores: Cores,
-    length: usize,
-    unit: usize,
-    fill: impl for<'a> Fn(Range<usize>, &'a mut [MaybeUninit<Fp>]) -> &'a mut [Fp] + Sync,
-) -> Vec<Fp> {
-    let mut vector = with_capacity(length);
-    let ranges = cores.ranges(length, unit);
-    let rooms = split(&mut vector.spare_capacity_mut()[..length], &ranges);
-    cores.each(ranges.into_iter().zip(rooms).collect(), |(range, room)| {
-        let given = room.as_ptr_range();
-        let filled = fill(range, room).as_ptr_range();
-        assert!((filled.start, filled.end) == (given.start.cast(), given.end.cast()), "a part was not filled");
-    });
-    // SAFETY: the ranges follow each other from 0 to `length`, which is within the capacity, and each has been handed back as
-    // elements.
-    unsafe { vector.set_len(length) }
     vector
 }
 
@@ -84,16 +59,6 @@ mod tests {
             assert!(vector.is_empty() && vector.capacity() >= length);
             vector.extend(zeros(length).iter().map(|&zero| zero + Fp::ONE));
             assert_eq!(vector, vec![Fp::ONE; length]);
-            for threads in [1, 2, 3] {
-                let cores = Cores::new(threads.try_into().unwrap());
-                assert_eq!(filled(cores, length, 100, |range, room| room.write_copy_of_slice(&vector[range])), vector);
-            }
         }
-    }
-
-    #[test]
-    #[should_panic(expected = "a part was not filled")]
-    fn a_part_that_is_not_filled_is_not_taken_for_elements() {
-        filled(Cores::ONE, 10, 1, |_, room| room[1..].write_copy_of_slice(&[Fp::ONE; 9]));
     }
 }

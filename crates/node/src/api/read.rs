@@ -5,10 +5,10 @@ use super::{OPENAPI, Refused, Shared};
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, OpenRound, stage_name};
 use crate::service::{Service, locked};
-use crate::store::ClosedRound;
+use crate::store::{ClosedRound, Pieces};
 use alloy_primitives::{Address, B256};
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -145,8 +145,9 @@ pub(super) async fn header(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let member = readable(&service, path, &headers, &uri).await?;
-    let bytes = service.blobs.header(&member.digest).await?;
-    raw(&service, bytes.ok_or_else(|| Refused::not_found("the header was deleted"))?)
+    let bytes = service.blobs.header(&member.digest).await?.ok_or_else(|| Refused::not_found("the header was deleted"))?;
+    Metrics::add(&service.metrics.bytes_out, bytes.len());
+    Ok(bytes_response(Body::from(bytes)))
 }
 
 /// `GET .../contributions/DIGEST/values`, streamed.
@@ -158,11 +159,7 @@ pub(super) async fn values(
 ) -> Result<Response, Refused> {
     let member = readable(&service, path, &headers, &uri).await?;
     let found = service.blobs.stream_values(&member.digest).await?;
-    let (length, stream) = found.ok_or_else(|| Refused::not_found("the masked vector was deleted"))?;
-    Metrics::add(&service.metrics.bytes_out, length as usize);
-    let mut response = bytes_response(Body::from_stream(stream));
-    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-    Ok(response)
+    Ok(streamed(&service, found.ok_or_else(|| Refused::not_found("the masked vector was deleted"))?))
 }
 
 /// `GET .../share`.
@@ -177,8 +174,8 @@ pub(super) async fn share(
     if matches!(role, Role::Site | Role::Licensee) {
         return Err(Refused::forbidden(caller));
     }
-    let bytes = service.blobs.share(study, round).await?;
-    raw(&service, bytes.ok_or_else(|| Refused::not_ready("this node has released no output share for this round"))?)
+    let found = service.blobs.stream_share(study, round).await?;
+    Ok(streamed(&service, found.ok_or_else(|| Refused::not_ready("this node has released no output share for this round"))?))
 }
 
 /// `GET .../aggregate`.
@@ -193,13 +190,16 @@ pub(super) async fn aggregate(
     if role == Role::Licensee && !find(&service, study, round).await?.is_settled() {
         return Err(Refused::not_ready("the round is not settled, and a licence is for settled ones"));
     }
-    let bytes = service.blobs.aggregate(study, round).await?;
-    raw(&service, bytes.ok_or_else(|| Refused::not_ready("this node has no aggregate of this round"))?)
+    let found = service.blobs.stream_aggregate(study, round).await?;
+    Ok(streamed(&service, found.ok_or_else(|| Refused::not_ready("this node has no aggregate of this round"))?))
 }
 
-fn raw(service: &Service, bytes: Bytes) -> Result<Response, Refused> {
-    Metrics::add(&service.metrics.bytes_out, bytes.len());
-    Ok(bytes_response(Body::from(bytes)))
+/// A vector that is read as fast as the caller takes it.
+fn streamed(service: &Service, (length, pieces): (u64, Pieces)) -> Response {
+    Metrics::add(&service.metrics.bytes_out, length as usize);
+    let mut response = bytes_response(Body::from_stream(pieces));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    response
 }
 
 fn bytes_response(body: Body) -> Response {

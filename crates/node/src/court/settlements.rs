@@ -261,19 +261,19 @@ async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Res
     let terms = &round.terms;
     let (study, number, most) = (terms.study, terms.round, longest(terms.program.output_len()));
     if point == me {
-        return Ok(service.blobs.share(study, number).await?.map(|bytes| bytes.to_vec()));
+        return Ok(service.blobs.share_bytes(study, number).await?.map(Vec::from));
     }
     if point != 0 {
         let Some(peer) = terms.committee.member(point) else { return Ok(None) };
-        return Ok(in_time(most, service.peers.share(&peer.address, study, number, most)).await);
+        return Ok(in_time(most, service.peers.share_bytes(&peer.address, study, number, most)).await);
     }
     let wanted = round.settlement.as_ref().map(|settled| settled.settlement.aggregateRoot);
     let length = terms.program.output_len();
     let is_settled = |bytes: &[u8]| wanted.is_some_and(|root| !matches!(read(0, length, &root, bytes), Served::Other));
-    if let Some(bytes) = service.blobs.aggregate(study, number).await?
+    if let Some(bytes) = service.blobs.aggregate_bytes(study, number).await?
         && is_settled(&bytes)
     {
-        return Ok(Some(bytes.to_vec()));
+        return Ok(Some(bytes.into()));
     }
     for member in terms.committee.members().iter().filter(|member| member.address != service.address()) {
         if let Some(bytes) = in_time(most, service.peers.aggregate(&member.address, study, number, most)).await

@@ -3,6 +3,9 @@
 use super::{Peers, hex_of, target};
 use crate::metrics::Metrics;
 use alloy_primitives::{Address, B256};
+use consilium_core::codec::Elements;
+use consilium_core::error::Malformed;
+use consilium_core::field::Fp;
 use reqwest::header::AUTHORIZATION;
 use thiserror::Error;
 
@@ -15,6 +18,8 @@ pub(crate) enum FetchError {
     Http(#[from] reqwest::Error),
     #[error("the peer answered {0}")]
     Status(reqwest::StatusCode),
+    #[error("what the peer sent is no such vector: {0}")]
+    Malformed(#[from] Malformed),
     #[error("the peer sent more than the {0} bytes that there can be")]
     TooLong(usize),
 }
@@ -73,8 +78,19 @@ impl Peers {
         self.get(peer, study, round, &format!("contributions/{}/values", hex_of(digest))).await
     }
 
-    /// A peer's output share.
-    pub(crate) async fn share(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
+    /// A peer's output share, of `length` elements.
+    pub(crate) async fn share(&self, peer: &Address, study: u64, round: u64, length: usize) -> Result<Vec<Fp>, FetchError> {
+        let mut answer = self.get(peer, study, round, "share").await?;
+        let mut elements = Elements::new(length, "the output share");
+        while let Some(piece) = answer.chunk().await? {
+            Metrics::add(&self.inner.metrics.bytes_in, piece.len());
+            elements.push(&piece)?;
+        }
+        Ok(elements.finish()?)
+    }
+
+    /// The bytes that a peer serves as its output share, whatever they are.
+    pub(crate) async fn share_bytes(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
         let answer = self.get(peer, study, round, "share").await?;
         self.bounded(answer, most).await
     }

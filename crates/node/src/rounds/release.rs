@@ -1,21 +1,22 @@
 //! Sections 6.8 and 6.10: the output share over the certified set, the shares of the others, and the aggregate.
 
 use super::verify::{self, Judged};
-use super::{OpenRound, again};
+use super::{OpenRound, again, pull};
+use crate::peers::FetchError;
 use crate::service::{Service, locked};
 use crate::store::StoreError;
-use alloy_primitives::B256;
-use bytes::Bytes;
+use alloy_primitives::{Address, B256};
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::cores::Cores;
-use consilium_core::field::{self, Fp};
+use consilium_core::field::Fp;
 use consilium_core::merkle::vector_root_on;
-use consilium_core::release::SetMismatch;
+use consilium_core::release::{NotReleased, SetMismatch};
 use consilium_core::round::{Event, Unmasked};
 use consilium_core::{settle, unmask};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Pause before a share is asked for again from a peer that did not have it yet.
 const AGAIN: Duration = Duration::from_millis(150);
@@ -26,104 +27,150 @@ pub(super) async fn release(service: Arc<Service>, round: Arc<OpenRound>, cohort
     let (study, number) = round.id();
     let released = || output_share(&service, &round, &cohort);
     let Some(share) = again::until_done(&round, "releasing the output share", released).await else { return };
-    let hashing = tokio::task::spawn_blocking(move || (vector_root_on(Cores::all(), &share), share));
-    let Ok((root, share)) = hashing.await else { return };
-    locked(&round.shares).insert(round.me, share);
+    let Ok(root) = tokio::task::spawn_blocking(move || vector_root_on(Cores::all(), &share)).await else { return };
     tracing::info!(study, round = number, sites = cohort.size(), "the output share over the certified set is released");
     round.tell(Event::Released { root });
 }
 
-async fn output_share(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> Result<Vec<Fp>, StoreError> {
+/// The one that is in memory, as the disk failed before, or else on the disk, or else the sum, which is closed with it.
+async fn output_share(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> Result<Arc<Vec<Fp>>, StoreError> {
     let (study, number) = round.id();
-    let length = round.terms.program.output_len();
-    if let Some(bytes) = service.blobs.share(study, number).await? {
-        return field::from_bytes(&bytes, length, "output share").map_err(|_| StoreError::Damaged("output share".into()));
-    }
-    let mut share = summed(service, round, cohort).await?;
-    // The running sum is wiped when the round is given up, also while members are verified again: what is added to a sum
-    // of no elements leaves none, and its root must never be signed.
-    if share.len() != length {
-        return Err(StoreError::Damaged("running sum, wiped as the round was given up".into()));
-    }
-    if let Some(tamper) = &service.tamper {
-        tracing::warn!(study, round = number, "FIRE DRILL: this node lies about its output share");
-        tamper(&mut share);
-    }
-    service.blobs.put_share(study, number, Bytes::from(field::to_bytes(&share))).await?;
+    let kept = |share: Vec<Fp>| Arc::clone(locked(&round.shares).entry(round.me).insert_entry(Arc::new(share)).get());
+    let in_memory = locked(&round.shares).get(&round.me).cloned();
+    let share = match in_memory {
+        Some(share) => share,
+        None => {
+            if let Some(share) = service.blobs.share(study, number, round.terms.program.output_len()).await? {
+                round.sum.wipe();
+                return Ok(kept(share));
+            }
+            let mut share = summed(service, round, cohort).await?;
+            if let Some(tamper) = &service.tamper {
+                tracing::warn!(study, round = number, "FIRE DRILL: this node lies about its output share");
+                tamper(&mut share);
+            }
+            kept(share)
+        }
+    };
+    service.blobs.put_share(study, number, Arc::clone(&share)).await?;
     Ok(share)
 }
 
-/// The running sum over exactly the certified set: what separates it is verified once more and added or taken out.
+/// The running sum over exactly the certified set: what separates it is verified once more and added, or taken out.
 async fn summed(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> Result<Vec<Fp>, StoreError> {
     loop {
-        let released = locked(&round.sum).release_on(Cores::all(), cohort);
-        let SetMismatch { missing, surplus } = match released {
+        let mut ring = std::pin::pin!(round.changed.notified());
+        ring.as_mut().enable();
+        match round.sum.release(cohort) {
             Ok(share) => return Ok(share.into_values()),
-            Err(mismatch) => mismatch,
-        };
-        for member in missing {
-            let accepted = accepted_again(service, round, member).await?;
-            locked(&round.sum).add(&accepted);
-        }
-        for member in surplus {
-            let accepted = accepted_again(service, round, member).await?;
-            locked(&round.sum).subtract(&accepted);
+            Err(NotReleased::Busy(_)) => ring.await,
+            Err(NotReleased::Closed) => {
+                return Err(StoreError::Damaged("running sum, wiped as the round was given up".into()));
+            }
+            Err(NotReleased::Mismatch(SetMismatch { missing, surplus })) => {
+                let adding = missing.into_iter().map(|member| add_again(service, round, member));
+                // As many at once as there are cores: each waits for one.
+                futures::future::try_join_all(adding).await?;
+                for member in surplus {
+                    verify::leave_out(service, round, member).await?;
+                }
+            }
         }
     }
 }
 
-async fn accepted_again(
-    service: &Service,
-    round: &Arc<OpenRound>,
-    member: SetMember,
-) -> Result<consilium_core::verify::Accepted, StoreError> {
+async fn add_again(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<(), StoreError> {
     match verify::judge(service, round, member).await? {
-        Judged::Accepted(accepted) => Ok(accepted),
+        Judged::Accepted => Ok(()),
         Judged::Missing(_) | Judged::Rejected(_) => Err(StoreError::Damaged(format!("contribution {}", member.digest))),
     }
 }
 
-/// Carries out `Effect::FetchShare`: length, canonical form and root are checked before the machine hears of it.
+/// Carries out `Effect::FetchShare`. As many are on their way at once, and kept, as are needed when t peers are slow or lie, so that
+/// memory holds no more of them. The machine asks again for what is on its way: that is one fetch, with one place.
 pub(super) async fn fetch(service: Arc<Service>, round: Arc<OpenRound>, node: usize, root: B256) {
-    let (study, number) = round.id();
     let Some(peer) = round.address_of(node) else { return };
-    let length = round.terms.program.output_len();
+    if !locked(&round.fetching).insert(node) {
+        return;
+    }
     for _ in 0..ATTEMPTS {
-        match service.peers.share(&peer, study, number, 8 * length).await {
-            Ok(bytes) => {
-                let signed = move |got: &Vec<Fp>| vector_root_on(Cores::all(), got) == root;
-                let reading = move || field::from_bytes(&bytes, length, "output share").ok().filter(signed);
-                return match tokio::task::spawn_blocking(reading).await.ok().flatten() {
-                    Some(values) => {
-                        locked(&round.shares).insert(node, values);
-                        round.tell(Event::ShareFetched { node });
-                    }
-                    None => tracing::warn!(study, round = number, node, "a peer serves a share that it did not sign"),
-                };
+        // None is wanted any more.
+        let Ok(leave) = round.fetches.acquire().await else { break };
+        match fetched(&service, &round, &peer, root).await {
+            Fetched::Share(values) => {
+                if round.keep_share(node, values) {
+                    leave.forget();
+                    round.tell(Event::ShareFetched { node });
+                }
+                break;
             }
-            Err(error) => tracing::debug!(study, round = number, node, %error, "a share is not to be had yet"),
+            Fetched::Other => {
+                let (study, round) = round.id();
+                tracing::warn!(study, round, node, "a peer serves a share that it did not sign");
+                break;
+            }
+            Fetched::NotYet => {}
         }
+        drop(leave);
         tokio::time::sleep(AGAIN).await;
     }
+    locked(&round.fetching).remove(&node);
+}
+
+/// What a peer serves as its output share.
+enum Fetched {
+    Share(Vec<Fp>),
+    /// Something else than what it signed.
+    Other,
+    NotYet,
+}
+
+/// Length, canonical form and root are checked before the machine hears of it.
+async fn fetched(service: &Service, round: &OpenRound, peer: &Address, root: B256) -> Fetched {
+    let (study, number) = round.id();
+    let length = round.terms.program.output_len();
+    // A peer that drips must not hold its place for ever.
+    let values = match timeout(pull::patience(8 * length), service.peers.share(peer, study, number, length)).await {
+        Ok(Ok(values)) => values,
+        Ok(Err(FetchError::Malformed(_))) => return Fetched::Other,
+        Ok(Err(error)) => {
+            tracing::debug!(study, round = number, %peer, %error, "a share is not to be had yet");
+            return Fetched::NotYet;
+        }
+        Err(_) => {
+            tracing::warn!(study, round = number, %peer, "fetching a share took too long");
+            return Fetched::NotYet;
+        }
+    };
+    let signed = move || (vector_root_on(Cores::all(), &values) == root).then_some(values);
+    tokio::task::spawn_blocking(signed).await.ok().flatten().map_or(Fetched::Other, Fetched::Share)
 }
 
 /// Carries out `Effect::Unmask`: the aggregate is kept, and what all honest nodes sign goes to the machine.
 pub(super) async fn unmask(service: Arc<Service>, round: Arc<OpenRound>, nodes: Vec<usize>) {
     let (study, number) = round.id();
+    let _alone = round.unmasking.lock().await;
+    if round.fetches.is_closed() {
+        return;
+    }
     let shared = Arc::clone(&round);
-    let Ok(Some((unmasked, bytes))) = tokio::task::spawn_blocking(move || interpolate(&shared, &nodes)).await else { return };
+    let Ok(interpolated) = tokio::task::spawn_blocking(move || interpolate(&shared, &nodes)).await else { return };
+    let Some((unmasked, aggregate)) = interpolated else {
+        // One of them is wrong.
+        return round.fetches.add_permits(1);
+    };
     if !unmasked.liars.is_empty() {
         tracing::warn!(study, round = number, nodes = ?unmasked.liars, "these nodes serve wrong output shares");
     }
-    let bytes = Bytes::from(bytes);
-    let keep = || service.blobs.put_aggregate(study, number, bytes.clone());
+    round.forget_shares();
+    let keep = || service.blobs.put_aggregate(study, number, Arc::clone(&aggregate));
     if again::until_done(&round, "keeping the aggregate", keep).await.is_some() {
         round.tell(Event::Unmasked(unmasked));
     }
 }
 
-fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Vec<u8>)> {
-    let shares = locked(&round.shares);
+fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Arc<Vec<Fp>>)> {
+    let shares = locked(&round.shares).clone();
     let served: BTreeMap<usize, &[Fp]> = nodes.iter().filter_map(|node| Some((*node, shares.get(node)?.as_slice()))).collect();
     let (study, number) = round.id();
     let aggregate = match unmask::unmask_on(Cores::all(), round.terms.committee.sizes(), &served) {
@@ -137,5 +184,5 @@ fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Vec<u8>)
     let settlement = settle::settlement(study, number, machine.certified()?, machine.voters(), &aggregate);
     let share_roots = aggregate.share_roots().to_vec();
     let unmasked = Unmasked { settlement, share_roots, liars: aggregate.liars().to_vec() };
-    Some((unmasked, field::to_bytes(aggregate.values())))
+    Some((unmasked, Arc::new(aggregate.into_values())))
 }

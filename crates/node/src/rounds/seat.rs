@@ -12,7 +12,7 @@ use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Why a node takes no part in a round.
 #[derive(Debug, Error)]
@@ -188,8 +188,11 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Resu
         machine: Mutex::new(machine),
         certificate: Mutex::default(),
         end: Mutex::default(),
-        sum: Mutex::new(RunningSum::new(terms.program.output_len())),
+        sum: RunningSum::new(terms.program.output_len()),
         shares: Mutex::default(),
+        fetches: Semaphore::new(3 * terms.committee.sizes().t()),
+        fetching: Mutex::default(),
+        unmasking: tokio::sync::Mutex::default(),
         missing: Mutex::default(),
         pulling: Mutex::default(),
         repairing: tokio::sync::Mutex::default(),

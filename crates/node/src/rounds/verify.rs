@@ -1,4 +1,6 @@
-//! Verification of a stored contribution, on a blocking thread, as many at once as there are cores.
+//! Verification of a stored contribution, on a blocking thread, as many at once as there are cores. Its share goes into the
+//! running sum while it is computed, so that a contribution takes no vector of its own; what is rejected is read once more and
+//! taken out.
 
 use super::{OpenRound, again, pull};
 use crate::metrics::Metrics;
@@ -13,21 +15,25 @@ use consilium_core::mask::Seed;
 use consilium_core::round::{Event, Verdict};
 use consilium_core::seal::{BoxContext, KemSecret};
 use consilium_core::transcript::{Transcript, seed_commitment};
-use consilium_core::verify::{Accepted, Verifier};
+use consilium_core::verify::{Rejected, Removal, Verifier};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Bytes of a masked vector that are read at once.
 const PIECE: u64 = 1 << 20;
+/// Pause before a piece is read again, and the longest one.
+const AGAIN: Duration = Duration::from_millis(50);
+const LAST: Duration = Duration::from_millis(400);
 /// Pieces that wait for the verifier at most.
 const PIECES: usize = 2;
 
 /// What verification found.
 pub(super) enum Judged {
-    Accepted(Accepted),
+    /// Its share is in the running sum, unless that is closed.
+    Accepted,
     Missing(Vec<usize>),
     Rejected(Rejection),
 }
@@ -74,6 +80,12 @@ impl Boxes {
         (self.contribution.body.commitments.get(number) == Some(&commitment)).then_some(seed)
     }
 
+    /// What takes the contribution out of the running sum.
+    fn removal(&self, round: &OpenRound, member: &SetMember) -> Option<Box<Removal>> {
+        let (ctx, seeds) = (round.context.of_site(member.site), self.seeds(round, member));
+        verifier(round).take_from(&round.sum, member.site, &ctx, &self.contribution.body, &seeds).map(Box::new)
+    }
+
     /// Those of a peer's answers that are worth keeping.
     pub(super) fn good_answers(
         &self,
@@ -86,29 +98,44 @@ impl Boxes {
 }
 
 impl Boxes {
-    /// Verifies, while the masked vector arrives in pieces. Takes a core for as long as it lasts.
-    fn judge(&self, round: &OpenRound, member: &SetMember, mut pieces: mpsc::Receiver<Bytes>) -> Judged {
+    /// Verifies, while the masked vector arrives in pieces, and says what must be taken out of the running sum again. Takes a core
+    /// for as long as it lasts. A vector that breaks off is rejected.
+    fn judge(&self, round: &OpenRound, member: &SetMember, mut pieces: mpsc::Receiver<Bytes>) -> (Judged, Option<Box<Removal>>) {
         let ctx = round.context.of_site(member.site);
         let verifier = verifier(round);
         let seeds = self.seeds(round, member);
         let missing = verifier.missing_seeds(&seeds);
         if !missing.is_empty() {
-            return Judged::Missing(missing);
+            return (Judged::Missing(missing), None);
         }
-        let mut check = verifier.start(member.site, &ctx, &self.contribution.body, &seeds);
+        let mut addition = verifier.add_to(&round.sum, member.site, &ctx, &self.contribution.body, &seeds);
         while let Some(piece) = pieces.blocking_recv() {
-            check.push(&piece);
+            addition.push(&piece);
         }
-        match check.finish() {
-            Ok(accepted) => Judged::Accepted(accepted),
-            Err(step) => Judged::Rejected(step),
+        match addition.finish() {
+            Ok(()) => (Judged::Accepted, None),
+            Err(Rejected { step, undo }) => (Judged::Rejected(step), undo),
         }
     }
 }
 
+/// Hands the first `length` bytes of a masked vector to a thread, as it takes them; how reading went, and what the thread
+/// returned.
+async fn read_through<T: Send + 'static>(
+    service: &Service,
+    member: &SetMember,
+    length: u64,
+    work: impl FnOnce(mpsc::Receiver<Bytes>) -> T + Send + 'static,
+) -> (Result<(), StoreError>, Result<T, StoreError>) {
+    let (pieces, arriving) = mpsc::channel(PIECES);
+    let working = tokio::task::spawn_blocking(move || work(arriving));
+    let read = feed(service, member, length, pieces).await;
+    let broke_off = |_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest));
+    (read, working.await.map_err(broke_off))
+}
+
 /// Reads a masked vector from the disk piece by piece, as fast as it is taken.
-async fn feed(service: &Service, round: &OpenRound, member: &SetMember, pieces: mpsc::Sender<Bytes>) -> Result<(), StoreError> {
-    let length = round.shape.values_len() as u64;
+async fn feed(service: &Service, member: &SetMember, length: u64, pieces: mpsc::Sender<Bytes>) -> Result<(), StoreError> {
     let mut at = 0;
     while at < length {
         let end = length.min(at + PIECE);
@@ -121,8 +148,56 @@ async fn feed(service: &Service, round: &OpenRound, member: &SetMember, pieces: 
     Ok(())
 }
 
+/// Takes a share out of the running sum. If the disk does not give the same bytes again, the sum starts from nothing, and what is
+/// missing is verified again before it is released.
+async fn take_out(service: &Service, member: &SetMember, mut removal: Box<Removal>) -> Result<(), StoreError> {
+    let length = removal.length();
+    let (read, removed) = read_through(service, member, length, move |mut pieces| {
+        while let Some(piece) = pieces.blocking_recv() {
+            removal.push(&piece);
+        }
+        removal.finish()
+    })
+    .await;
+    if !removed? {
+        tracing::error!(site = %member.site, "the running sum is made again: the disk gave other bytes than before");
+    }
+    read
+}
+
+/// Takes a contribution out of the running sum that turns out not to be in the certified set. If what is needed for that is gone,
+/// the sum starts from nothing.
+pub(super) async fn leave_out(service: &Service, round: &Arc<OpenRound>, member: SetMember) -> Result<(), StoreError> {
+    let _permit = service.cores.acquire().await;
+    let boxes = match Boxes::read(service, round, &member).await {
+        Err(StoreError::Lost(_)) => None,
+        boxes => Some(boxes?),
+    };
+    let shared = Arc::clone(round);
+    let opening = move || boxes.and_then(|boxes| boxes.removal(&shared, &member));
+    match tokio::task::spawn_blocking(opening).await.ok().flatten() {
+        Some(removal) => take_out(service, &member, removal).await,
+        None => {
+            tracing::error!(site = %member.site, "the running sum is made again: what takes a contribution out of it is gone");
+            round.sum.start_again();
+            Ok(())
+        }
+    }
+}
+
+/// A piece of a masked vector; a disk that fails for a moment is asked again.
 async fn piece(service: &Service, member: &SetMember, range: Range<u64>) -> Result<Bytes, StoreError> {
-    service.blobs.values_piece(&member.digest, range).await?.ok_or_else(|| lost(member))
+    let mut pause = AGAIN;
+    loop {
+        match service.blobs.values_piece(&member.digest, range.clone()).await {
+            Err(StoreError::Blob(error)) if pause <= LAST => {
+                tracing::warn!(site = %member.site, %error, "a contribution cannot be read: trying again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            read => return read?.ok_or_else(|| lost(member)),
+        }
+    }
 }
 
 /// Whether the masked vector on the disk is the one that was written: it had this hash then.
@@ -163,28 +238,27 @@ async fn judge_stored(service: &Service, round: &Arc<OpenRound>, member: SetMemb
     let _permit = service.cores.acquire().await;
     let boxes = Boxes::read(service, round, &member).await?;
     let address = boxes.contribution.body.values_hash;
-    let shared = Arc::clone(round);
+    let (shared, length) = (Arc::clone(round), round.shape.values_len() as u64);
     let start = Instant::now();
-    let (pieces, arriving) = mpsc::channel(PIECES);
-    let judging = tokio::task::spawn_blocking(move || boxes.judge(&shared, &member, arriving));
-    let read = feed(service, round, &member, pieces).await;
-    let judged = judging.await;
+    let (read, judged) = read_through(service, &member, length, move |pieces| boxes.judge(&shared, &member, pieces)).await;
     service.metrics.verified(start.elapsed());
+    let (judged, undo) = judged?;
+    if let Some(undo) = undo {
+        // As far as it was read.
+        take_out(service, &member, undo).await?;
+    }
     read?;
-    let judged =
-        judged.map_err(|_| StoreError::Damaged(format!("contribution {}: its verification broke off", member.digest)))?;
     let intact = !matches!(judged, Judged::Rejected(Rejection::Format)) || is_intact(service, round, &member, &address).await?;
     if intact { Ok(judged) } else { Err(lost(&member)) }
 }
 
-/// Carries out `Effect::Verify`: the share goes into the running sum, the verdict to the machine.
+/// Carries out `Effect::Verify`: the verdict goes to the machine.
 pub(super) async fn run(service: Arc<Service>, round: Arc<OpenRound>, member: SetMember) {
     let (study, number) = round.id();
     let judged = again::until_done(&round, "verifying a contribution", || judge(&service, &round, member)).await;
     let Some(judged) = judged else { return };
     let verdict = match judged {
-        Judged::Accepted(accepted) => {
-            locked(&round.sum).add(&accepted);
+        Judged::Accepted => {
             Metrics::add(&service.metrics.accepted, 1);
             Verdict::Accepted
         }

@@ -1,5 +1,5 @@
 //! Blobs: headers and masked vectors by the contribution's digest, which covers both; output shares and aggregates by
-//! their round.
+//! their round. Vectors are read in pieces, and written from where they lie.
 //!
 //! A masked vector is written to a temporary file while it arrives and takes its name only when it is complete and has
 //! the announced hash.
@@ -7,6 +7,8 @@
 use super::StoreError;
 use alloy_primitives::B256;
 use bytes::Bytes;
+use consilium_core::codec::Elements;
+use consilium_core::field::{self, Fp};
 use consilium_core::transcript::Transcript;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -16,8 +18,11 @@ use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt as _, Put
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes that are collected before they are written.
+/// Bytes that are read at once, or collected before they are written.
 const PART: usize = 1 << 20;
+
+/// A blob's bytes in pieces, each read when it is asked for.
+pub(crate) type Pieces = BoxStream<'static, Result<Bytes, Error>>;
 
 /// The node's blobs.
 #[derive(Debug, Clone)]
@@ -70,12 +75,20 @@ impl Blobs {
         }
     }
 
-    async fn stream(&self, path: &Path) -> Result<Option<(u64, BoxStream<'static, std::io::Result<Bytes>>)>, StoreError> {
-        match self.store.get(path).await {
-            Ok(got) => Ok(Some((got.meta.size, got.into_stream().map(|piece| piece.map_err(std::io::Error::other)).boxed()))),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(StoreError::Blob(error)),
-        }
+    /// A blob with its length.
+    async fn stream(&self, path: Path) -> Result<Option<(u64, Pieces)>, StoreError> {
+        let length = match self.store.head(&path).await {
+            Ok(found) => found.size,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(StoreError::Blob(error)),
+        };
+        let store = Arc::clone(&self.store);
+        let pieces = futures::stream::iter((0..length).step_by(PART)).then(move |start| {
+            let (store, path) = (Arc::clone(&store), path.clone());
+            let range = start..length.min(start + PART as u64);
+            async move { store.get_range(&path, range).await }
+        });
+        Ok(Some((length, pieces.boxed())))
     }
 
     pub(crate) async fn header(&self, digest: &B256) -> Result<Option<Bytes>, StoreError> {
@@ -114,11 +127,8 @@ impl Blobs {
     }
 
     /// The masked vector piece by piece, with its length.
-    pub(crate) async fn stream_values(
-        &self,
-        digest: &B256,
-    ) -> Result<Option<(u64, BoxStream<'static, std::io::Result<Bytes>>)>, StoreError> {
-        self.stream(&values_path(digest)).await
+    pub(crate) async fn stream_values(&self, digest: &B256) -> Result<Option<(u64, Pieces)>, StoreError> {
+        self.stream(values_path(digest)).await
     }
 
     /// Starts to write a masked vector of exactly `length` bytes.
@@ -129,19 +139,43 @@ impl Blobs {
         Ok(ValuesUpload { upload, hash, pending: Vec::new() })
     }
 
-    pub(crate) async fn share(&self, study: u64, round: u64) -> Result<Option<Bytes>, StoreError> {
+    /// The output share piece by piece, with its length.
+    pub(crate) async fn stream_share(&self, study: u64, round: u64) -> Result<Option<(u64, Pieces)>, StoreError> {
+        self.stream(share_path(study, round)).await
+    }
+
+    /// The bytes of the output share, whatever they are.
+    pub(crate) async fn share_bytes(&self, study: u64, round: u64) -> Result<Option<Bytes>, StoreError> {
         self.read(&share_path(study, round)).await
     }
 
-    pub(crate) async fn put_share(&self, study: u64, round: u64, bytes: Bytes) -> Result<(), StoreError> {
-        self.write_once(&share_path(study, round), bytes).await
+    /// The output share, of `length` elements.
+    pub(crate) async fn share(&self, study: u64, round: u64, length: usize) -> Result<Option<Vec<Fp>>, StoreError> {
+        let Some((_, mut pieces)) = self.stream_share(study, round).await? else { return Ok(None) };
+        let damaged = |_| StoreError::Damaged("output share".into());
+        let mut elements = Elements::new(length, "output share");
+        while let Some(piece) = pieces.next().await {
+            elements.push(&piece.map_err(StoreError::Blob)?).map_err(damaged)?;
+        }
+        elements.finish().map(Some).map_err(damaged)
     }
 
-    pub(crate) async fn aggregate(&self, study: u64, round: u64) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) async fn put_share(&self, study: u64, round: u64, share: Arc<Vec<Fp>>) -> Result<(), StoreError> {
+        self.write_once(&share_path(study, round), Bytes::from_owner(field::into_bytes(share))).await
+    }
+
+    /// The aggregate piece by piece, with its length.
+    pub(crate) async fn stream_aggregate(&self, study: u64, round: u64) -> Result<Option<(u64, Pieces)>, StoreError> {
+        self.stream(aggregate_path(study, round)).await
+    }
+
+    /// The bytes of the aggregate, whatever they are.
+    pub(crate) async fn aggregate_bytes(&self, study: u64, round: u64) -> Result<Option<Bytes>, StoreError> {
         self.read(&aggregate_path(study, round)).await
     }
 
-    pub(crate) async fn put_aggregate(&self, study: u64, round: u64, bytes: Bytes) -> Result<(), StoreError> {
+    pub(crate) async fn put_aggregate(&self, study: u64, round: u64, aggregate: Arc<Vec<Fp>>) -> Result<(), StoreError> {
+        let bytes = Bytes::from_owner(field::into_bytes(aggregate));
         self.store.put(&aggregate_path(study, round), bytes.into()).await.map(drop).map_err(StoreError::Blob)
     }
 
@@ -235,8 +269,17 @@ mod tests {
     async fn a_share_once_written_stays() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::in_folder(folder.path(), false).unwrap();
-        blobs.put_share(1, 2, Bytes::from_static(b"first")).await.unwrap();
-        blobs.put_share(1, 2, Bytes::from_static(b"second")).await.unwrap();
-        assert_eq!(blobs.share(1, 2).await.unwrap().unwrap(), "first");
+        let length = PART / 8 + 3;
+        let [first, second] = [1, 2].map(|value| Arc::new(vec![Fp::reduce(value); length]));
+        assert_eq!(blobs.share(1, 2, length).await.unwrap(), None);
+        blobs.put_share(1, 2, Arc::clone(&first)).await.unwrap();
+        blobs.put_share(1, 2, second).await.unwrap();
+        assert_eq!(blobs.share(1, 2, length).await.unwrap(), Some(first.to_vec()));
+        assert_eq!(blobs.share_bytes(1, 2).await.unwrap().unwrap(), field::to_bytes(&first));
+        assert!(matches!(blobs.share(1, 2, length - 1).await, Err(StoreError::Damaged(_))));
+        let (stated, pieces) = blobs.stream_share(1, 2).await.unwrap().unwrap();
+        let pieces: Vec<Bytes> = pieces.map(Result::unwrap).collect().await;
+        assert_eq!((stated, pieces.len()), (8 * length as u64, 2));
+        assert_eq!(pieces.concat(), field::to_bytes(&first));
     }
 }

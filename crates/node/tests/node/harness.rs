@@ -165,6 +165,55 @@ async fn copy(mut from: tokio::net::tcp::OwnedReadHalf, mut to: tokio::net::tcp:
     recorded.lock().unwrap().push(all);
 }
 
+/// What becomes of a request.
+pub(crate) enum Fate {
+    Served,
+    /// The node has nothing yet.
+    NotYet,
+    /// A byte a second, of something else.
+    Drips,
+}
+
+/// The URL of a way to a node by HTTP on which a request for a path fares as `fate` says each time.
+pub(crate) async fn detour(to: &str, fate: impl Fn(&str) -> Fate + Clone + Send + Sync + 'static) -> String {
+    let to = to.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let pass = move |request: axum::extract::Request| {
+        let (to, client) = (to.clone(), client.clone());
+        let fate = fate(request.uri().path());
+        async move { pass(&client, &to, request, fate).await }
+    };
+    let router = axum::Router::new().fallback(pass);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn pass(client: &reqwest::Client, to: &str, request: axum::extract::Request, fate: Fate) -> axum::response::Response {
+    use axum::body::{Body, to_bytes};
+    use axum::response::Response;
+    match fate {
+        Fate::Served => {}
+        Fate::NotYet => return Response::builder().status(503).body(Body::empty()).unwrap(),
+        Fate::Drips => {
+            let drops = futures::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Some((Ok::<_, std::io::Error>(axum::body::Bytes::from_static(b"\0")), ()))
+            });
+            return Response::new(Body::from_stream(drops));
+        }
+    }
+    let (parts, body) = request.into_parts();
+    let url = format!("{to}{}", parts.uri.path_and_query().unwrap());
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let Ok(answer) = client.request(parts.method, url).headers(parts.headers).body(body).send().await else {
+        return Response::builder().status(502).body(Body::empty()).unwrap();
+    };
+    let (status, bytes) = (answer.status(), answer.bytes().await.unwrap_or_default());
+    Response::builder().status(status).body(bytes.into()).unwrap()
+}
+
 /// What a site sends, and what it must never show.
 pub(crate) struct Sent {
     pub(crate) header: Contribution,

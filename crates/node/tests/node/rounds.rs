@@ -1,10 +1,13 @@
 //! Rounds from opening to settlement, with everything that may go wrong on the way.
 
-use crate::harness::{BOND, World, code};
+use crate::disk::contributions;
+use crate::harness::{BOND, Fate, World, code, detour, hex};
 use alloy_primitives::U256;
 use consilium_core::field::Fp;
 use consilium_core::params::Finality;
 use consilium_ledger::{Event, Offence};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_nodes_and_three_sites_settle_a_round_and_then_another() {
@@ -181,4 +184,65 @@ async fn a_certificate_that_is_not_final_is_not_signed_for_and_may_be_reorganise
         .await;
     let settled = world.settled(number).await;
     world.check_aggregate(&settled, &[0, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_drips_its_share_and_peers_that_are_late_keep_no_node_from_the_aggregate() {
+    let mut world = World::prepare(4, 2).await;
+    // Until the machine of the first node has asked for all of them again, and again.
+    let first_asked = Arc::new(OnceLock::new());
+    let late = move |path: &str| {
+        let in_time = || first_asked.get_or_init(Instant::now).elapsed() > Duration::from_secs(10);
+        if !path.ends_with("/share") || in_time() { Fate::Served } else { Fate::NotYet }
+    };
+    let drips = |path: &str| if path.ends_with("/share") { Fate::Drips } else { Fate::Served };
+    let ways = [detour(world.url(1), drips).await, detour(world.url(2), late.clone()).await, detour(world.url(3), late).await];
+    world.configs[0].peers = (1..4).zip(ways).map(|(node, url)| (world.keys[node].address(), url)).collect();
+    for node in 0..4 {
+        world.start_node(node).await;
+    }
+    let round = world.open_round(1, 600).await;
+    for site in 0..2 {
+        assert_eq!(world.upload(1, 1, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    // With four nodes nothing is settled without the first one's signature.
+    let settled = world.settled(1).await;
+    world.check_aggregate(&settled, &[0, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_accepted_and_not_certified_is_taken_out_of_the_sum_also_when_the_disk_lost_it() {
+    for lost in [false, true] {
+        let mut world = World::prepare(4, 3).await;
+        // Nobody gets the contribution of the last site from the one node that has it.
+        let withheld = Arc::new(OnceLock::<String>::new());
+        let shown = Arc::clone(&withheld);
+        let way = detour(world.url(1), move |path| match shown.get() {
+            Some(digest) if path.contains(digest) => Fate::NotYet,
+            _ => Fate::Served,
+        });
+        let way = way.await;
+        for node in [0, 2, 3] {
+            world.configs[node].peers.insert(world.keys[1].address(), way.clone());
+        }
+        for node in 0..4 {
+            world.start_node(node).await;
+        }
+        let round = world.open_round(1, 8).await;
+        let alone = world.contribution(&round.terms, 2);
+        let digest = alone.header.body.digest(&round.terms.context().of_site(world.sites[2].address()));
+        withheld.set(hex(digest.as_slice())).unwrap();
+        assert_eq!(world.upload(1, 1, alone.body()).await.0, 200);
+        if lost {
+            let header = contributions(&world, 1).into_iter().find(|path| path.ends_with("header")).unwrap();
+            std::fs::remove_file(header).unwrap();
+        }
+        for site in 0..2 {
+            assert_eq!(world.upload(2, 1, world.contribution(&round.terms, site).body()).await.0, 200);
+        }
+        // With four nodes nothing is settled without the signature of the one.
+        let settled = world.settled(1).await;
+        assert_eq!(settled.certificate.as_ref().unwrap().vote.size, 2);
+        world.check_aggregate(&settled, &[0, 1]).await;
+    }
 }

@@ -153,7 +153,7 @@ impl Committee {
             let cohort = hub.cohort.clone().unwrap();
             let mut shares = BTreeMap::new();
             for (&node, accepted) in &hub.accepted {
-                let mut sum = RunningSum::new(terms.program.output_len());
+                let sum = RunningSum::new(terms.program.output_len());
                 let wanted = |a: &&Accepted| cohort.contains(&SetMember { site: a.site(), digest: a.digest() });
                 accepted.iter().filter(wanted).for_each(|accepted| sum.add(accepted));
                 shares.insert(node, sum.release(&cohort).unwrap());
