@@ -6,12 +6,12 @@
 use crate::admission::{About, check_committee, check_open};
 use crate::deliver::Delivered;
 use crate::error::{Error, Refusal};
-use crate::journal::{Recorded, Slot};
+use crate::journal::{HashFunction, Recorded, Slot};
 use crate::message::Message;
 use crate::progress::Progress;
 use crate::site::{Site, blocking};
 use crate::tensors::Tensors;
-use alloy_primitives::{Address, B256, Keccak256};
+use alloy_primitives::{Address, B256};
 use consilium_core::certify::{ReceiptCertificate, SetMember};
 use consilium_core::contribution::Contributor;
 use consilium_core::cores::Cores;
@@ -56,6 +56,9 @@ pub struct Cost {
     /// Seconds from the first upload to the last receipt needed.
     pub deliver_seconds: f64,
 }
+
+/// Coordinates of an update that are hashed together.
+const HASHED: usize = 1 << 13;
 
 /// What goes in: wiped on drop.
 #[derive(Clone)]
@@ -160,12 +163,13 @@ impl Site {
         check_program(&round.terms, &input)?;
         self.tell(Progress::Admitted);
         let slot = Slot::new(round.terms.domain, study, round.terms.round);
-        let fingerprint = input.fingerprint(self.keys().expose_device_secret(), round.terms.subject);
         let known = self.journal().contribution(&slot).copied();
         let message = match known {
-            Some(recorded) if recorded.input == fingerprint => self.stored(recorded).await?,
+            Some(recorded) if recorded.input == self.fingerprint(recorded.hash, &input, round.terms.subject) => {
+                self.stored(recorded).await?
+            }
             Some(Recorded { digest: signed, .. }) => return Err(Refusal::AnotherDigest { place: slot, signed }.into()),
-            None => self.make(&round, slot, input, fingerprint).await?,
+            None => self.make(&round, slot, input).await?,
         };
         self.send(&round.terms, message).await
     }
@@ -177,12 +181,13 @@ impl Site {
     }
 
     /// Everything between the plain update and the disk, on a thread of its own.
-    async fn make(&self, round: &Round, slot: Slot, input: Input, fingerprint: B256) -> Result<Journalled, Error> {
+    async fn make(&self, round: &Round, slot: Slot, input: Input) -> Result<Journalled, Error> {
         let (site, prepared) = (self.clone(), Prepared::new(round.terms.clone()));
         self.tell(Progress::Proving { coordinates: prepared.terms.program.dimension() });
         let mut rng = self.draw_rng()?;
         let made = blocking(move || {
-            let (cores, started) = (Cores::all(), Instant::now());
+            let (cores, started, hash) = (Cores::all(), Instant::now(), HashFunction::Blake3);
+            let fingerprint = site.fingerprint(hash, &input, prepared.terms.subject);
             let encoded = input.encode(cores, &prepared.terms.program, &mut *rng)?;
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
@@ -191,14 +196,34 @@ impl Site {
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
             let message = Message::new(&contribution.to_bytes(), values);
             let prove_seconds = started.elapsed().as_secs_f64();
-            let recorded =
-                Recorded { slot, subject: prepared.terms.subject, digest, input: fingerprint, message: message.hash() };
+            let (subject, input) = (prepared.terms.subject, fingerprint);
+            let recorded = Recorded { slot, subject, digest, hash, input, message: message.hash(hash) };
             site.journal().record(recorded, &message)?;
             Ok(Journalled { recorded, message, resumed: false, prove_seconds })
         });
         let made = made.await?;
         self.tell(Progress::Journalled { digest: made.recorded.digest });
         Ok(made)
+    }
+
+    /// Recognises the same input again, and tells nothing to who reads the journal without the device secret.
+    fn fingerprint(&self, hash: HashFunction, input: &Input, subject: B256) -> B256 {
+        let mut hasher = hash.hasher();
+        hasher.update(self.keys().expose_device_secret());
+        hasher.update(subject.as_slice());
+        match input {
+            Input::Update { values, weight } => {
+                hasher.update(&weight.to_le_bytes());
+                let mut bytes = Zeroizing::new(Vec::with_capacity(8 * HASHED));
+                for values in values.chunks(HASHED) {
+                    bytes.clear();
+                    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                    hasher.update(&bytes);
+                }
+            }
+            Input::Choice(choice) => hasher.update(&(*choice as u64).to_le_bytes()),
+        }
+        hasher.finish()
     }
 
     async fn send(&self, terms: &Terms, journalled: Journalled) -> Result<Submitted, Error> {
@@ -232,21 +257,6 @@ impl Input {
             (Self::Choice(choice), AnyProgram::OneHot(program)) => Ok(encode_choice(program, *choice)?),
             (_, program) => Err(mismatch(0, program).into()),
         }
-    }
-
-    /// Recognises the same input again, and tells nothing to who reads the journal without the device secret.
-    fn fingerprint(&self, device_secret: &[u8; 32], subject: B256) -> B256 {
-        let mut hasher = Keccak256::new();
-        hasher.update(device_secret);
-        hasher.update(subject);
-        match self {
-            Self::Update { values, weight } => {
-                hasher.update(weight.to_le_bytes());
-                values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
-            }
-            Self::Choice(choice) => hasher.update((*choice as u64).to_le_bytes()),
-        }
-        hasher.finalize()
     }
 }
 

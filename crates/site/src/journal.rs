@@ -5,6 +5,10 @@
 //! crash sends the same ones. Messages go once their round is over; lines never. A line counts once it is synced to disk;
 //! half a line at the end was never acted on and is dropped.
 
+mod hash;
+
+pub use hash::HashFunction;
+
 use crate::error::JournalError;
 use crate::message::Message;
 use alloy_primitives::{Address, B256, keccak256};
@@ -60,9 +64,12 @@ pub struct Recorded {
     pub subject: B256,
     /// What was signed.
     pub digest: B256,
+    /// With which function the next two are made.
+    #[serde(default)]
+    pub hash: HashFunction,
     /// A keyed hash of the plain input, to recognise a repeated call.
     pub input: B256,
-    /// keccak256 of the message.
+    /// The hash of the message.
     pub message: B256,
 }
 
@@ -227,10 +234,8 @@ impl Journal {
     /// [`JournalError::Message`] when it is not there any more or not the same.
     pub fn message(&self, contribution: &Recorded) -> Result<Message, JournalError> {
         let path = self.message_path(contribution);
-        match std::fs::read(&path) {
-            Ok(bytes) if keccak256(&bytes) == contribution.message => Ok(bytes.into()),
-            _ => Err(JournalError::Message(path)),
-        }
+        let read = std::fs::read(&path).ok().map(Message::from);
+        read.filter(|read| read.hash(contribution.hash) == contribution.message).ok_or(JournalError::Message(path))
     }
 
     /// Keeps the receipts of a contribution.

@@ -1,6 +1,7 @@
 //! A contribution as it is sent and as it lies in the journal: u32 LE length of the header, header, masked vector.
 
-use alloy_primitives::{B256, Keccak256};
+use crate::journal::HashFunction;
+use alloy_primitives::B256;
 use bytes::Bytes;
 use consilium_core::field::{self, Fp};
 
@@ -40,12 +41,12 @@ impl Message {
         self.head.len() + self.values.len()
     }
 
-    /// keccak256 of all bytes.
+    /// The hash of all bytes.
     #[must_use]
-    pub fn hash(&self) -> B256 {
-        let mut hasher = Keccak256::new();
+    pub fn hash(&self, function: HashFunction) -> B256 {
+        let mut hasher = function.hasher();
         self.parts().into_iter().for_each(|part| hasher.update(part));
-        hasher.finalize()
+        hasher.finish()
     }
 
     /// All bytes in pieces of at most `most`, which share the message's memory.
@@ -75,9 +76,12 @@ mod tests {
         let whole = [b"\x06\0\0\0header".as_slice(), &field::to_bytes(&values)].concat();
         assert_eq!(message.parts().concat(), whole);
         assert_eq!(message.length(), whole.len());
-        assert_eq!(message.hash(), alloy_primitives::keccak256(&whole));
         let read = Message::from(whole.clone());
-        assert_eq!(read.hash(), message.hash());
+        assert_eq!(message.hash(HashFunction::Keccak256), alloy_primitives::keccak256(&whole));
+        assert_eq!(message.hash(HashFunction::Blake3).0, blake3::derive_key("consilium site journal", &whole));
+        for function in [HashFunction::Keccak256, HashFunction::Blake3] {
+            assert_eq!(read.hash(function), message.hash(function));
+        }
         for most in [1, 7, 10, 64, 1000] {
             for message in [&message, &read] {
                 let pieces: Vec<Bytes> = message.clone().pieces(most).collect();

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::transcript::hash;
 use consilium_ledger::Addresses;
 use consilium_site::error::{JournalError, KeyError, TensorError};
-use consilium_site::journal::{Journal, Recorded, Slot};
+use consilium_site::journal::{HashFunction, Journal, Recorded, Slot};
 use consilium_site::tensors::{Tensors, add_mean, apply_mean};
 use consilium_site::{ConfigFile, SiteConfig, SiteKeys};
 use proptest::prelude::*;
@@ -179,9 +179,20 @@ fn recorded(number: u8, digest: u8) -> Recorded {
         slot: Slot { chain_id: 1, contract: Address::repeat_byte(1), study: 1, round: number.into() },
         subject: B256::repeat_byte(number),
         digest: B256::repeat_byte(digest),
+        hash: HashFunction::default(),
         input: B256::ZERO,
         message: keccak256([digest; 9]),
     }
+}
+
+/// Lines that name no hash function are from before there were two.
+#[test]
+fn a_line_of_an_earlier_journal_is_read_with_the_hash_that_it_was_written_with() {
+    let mut line = serde_json::to_value(recorded(1, 1)).unwrap();
+    assert!(line.as_object_mut().unwrap().remove("hash").is_some());
+    assert_eq!(serde_json::from_value::<Recorded>(line).unwrap(), recorded(1, 1));
+    let new = Recorded { hash: HashFunction::Blake3, ..recorded(1, 1) };
+    assert_eq!(serde_json::from_value::<Recorded>(serde_json::to_value(new).unwrap()).unwrap(), new);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use consilium_core::eip712::Contribution;
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_ledger::{Conditions, Endpoints, Ledger, NewStudy, Wallet, client_provider};
-use consilium_site::journal::{Journal, Recorded, Slot};
+use consilium_site::journal::{HashFunction, Journal, Recorded, Slot};
 use consilium_site::{Error, Progress, Refusal, Site, SiteConfig};
 use std::sync::{Arc, Mutex};
 
@@ -179,6 +179,7 @@ async fn a_subject_that_its_journal_has_in_another_chain() {
         slot: elsewhere,
         subject: base,
         digest: B256::repeat_byte(1),
+        hash: HashFunction::default(),
         input: B256::ZERO,
         message: alloy_primitives::keccak256(b"message"),
     };
