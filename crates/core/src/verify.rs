@@ -148,8 +148,12 @@ impl Verifier<'_> {
     /// The seeds that the node is entitled to, if they are all here and match their commitments, and the lengths are right.
     fn held(&self, ctx: &B256, body: &Body, seeds: &BTreeMap<usize, Seed>) -> Option<Vec<(usize, Seed)>> {
         body.check(self.committee, self.program).ok()?;
-        let right = |number| seeds.get(&number).filter(|seed| seed_matches(ctx, body, number, seed));
-        self.committee.seeds_of(self.node).map(|number| Some((number, right(number)?.clone()))).collect()
+        // Room for all of them, so that none is left behind where a smaller vector was.
+        let mut held = Vec::with_capacity(self.committee.seeds_of(self.node).count());
+        for number in self.committee.seeds_of(self.node) {
+            held.push((number, seeds.get(&number).filter(|seed| seed_matches(ctx, body, number, seed))?.clone()));
+        }
+        Some(held)
     }
 
     fn shares(&self, ctx: &B256, held: &[(usize, Seed)]) -> Shares {

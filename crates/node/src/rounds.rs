@@ -173,14 +173,10 @@ impl OpenRound {
         self.changed.notify_waiters();
     }
 
-    /// Keeps a peer's output share, unless there is an aggregate already; whether it is kept.
+    /// Keeps a peer's output share, unless there is an aggregate already; whether it is one more.
     fn keep_share(&self, node: usize, share: Vec<Fp>) -> bool {
         let mut shares = locked(&self.shares);
-        let wanted = !self.fetches.is_closed();
-        if wanted {
-            shares.insert(node, Arc::new(share));
-        }
-        wanted
+        !self.fetches.is_closed() && shares.insert(node, Arc::new(share)).is_none()
     }
 
     /// Keeps no output share in memory any more, and fetches none.

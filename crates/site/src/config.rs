@@ -88,7 +88,7 @@ pub struct StudyPins {
 pub struct Timeouts {
     /// For a connection to a node.
     pub connect: f64,
-    /// For one answer of a node; for the vector in an upload or a download, one more for each 100 kB.
+    /// For one answer of a node, uploads and downloads included.
     pub request: f64,
     /// For Q receipts after an upload, before the next node is given the contribution too.
     pub receipts: f64,

@@ -15,13 +15,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 /// Longest error or list of receipts that is read.
 const SMALL_ANSWER: usize = 1 << 18;
-/// The slowest line that a vector is waited for on.
-const LEAST_BYTES_A_SECOND: usize = 100_000;
 /// How much of an upload is handed over at a time.
 const PIECE: usize = 1 << 16;
 /// Seconds for which a capability holds; nodes take at most 300.
@@ -152,8 +150,6 @@ pub struct NodeClient {
     url: Arc<str>,
     base: Url,
     http: Client,
-    /// For an answer, beside what its vector takes.
-    patience: Duration,
 }
 
 /// Called with the bytes handed over so far.
@@ -181,8 +177,7 @@ impl NodeClient {
         let http = builder.redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|error| ConfigError::Client(error.to_string()))?;
         let client = |(address, base): (Address, Url)| {
-            let (url, http, patience) = (base.origin().ascii_serialization().into(), http.clone(), seconds(timeouts.request));
-            (address, Self { address, url, base, http, patience })
+            (address, Self { address, url: base.origin().ascii_serialization().into(), base, http: http.clone() })
         };
         Ok(parsed.into_iter().map(client).collect())
     }
@@ -229,7 +224,6 @@ impl NodeClient {
             .post(self.at(&format!("/v1/studies/{study}/rounds/{round}/contributions")))
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, length)
-            .timeout(self.patience_for(length))
             .body(Body::wrap_stream(futures::stream::iter(pieces)));
         self.json(request, SMALL_ANSWER).await
     }
@@ -270,14 +264,8 @@ impl NodeClient {
     pub async fn aggregate(&self, study: u64, round: u64, limit: usize, caller: &Caller) -> Result<Vec<u8>, NodeFailure> {
         let path = format!("/v1/studies/{study}/rounds/{round}/aggregate");
         let capability = capability(caller, study, round, "GET", &path, &[]);
-        let request = self.http.get(self.at(&path)).header(AUTHORIZATION, capability).timeout(self.patience_for(limit));
-        let response = self.send(request).await?;
+        let response = self.send(self.http.get(self.at(&path)).header(AUTHORIZATION, capability)).await?;
         self.bounded(response, limit).await
-    }
-
-    /// How long a request may take that carries a vector of so many bytes.
-    fn patience_for(&self, bytes: usize) -> Duration {
-        self.patience + Duration::from_secs((bytes / LEAST_BYTES_A_SECOND) as u64)
     }
 
     fn at(&self, path: &str) -> Url {

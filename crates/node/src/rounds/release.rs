@@ -68,12 +68,12 @@ async fn summed(service: &Service, round: &Arc<OpenRound>, cohort: &Cohort) -> R
                 return Err(StoreError::Damaged("running sum, wiped as the round was given up".into()));
             }
             Err(NotReleased::Mismatch(SetMismatch { missing, surplus })) => {
-                let adding = missing.into_iter().map(|member| add_again(service, round, member));
-                // As many at once as there are cores: each waits for one.
-                futures::future::try_join_all(adding).await?;
                 for member in surplus {
                     verify::leave_out(service, round, member).await?;
                 }
+                // As many at once as there are cores: each waits for one. What one fails at takes nothing from the others.
+                let adding = missing.into_iter().map(|member| add_again(service, round, member));
+                futures::future::join_all(adding).await.into_iter().collect::<Result<(), _>>()?;
             }
         }
     }
@@ -90,7 +90,7 @@ async fn add_again(service: &Service, round: &Arc<OpenRound>, member: SetMember)
 /// memory holds no more of them. The machine asks again for what is on its way: that is one fetch, with one place.
 pub(super) async fn fetch(service: Arc<Service>, round: Arc<OpenRound>, node: usize, root: B256) {
     let Some(peer) = round.address_of(node) else { return };
-    if !locked(&round.fetching).insert(node) {
+    if locked(&round.shares).contains_key(&node) || !locked(&round.fetching).insert(node) {
         return;
     }
     for _ in 0..ATTEMPTS {
@@ -155,10 +155,8 @@ pub(super) async fn unmask(service: Arc<Service>, round: Arc<OpenRound>, nodes: 
     }
     let shared = Arc::clone(&round);
     let Ok(interpolated) = tokio::task::spawn_blocking(move || interpolate(&shared, &nodes)).await else { return };
-    let Some((unmasked, aggregate)) = interpolated else {
-        // One of them is wrong.
-        return round.fetches.add_permits(1);
-    };
+    // Without, one of them is wrong: there is room for t of those.
+    let Some((unmasked, aggregate)) = interpolated else { return };
     if !unmasked.liars.is_empty() {
         tracing::warn!(study, round = number, nodes = ?unmasked.liars, "these nodes serve wrong output shares");
     }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::{B256, Keccak256};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// The hash function of a journal's line. Nothing else depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,11 @@ impl Hasher {
     pub(crate) fn finish(self) -> B256 {
         match self {
             Self::Keccak256(hasher) => hasher.finalize(),
-            Self::Blake3(hasher) => B256::from(*hasher.finalize().as_bytes()),
+            Self::Blake3(mut hasher) => {
+                let hash = B256::from(*hasher.finalize().as_bytes());
+                hasher.zeroize();
+                hash
+            }
         }
     }
 }
