@@ -7,6 +7,7 @@
 
 use core::num::NonZeroUsize;
 use core::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Parts of a step for each of several cores: a core that others slow down leaves the last of its parts to the rest.
 const PARTS: usize = 8;
@@ -53,8 +54,8 @@ impl Cores {
         }
         let mut results: Vec<Option<R>> = parts.iter().map(|_| None).collect();
         let threads = self.count().min(parts.len());
-        let left = std::sync::Mutex::new(parts.into_iter().zip(&mut results));
-        let next = || left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let left = Mutex::new(parts.into_iter().zip(&mut results));
+        let next = || locked(&left).next();
         let take = || {
             while let Some((part, slot)) = next() {
                 *slot = Some(work(part));
@@ -67,6 +68,11 @@ impl Cores {
         drop(left);
         results.into_iter().flatten().collect()
     }
+}
+
+/// The lock, also of what a thread held that panicked: whoever cares keeps what shows that.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A vector's parts at ranges that follow each other from 0 on.

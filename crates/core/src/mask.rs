@@ -1,6 +1,6 @@
 //! Section 3, steps 1 and 2: seeds, their commitments, and c = x + Σ_T m_T.
 
-use crate::cores::{Cores, split};
+use crate::cores::{Cores, locked, split};
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
@@ -10,7 +10,7 @@ use crate::transcript::{VectorHash, seed_commitment};
 use alloy_primitives::B256;
 use core::ops::Range;
 use rand_core::CryptoRng;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// One seed k_T. Wiped on drop, compared in constant time, never printed.
@@ -104,18 +104,17 @@ impl Seeds {
         let mut masked = Masked::zeros(cores, plain.len(), factors.len());
         let ranges = cores.ranges(plain.len(), BLOCK);
         let reads = Mutex::new(Reads::new(&ranges, self.0.len()));
-        let locked = || reads.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let wrong = locked().wrong();
+            let wrong = locked(&reads).wrong();
             if wrong.is_empty() {
                 return masked;
             }
             let mut parts: Vec<_> = masked.parts(&ranges).into_iter().enumerate().collect();
             parts.retain(|(i, _)| wrong.contains(i));
             cores.each(parts, |(i, part)| {
-                let starts = locked().starts(i);
+                let starts = locked(&reads).starts(i);
                 let ends = self.mask_part(label, ctx, plain, part, &starts, factors);
-                locked().note(i, starts, ends);
+                locked(&reads).note(i, starts, ends);
             });
         }
     }

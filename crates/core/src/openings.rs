@@ -99,14 +99,13 @@ pub fn read(point: u8, length: usize, root: &B256, bytes: &[u8]) -> Served {
     let tops = |length: usize| merkle::root(TreeKind::Vector, length as u64, leaves.clone()) == *root;
     // With zeros for padding, a vector of this length has these leaves; with anything else there, so does none.
     if leaves.len() == length.div_ceil(LEAF_ELEMENTS) && tops(length) {
-        let bad = |(i, words): (usize, &[u64])| !is_leaf(&content(words), length, i);
-        return match words.chunks(LEAF_ELEMENTS).enumerate().position(bad) {
+        let mut contents = words.chunks(LEAF_ELEMENTS).map(content).enumerate();
+        return match contents.find(|(leaf, content)| !is_leaf(content, length, *leaf)) {
             None => {
                 words.resize(length, 0);
                 words.into_iter().map(Fp::new).collect::<Option<_>>().map_or(Served::Other, Served::Vector)
             }
-            Some(leaf) => {
-                let content = words.chunks(LEAF_ELEMENTS).nth(leaf).map(content).unwrap_or([0; LEAF_BYTES]);
+            Some((leaf, content)) => {
                 let content = Bytes::copy_from_slice(&content);
                 let opening = Opening { point, content, path: merkle::open(&leaves, leaf) };
                 Served::Flaw(Flaw::Leaf { leaf: leaf as u64, opening })

@@ -1,14 +1,14 @@
 //! Section 6.8: a node's output share, the sum of its shares over the certified set.
 
 use crate::certify::{Cohort, SetMember};
-use crate::cores::Cores;
+use crate::cores::{Cores, locked};
 use crate::field::{self, Fp};
 use crate::merkle::vector_root_on;
 use crate::simd::{self, shared::Shared};
 use crate::verify::Accepted;
 use alloy_primitives::B256;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use zeroize::Zeroize;
 
@@ -61,10 +61,6 @@ pub enum NotReleased {
     /// It was released before, or wiped.
     #[error("the running sum was released or wiped before")]
     Closed,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RunningSum {

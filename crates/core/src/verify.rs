@@ -281,6 +281,17 @@ impl<'a> Check<'a> {
         }
         Ok(Zeroizing::new(verifier.program.output_tail(&witness)))
     }
+
+    /// What takes out again whatever was added.
+    fn undo(self, change: Change) -> Option<Removal> {
+        let Some(running) = self.running else {
+            change.finish(false);
+            return None;
+        };
+        let shares = self.verifier.shares(&self.ctx, &running.seeds);
+        let (reading, length) = (Reading::new(self.reading.dimension), self.reading.bytes);
+        Some(Removal { reading, shares, change, length, expected: self.reading.hash.finish(), tail: Zeroizing::default() })
+    }
 }
 
 /// A contribution that is verified and added to a [`RunningSum`] at once, which releases nothing until [`Self::finish`].
@@ -317,19 +328,6 @@ impl Addition<'_> {
             (Ok(_), None) => Ok(()),
             (Err(step), change) => Err(Rejected { step, undo: change.and_then(|change| check.undo(change)).map(Box::new) }),
         }
-    }
-}
-
-impl Check<'_> {
-    /// What takes out again whatever was added.
-    fn undo(self, change: Change) -> Option<Removal> {
-        let Some(running) = self.running else {
-            change.finish(false);
-            return None;
-        };
-        let shares = self.verifier.shares(&self.ctx, &running.seeds);
-        let (reading, length) = (Reading::new(self.reading.dimension), self.reading.bytes);
-        Some(Removal { reading, shares, change, length, expected: self.reading.hash.finish(), tail: Zeroizing::default() })
     }
 }
 

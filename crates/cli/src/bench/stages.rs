@@ -101,6 +101,7 @@ impl<'a> Stages<'a> {
             let site = sites.fetch_add(1, Ordering::Relaxed).to_be_bytes();
             drop(black_box(received.verify(1, &sum, Address::left_padding_from(&site))));
         };
+        // What the sum takes is not this step's: it is there while a round collects.
         verify();
         let times = Times::of(self.repeat, || {
             std::thread::scope(|scope| {

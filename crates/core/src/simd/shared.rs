@@ -2,10 +2,11 @@
 //! locks of their own would be vectors of their own, and putting them together would take as much memory again.
 
 use super::pages;
+use crate::cores::locked;
 use crate::field::Fp;
 use core::ops::Range;
 use core::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use zeroize::Zeroize;
 
 /// Stripes of a vector, each with a lock: who changes it at the same time is mostly at different ones.
@@ -49,7 +50,7 @@ impl Shared {
         while start < range.end {
             let number = start / self.stripe;
             let end = range.end.min((number + 1) * self.stripe);
-            let here = self.locked(number);
+            let here = locked(&self.stripes[number]);
             if *here {
                 // SAFETY: `start..end` lies within the vector and within one stripe. Whoever has its lock is the only one who
                 // refers to its elements, and they are there as long as the lock says so.
@@ -63,7 +64,7 @@ impl Shared {
     /// The vector, unless it was taken before.
     pub(crate) fn take(&self) -> Option<Vec<Fp>> {
         // All locks at once, in order, so that nobody is at any of it.
-        let mut here: Vec<_> = (0..self.stripes.len()).map(|number| self.locked(number)).collect();
+        let mut here: Vec<_> = self.stripes.iter().map(locked).collect();
         if !here.iter().all(|here| **here) {
             return None;
         }
@@ -71,10 +72,6 @@ impl Shared {
         // SAFETY: the parts are those of the vector that `zeros` did not drop; all locks say from now on that it is gone, and no
         // other reference to it exists, since they are held here.
         Some(unsafe { Vec::from_raw_parts(self.elements.as_ptr(), self.length, self.capacity) })
-    }
-
-    fn locked(&self, number: usize) -> MutexGuard<'_, bool> {
-        self.stripes[number].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

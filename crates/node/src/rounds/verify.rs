@@ -203,15 +203,17 @@ async fn piece(service: &Service, member: &SetMember, range: Range<u64>) -> Resu
 /// Whether the masked vector on the disk is the one that was written: it had this hash then.
 async fn is_intact(service: &Service, round: &OpenRound, member: &SetMember, expected: &B256) -> Result<bool, StoreError> {
     let length = round.shape.values_len() as u64;
-    let mut hash = Transcript::new("values");
-    hash.part_header(length);
-    let mut at = 0;
-    while at < length {
-        let end = length.min(at + PIECE);
-        hash.part_bytes(&piece(service, member, at..end).await?);
-        at = end;
-    }
-    Ok(hash.finish() == *expected)
+    let (read, hash) = read_through(service, member, length, move |mut pieces| {
+        let mut hash = Transcript::new("values");
+        hash.part_header(length);
+        while let Some(piece) = pieces.blocking_recv() {
+            hash.part_bytes(&piece);
+        }
+        hash.finish()
+    })
+    .await;
+    read?;
+    Ok(hash? == *expected)
 }
 
 fn lost(member: &SetMember) -> StoreError {
