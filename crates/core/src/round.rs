@@ -243,7 +243,10 @@ impl Round {
             Message::Vote(vote) => self.record_vote(&vote),
             Message::Cohort(cohort) => self.on_cohort(cohort),
             Message::Final(signed) => {
-                self.keep_first(&signed, effects);
+                // Its signer saw a certificate that is final.
+                if self.keep_first(&signed, effects) && matches!(self.stage, Stage::Collecting | Stage::Certified) {
+                    effects.push(Effect::Look);
+                }
             }
             Message::ShareRoot(signed) => {
                 if self.keep_first(&signed, effects) {

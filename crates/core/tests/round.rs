@@ -269,6 +269,24 @@ fn statements(effects: &[Effect]) -> Vec<&Statement> {
 }
 
 #[test]
+fn a_peer_that_is_ahead_makes_a_node_look_at_the_chain_once() {
+    let terms = terms(4);
+    let heard = |round: &mut Round, node| hear(round, AFTER_CUTOFF, node, final_of(&terms, node, &cohort(&[0, 1])));
+    let mut round = certified(&terms);
+    for node in 2..=3 {
+        assert_eq!(heard(&mut round, node), [Effect::Look]);
+        assert_eq!(heard(&mut round, node), [], "it has looked");
+    }
+    let mut other = final_of(&terms, 4, &cohort(&[0, 1]));
+    if let Message::Final(said) = &mut other {
+        said.signature = nobody();
+    }
+    assert_eq!(hear(&mut round, AFTER_CUTOFF, 4, other), [], "whoever signed that is no member");
+    round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::CertificateFinal));
+    assert_eq!(heard(&mut round, 4), [], "there is nothing to see that this node has not seen");
+}
+
+#[test]
 fn a_share_of_a_round_that_is_over_is_neither_signed_nor_used() {
     let terms = terms(4);
     for over in [false, true] {

@@ -36,6 +36,8 @@ pub(crate) struct Output {
     pub(crate) packets: Vec<(Party, Wire)>,
     pub(crate) calls: Vec<Vec<u8>>,
     pub(crate) notes: Vec<Note>,
+    /// Whether the node looks at the chain now.
+    pub(crate) look: bool,
 }
 
 /// What a crash wipes out.
@@ -240,6 +242,7 @@ impl Shell {
                 };
                 out.calls.push(call.abi_encode());
             }
+            Effect::Look => out.look = true,
             Effect::Report(offender) => out.notes.push(Note::Reports(offender)),
         }
     }

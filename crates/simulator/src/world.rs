@@ -194,7 +194,11 @@ impl<'a> World<'a> {
                 self.step(node, Shell::tick);
                 self.after(500, Task::Tick(node));
             }
-            Task::Poll(node) => self.poll(node),
+            Task::Poll(node) => {
+                self.look(node);
+                let delay = self.draw.between(200, 600);
+                self.after(delay, Task::Poll(node));
+            }
             Task::Upload(site) => {
                 let mut packets = Vec::new();
                 self.sites[site].step(&mut packets);
@@ -234,7 +238,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn poll(&mut self, node: usize) {
+    fn look(&mut self, node: usize) {
         let role = self.scenario.nodes[node - 1];
         let mut out = Output::default();
         let before = self.nodes[node - 1].stage();
@@ -244,8 +248,6 @@ impl<'a> World<'a> {
             self.log(format!("node {node} is {after:?}"));
         }
         self.output(node, out);
-        let delay = self.draw.between(200, 600);
-        self.after(delay, Task::Poll(node));
     }
 
     fn step(&mut self, node: usize, what: impl FnOnce(&mut Shell, u64, &mut Output)) {
@@ -268,6 +270,9 @@ impl<'a> World<'a> {
             self.after(delay, Task::Include(node, call));
         }
         self.send(Party::Node(node), out.packets);
+        if out.look {
+            self.look(node);
+        }
     }
 
     fn send(&mut self, from: Party, packets: Vec<(Party, Wire)>) {

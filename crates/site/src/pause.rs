@@ -1,11 +1,12 @@
-//! Pauses between two looks at something that may have changed: short while news is likely, then ever longer.
+//! Pauses between two looks at something that may have changed: short while news is likely, then ever longer. Each is a quarter of
+//! the time waited so far, so that news is noticed at most so much too late.
 
 use crate::site::Site;
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(20);
 
-/// Pauses that double, up to the configured one.
+/// Pauses that grow, up to the configured one.
 #[derive(Debug)]
 pub(crate) struct Pauses {
     next: Duration,
@@ -22,6 +23,6 @@ impl Pauses {
     /// The next pause.
     pub(crate) async fn wait(&mut self) {
         tokio::time::sleep(self.next).await;
-        self.next = (self.next * 2).min(self.longest);
+        self.next = (self.next * 5 / 4).min(self.longest);
     }
 }

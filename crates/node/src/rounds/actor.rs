@@ -205,6 +205,7 @@ impl Actor {
             Effect::Settle { settlement, share_roots, signatures } => {
                 self.service.spawn(transact::settle(service, settlement, share_roots, signatures));
             }
+            Effect::Look => service.look.notify_one(),
             Effect::Report(offender) => self.report(&offender),
         }
     }
