@@ -7,6 +7,7 @@
 mod sample;
 
 use consilium_core::cores::Cores;
+use consilium_core::encode::Encoded;
 use consilium_core::release::{OutputShare, RunningSum};
 use sample::Sample;
 use std::collections::BTreeMap;
@@ -29,10 +30,10 @@ impl Size {
     }
 
     /// Does one step; verification of as many contributions as there are cores counts as one.
-    fn step(&self, name: &str, cores: Cores, sum: &RunningSum) {
+    fn step(&self, name: &str, cores: Cores, input: Encoded, sum: &RunningSum) {
         match name {
             "contribute" => drop(black_box(self.sample.contribute(cores))),
-            "prove" => drop(black_box(self.sample.prove(cores))),
+            "prove" => drop(black_box(self.sample.prove(cores, input))),
             "verify" => std::thread::scope(|scope| {
                 (1..cores.count()).for_each(|_| drop(scope.spawn(|| self.sample.verify(1, &self.sum))));
                 self.sample.verify(1, &self.sum);
@@ -44,8 +45,9 @@ impl Size {
 
     fn milliseconds(&self, name: &str, cores: Cores) -> f64 {
         let sum = if name == "release" { self.sample.running_sum(1) } else { self.sum.clone() };
+        let input = self.sample.encoded();
         let started = Instant::now();
-        self.step(name, cores, &sum);
+        self.step(name, cores, input, &sum);
         let work = if name == "verify" { cores.count() } else { 1 };
         started.elapsed().as_secs_f64() * 1e3 / work as f64
     }

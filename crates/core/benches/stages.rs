@@ -52,7 +52,8 @@ fn steps(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(8 * D as u64)).sample_size(30);
     let sample = Sample::new(D);
     group.bench_function("contribute", |b| b.iter(|| black_box(sample.contribute(Cores::ONE))));
-    group.bench_function("prove", |b| b.iter(|| black_box(sample.prove(Cores::ONE))));
+    let prove = |input| black_box(sample.prove(Cores::ONE, input));
+    group.bench_function("prove", |b| b.iter_batched(|| sample.encoded(), prove, BatchSize::LargeInput));
     let (sum, served) = (sample.empty_sum(), sample.served());
     group.bench_function("verify", |b| b.iter(|| sample.verify(1, &sum)));
     let release = |sum| black_box(sample.release(Cores::ONE, &sum));

@@ -29,7 +29,7 @@ fn main() {
     for _ in 0..times {
         match argument(1) {
             "contribute" => drop(black_box(sample.contribute(Cores::ONE))),
-            "prove" => drop(black_box(sample.prove(Cores::ONE))),
+            "prove" => drop(black_box(sample.prove(Cores::ONE, sample.encoded()))),
             "verify" => sample.verify(1, &sum),
             "release" => drop(sums.pop().map(|sum| black_box(sample.release(Cores::ONE, &sum)))),
             "unmask" => drop(black_box(sample.unmask(Cores::ONE, &served))),

@@ -215,21 +215,21 @@ pub struct Contributor<'a> {
 }
 
 impl Contributor<'_> {
-    /// Masks, proves, seals and signs one encoded input with fresh seeds. Returns the header and c.
+    /// Masks, proves, seals and signs one encoded input with fresh seeds. Returns the header and c. The input is used up.
     ///
     /// # Errors
     /// [`EncodeError`] when the input violates the program.
     pub fn contribute(
         &self,
         cores: Cores,
-        input: &Encoded,
+        mut input: Encoded,
         device_secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Contribution, Vec<Fp>), EncodeError> {
         let ctx = self.context.of_site(self.key.address());
         loop {
             let seeds = Seeds::draw_on(cores, self.committee.sizes(), &ctx, input.values(), device_secret, rng);
-            match prove_on(cores, self.committee.sizes(), self.program, &ctx, input, &seeds) {
+            match prove_on(cores, self.committee.sizes(), self.program, &ctx, &mut input, &seeds) {
                 Err(EncodeError::RowOutOfRange) => {}
                 Err(error) => return Err(error),
                 Ok(proved) => return Ok((self.seal_and_sign(cores, &proved, &seeds, rng), proved.values)),

@@ -2,7 +2,8 @@
 //! for bit, whatever the number.
 //!
 //! A step is cut into more parts than there are cores, and each core takes the next one. What a part gives is put in the
-//! order of the parts or added up in the field, where the order does not matter. Wiping is left to one core.
+//! order of the parts or added up in the field, where the order does not matter. Wiping is left to one core, but for what a step
+//! uses for the last time (`secret.rs`).
 //! `cargo bench -p consilium-core --bench scaling` shows what it brings.
 
 use core::num::NonZeroUsize;
@@ -10,7 +11,7 @@ use core::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Parts of a step for each of several cores: a core that others slow down leaves the last of its parts to the rest.
-const PARTS: usize = 8;
+const PARTS: usize = 16;
 
 /// How many threads a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 //! `clip -> scale by kappa·w·(1-e)/C -> round stochastically`, so that ‖x‖ <= kappa·w always holds and the rounding is
 //! unbiased. This is the last place where floating point is used before the aggregate is decoded.
 
-use crate::cores::{Cores, split};
+use crate::cores::Cores;
 use crate::error::EncodeError;
 use crate::field::Fp;
 use crate::program::{OneHot, Program, WeightedMean};
 use crate::prove::BLOCK;
+use crate::secret::Secret;
 use crate::simd::pages;
 use crate::stream::Stream;
 use core::ops::Range;
@@ -17,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// An input of the protocol: integers and a weight. Wiped from memory on drop; `Debug` shows the length only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Encoded {
-    values: Vec<Fp>,
+    values: Secret,
     weight: u64,
 }
 
@@ -26,13 +27,18 @@ impl Encoded {
     /// play cheating sites with it.
     #[must_use]
     pub fn unchecked(values: Vec<Fp>, weight: u64) -> Self {
-        Self { values, weight }
+        Self { values: Secret::new(values), weight }
     }
 
     /// The encoded coordinates.
     #[must_use]
     pub fn values(&self) -> &[Fp] {
         &self.values
+    }
+
+    /// The coordinates, to be used up.
+    pub(crate) fn secret(&mut self) -> &mut Secret {
+        &mut self.values
     }
 
     /// The weight; 1 for programs without weights.
@@ -44,7 +50,6 @@ impl Encoded {
 
 impl Drop for Encoded {
     fn drop(&mut self) {
-        self.values.zeroize();
         self.weight.zeroize();
     }
 }
@@ -90,15 +95,13 @@ pub fn encode_on(
     }
     let mut key = Zeroizing::new([0; 32]);
     rng.fill_bytes(key.as_mut());
-    let mut values = pages::zeros(update.len());
-    let ranges = cores.ranges(update.len(), BLOCK);
-    let parts = ranges.iter().cloned().zip(split(&mut values, &ranges)).collect();
-    cores.each(parts, |(range, values): (Range<usize>, &mut [Fp])| {
+    let mut vectors = pages::filled(cores, 1, update.len(), BLOCK, |_, range, blocks| {
         let mut random = Stream::new(&key, "rounding", &[]);
         random.advance(range.start as u64);
-        round(&update[range], factor, &mut random, values);
+        let outs = blocks.flatten();
+        update[range].chunks(BLOCK).zip(outs).for_each(|(update, out)| round(update, factor, &mut random, out));
     });
-    Ok(Encoded { values, weight })
+    Ok(Encoded { values: vectors.swap_remove(0), weight })
 }
 
 /// Magnitudes below this are taken for numbers; their squares add up to a number whatever the dimension is.
@@ -136,15 +139,13 @@ fn clip_factor(norm: f64, clip: f64) -> f64 {
     if norm > 0.0 { (clip / norm).min(1.0) } else { 1.0 }
 }
 
-/// Scales and rounds some coordinates with the words of a stream.
+/// Scales and rounds a block with the next words of a stream.
 fn round(update: &[f64], factor: f64, random: &mut Stream, out: &mut [Fp]) {
     let mut words = Zeroizing::new([0; BLOCK]);
-    for (update, out) in update.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-        let words = &mut words[..update.len()];
-        random.fill_words(words);
-        for ((out, value), &mut word) in out.iter_mut().zip(update).zip(words) {
-            *out = round_stochastically(value * factor, word);
-        }
+    let words = &mut words[..update.len()];
+    random.fill_words(words);
+    for ((out, value), &mut word) in out.iter_mut().zip(update).zip(words) {
+        *out = round_stochastically(value * factor, word);
     }
 }
 
@@ -173,7 +174,7 @@ pub fn encode_choice(program: &OneHot, choice: usize) -> Result<Encoded, EncodeE
     }
     let mut values = vec![Fp::ZERO; program.dimension()];
     values[choice] = Fp::ONE;
-    Ok(Encoded { values, weight: 1 })
+    Ok(Encoded { values: Secret::new(values), weight: 1 })
 }
 
 /// The weighted mean, from an aggregate of d sums and the total weight: signed(v) · (C/(kappa·(1-e))) / Σw in this

@@ -69,6 +69,7 @@ pub mod prove;
 pub mod release;
 pub mod round;
 pub mod seal;
+mod secret;
 pub mod settle;
 #[allow(unsafe_code)]
 pub mod simd;

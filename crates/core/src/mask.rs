@@ -4,6 +4,7 @@ use crate::cores::{Cores, locked, split};
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
+use crate::secret::Secret;
 use crate::simd::{pages, products::TOGETHER};
 use crate::stream::Stream;
 use crate::transcript::{VectorHash, seed_commitment};
@@ -101,50 +102,29 @@ impl Seeds {
     /// Each core takes the next part of the coordinates. Where a stream skips a word, all after it move by one: parts that other
     /// cores were at are done again, and those that follow start right.
     pub(crate) fn mask(&self, cores: Cores, label: &str, ctx: &B256, plain: &[Fp], factors: &[Vec<Fp>]) -> Masked {
-        let mut masked = Masked::zeros(cores, plain.len(), factors.len());
         let ranges = cores.ranges(plain.len(), BLOCK);
         let reads = Mutex::new(Reads::new(&ranges, self.0.len()));
+        let masking = Masking { seeds: self, label, ctx, factors, reads };
+        let mut vectors = pages::filled(cores, 1 + factors.len(), plain.len(), BLOCK, |part, range, blocks| {
+            masking.part(part, &plain[range], blocks);
+        });
         loop {
-            let wrong = locked(&reads).wrong();
+            let wrong = locked(&masking.reads).wrong();
             if wrong.is_empty() {
-                return masked;
+                let shares = vectors.split_off(1);
+                return Masked { masked: vectors[0].reveal(), shares };
             }
-            let mut parts: Vec<_> = masked.parts(&ranges).into_iter().enumerate().collect();
-            parts.retain(|(i, _)| wrong.contains(i));
-            cores.each(parts, |(i, part)| {
-                let starts = locked(&reads).starts(i);
-                let ends = self.mask_part(label, ctx, plain, part, &starts, factors);
-                locked(&reads).note(i, starts, ends);
+            let mut again: Vec<_> = ranges.iter().map(|range| (&plain[range.clone()], Vec::new())).collect();
+            for vector in &mut vectors {
+                again.iter_mut().zip(split(vector, &ranges)).for_each(|((_, vectors), part)| vectors.push(part));
+            }
+            let mut again: Vec<_> = again.into_iter().enumerate().collect();
+            again.retain(|(part, _)| wrong.contains(part));
+            cores.each(again, |(part, (plain, mut vectors))| {
+                let next = || vectors.iter_mut().map(|rest| rest.split_off_mut(..BLOCK.min(rest.len()))).collect();
+                masking.part(part, plain, core::iter::from_fn(next));
             });
         }
-    }
-
-    /// Masks some coordinates with the words of each stream from the one in `starts` on, and says at which they end.
-    fn mask_part(
-        &self,
-        label: &str,
-        ctx: &B256,
-        plain: &[Fp],
-        part: MaskedPart<'_>,
-        starts: &[u64],
-        factors: &[Vec<Fp>],
-    ) -> Vec<u64> {
-        let MaskedPart { start, masked, mut shares } = part;
-        let mut streams = Streams::open(self.0.iter(), label, ctx);
-        streams.advance(starts);
-        let plain = &plain[start..start + masked.len()];
-        for at in (0..masked.len()).step_by(BLOCK) {
-            let range = at..masked.len().min(at + BLOCK);
-            masked[range.clone()].copy_from_slice(&plain[range.clone()]);
-            shares.iter_mut().for_each(|share| share[range.clone()].copy_from_slice(&plain[range.clone()]));
-            streams.next_block(range.len(), |seeds, masks| {
-                field::add_words(&mut masked[range.clone()], masks);
-                for (share, factors) in shares.iter_mut().zip(factors) {
-                    field::add_products_of_words(&mut share[range.clone()], &factors[seeds.clone()], masks);
-                }
-            });
-        }
-        streams.positions()
     }
 
     /// 1 - f_T(z) for all T.
@@ -163,32 +143,35 @@ pub(crate) struct Masked {
     /// c.
     pub(crate) masked: Vec<Fp>,
     /// X(z), in the order of the points asked for.
-    pub(crate) shares: Vec<Zeroizing<Vec<Fp>>>,
+    pub(crate) shares: Vec<Secret>,
 }
 
-/// Some coordinates of a [`Masked`], from `start` on.
-struct MaskedPart<'a> {
-    start: usize,
-    masked: &'a mut [Fp],
-    shares: Vec<&'a mut [Fp]>,
+/// What a vector is masked with, part by part.
+struct Masking<'a> {
+    seeds: &'a Seeds,
+    label: &'a str,
+    ctx: &'a B256,
+    factors: &'a [Vec<Fp>],
+    reads: Mutex<Reads>,
 }
 
-impl Masked {
-    fn zeros(cores: Cores, length: usize, shares: usize) -> Self {
-        let mut vectors = cores.each(vec![(); 1 + shares], |()| pages::zeros(length));
-        let shares = vectors.split_off(1).into_iter().map(Zeroizing::new).collect();
-        Self { masked: vectors.swap_remove(0), shares }
-    }
-
-    /// The coordinates of each of the ranges, which follow each other from 0 on.
-    fn parts(&mut self, ranges: &[Range<usize>]) -> Vec<MaskedPart<'_>> {
-        let mut shares: Vec<_> = self.shares.iter_mut().map(|share| split(share, ranges).into_iter()).collect();
-        let mut part = |(range, masked): (&Range<usize>, _)| MaskedPart {
-            start: range.start,
-            masked,
-            shares: shares.iter_mut().filter_map(Iterator::next).collect(),
-        };
-        ranges.iter().zip(split(&mut self.masked, ranges)).map(&mut part).collect()
+impl Masking<'_> {
+    /// Masks a part: of each block the first vector becomes c, the others the shares.
+    fn part<'b>(&self, number: usize, plain: &[Fp], blocks: impl Iterator<Item = Vec<&'b mut [Fp]>>) {
+        let starts = locked(&self.reads).starts(number);
+        let mut streams = Streams::open(self.seeds.0.iter(), self.label, self.ctx);
+        streams.advance(&starts);
+        for (plain, mut block) in plain.chunks(BLOCK).zip(blocks) {
+            block.iter_mut().for_each(|vector| vector.copy_from_slice(plain));
+            let Some((masked, shares)) = block.split_first_mut() else { continue };
+            streams.next_block(plain.len(), |seeds, masks| {
+                field::add_words(masked, masks);
+                for (share, factors) in shares.iter_mut().zip(self.factors) {
+                    field::add_products_of_words(share, &factors[seeds.clone()], masks);
+                }
+            });
+        }
+        locked(&self.reads).note(number, starts, streams.positions());
     }
 }
 

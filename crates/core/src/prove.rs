@@ -8,6 +8,7 @@ use crate::mask::Seeds;
 use crate::params::{Committee, lagrange};
 use crate::program::rows::Projections;
 use crate::program::{Program, ROW_WORDS};
+use crate::secret::Secret;
 use crate::simd::rows::SMALL;
 use crate::stream::Stream;
 use crate::transcript::{concat, hash, values_hash_of};
@@ -17,6 +18,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Coordinates processed at a time, so that a block of the matrix and of some masks stays in the cache.
 pub const BLOCK: usize = 512;
+
+/// Coordinates of x and X that are used for the last time at once: a core's cache holds them until they are wiped.
+const PIECE: usize = 1 << 14;
 
 /// χ1 = H("challenge rows", ctx, com, H("values", c)).
 #[must_use]
@@ -52,7 +56,7 @@ pub struct Proved {
     pub proof: Vec<Ext>,
 }
 
-/// Masks an encoded input and proves the program's constraints about it.
+/// Masks an encoded input and proves the program's constraints about it. Takes a copy of the input, which is kept.
 ///
 /// # Errors
 /// [`EncodeError`] when the input violates the program, or (once in 2^57) a row is out of range: draw fresh seeds.
@@ -63,10 +67,11 @@ pub fn prove(
     input: &Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
-    prove_on(Cores::ONE, committee, program, ctx, input, seeds)
+    prove_on(Cores::ONE, committee, program, ctx, &mut input.clone(), seeds)
 }
 
-/// [`prove`] on several cores.
+/// [`prove`] on several cores and without a copy: the input is used up, wiped and empty when it is proved, and as it was after an
+/// error.
 ///
 /// # Errors
 /// As [`prove`].
@@ -75,11 +80,11 @@ pub fn prove_on(
     committee: &Committee,
     program: &dyn Program,
     ctx: &B256,
-    input: &Encoded,
+    input: &mut Encoded,
     seeds: &Seeds,
 ) -> Result<Proved, EncodeError> {
     let job = Job { cores, committee, program, ctx, seeds, small: program.largest() <= SMALL, step: committee.step() };
-    job.prove(input, |_, projections| program.witness_of(cores, input.values(), input.weight(), projections))
+    job.prove(input, |input, _, projections| program.witness_of(cores, input.values(), input.weight(), projections))
 }
 
 /// [`prove`] with the witness that `witness` makes up after seeing the row challenge. A forged witness makes V(0)
@@ -96,7 +101,8 @@ pub fn prove_with(
     seeds: &Seeds,
     witness: impl FnOnce(&B256) -> Result<Vec<Fp>, EncodeError>,
 ) -> Result<Proved, EncodeError> {
-    Job { cores: Cores::ONE, committee, program, ctx, seeds, small: false, step: 1 }.prove(input, |rows, _| witness(rows))
+    let job = Job { cores: Cores::ONE, committee, program, ctx, seeds, small: false, step: 1 };
+    job.prove(&mut input.clone(), |_, rows, _| witness(rows))
 }
 
 /// What a proof is made with, but for the input.
@@ -121,8 +127,8 @@ impl Job<'_> {
     /// t+1..2t.
     fn prove(
         &self,
-        input: &Encoded,
-        witness: impl FnOnce(&B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
+        input: &mut Encoded,
+        witness: impl FnOnce(&Encoded, &B256, &[Fp]) -> Result<Vec<Fp>, EncodeError>,
     ) -> Result<Proved, EncodeError> {
         let Self { cores, committee, program, ctx, seeds, step, .. } = *self;
         let x = input.values();
@@ -131,19 +137,19 @@ impl Job<'_> {
         }
         let commitments = seeds.commitments(ctx);
         let factors: Vec<_> = (1..=committee.t()).map(|u| Seeds::share_factors(committee, u * step)).collect();
-        let values = seeds.mask(cores, "values", ctx, x, &factors);
+        let mut values = seeds.mask(cores, "values", ctx, x, &factors);
         let values_hash = values_hash_of(cores, &values.masked);
         let rows = rows_challenge(ctx, &commitments, &values_hash);
-        let inputs = with_input(x, &values.shares);
-        let projections = Zeroizing::new(self.project(&rows, &inputs));
-        let plain = Zeroizing::new(witness(&rows, &projections[0])?);
+        let projections = Zeroizing::new(self.project(&rows, &with_input(x, &values.shares)));
+        let plain = Zeroizing::new(witness(input, &rows, &projections[0])?);
         if plain.len() != program.witness_len() {
             return Err(EncodeError::Length { expected: program.witness_len(), found: plain.len() });
         }
         let witness = seeds.mask(Cores::ONE, "witness", ctx, &plain, &factors);
         let witnesses = with_input(&plain, &witness.shares);
         let projections: Vec<&[Fp]> = projections.iter().map(Vec::as_slice).collect();
-        let proof = self.proof(combine_challenge(&rows, &witness.masked), [&inputs, &witnesses, &projections]);
+        let mut inputs: Vec<&mut Secret> = core::iter::once(input.secret()).chain(&mut values.shares).collect();
+        let proof = self.proof(combine_challenge(&rows, &witness.masked), &mut inputs, [&witnesses, &projections]);
         Ok(Proved { commitments, values: values.masked, values_hash, witness: witness.masked, proof })
     }
 
@@ -163,13 +169,12 @@ impl Job<'_> {
         sums
     }
 
-    /// v_1..v_2t from the vectors X, the witnesses W and the projections at u in 0..=t.
-    fn proof(&self, rho: Ext, [inputs, witnesses, projections]: [&[&[Fp]]; 3]) -> Vec<Ext> {
+    /// v_1..v_2t from the vectors X, which are used up, the witnesses W and the projections at u in 0..=t.
+    fn proof(&self, rho: Ext, inputs: &mut [&mut Secret], [witnesses, projections]: [&[&[Fp]]; 2]) -> Vec<Ext> {
         let points = 1..=2 * self.committee.t();
-        let parts = self.cores.ranges(inputs[0].len(), BLOCK);
-        let sums = self
-            .cores
-            .each(parts, |range| points.clone().map(|u| sum_at(self.program, rho, u, inputs, range.clone())).collect::<Vec<_>>());
+        let sums = Secret::use_up(self.cores, inputs, PIECE, |start, inputs| {
+            points.clone().map(|u| sum_at(self.program, rho, u, start, inputs)).collect::<Vec<_>>()
+        });
         let evaluate = |u: usize| {
             let rest = self.program.combine(rho, 0).finish(&whole(witnesses, u), &whole(projections, u));
             sums.iter().fold(rest + self.seeds.zero(self.committee, u * self.step, self.ctx), |sum, part| sum + part[u - 1])
@@ -182,7 +187,7 @@ impl Job<'_> {
 }
 
 /// A polynomial's vectors at 0..=t.
-fn with_input<'a>(plain: &'a [Fp], shares: &'a [Zeroizing<Vec<Fp>>]) -> Vec<&'a [Fp]> {
+fn with_input<'a>(plain: &'a [Fp], shares: &'a [Secret]) -> Vec<&'a [Fp]> {
     core::iter::once(plain).chain(shares.iter().map(|share| share.as_slice())).collect()
 }
 
@@ -196,16 +201,17 @@ fn project_part(mut projections: Projections, mut matrix: RowBlocks, vectors: &[
     projections.values()
 }
 
-/// What some coordinates add to the constraints' combination at u, from the vectors X at 0..=t.
-fn sum_at(program: &dyn Program, rho: Ext, u: usize, inputs: &[&[Fp]], range: Range<usize>) -> Ext {
-    let mut combination = program.combine(rho, range.start);
+/// What the coordinates from `start` on add to the constraints' combination at u, from those of the vectors X at 0..=t.
+fn sum_at(program: &dyn Program, rho: Ext, u: usize, start: usize, inputs: &[&[Fp]]) -> Ext {
+    let mut combination = program.combine(rho, start);
     if let Some(vector) = inputs.get(u) {
-        combination.absorb(&vector[range]);
+        combination.absorb(vector);
         return combination.sum();
     }
-    let mut buffer = Zeroizing::new(vec![Fp::ZERO; BLOCK.min(range.len())]);
-    for start in range.clone().step_by(BLOCK) {
-        let range = start..range.end.min(start + BLOCK);
+    let length = inputs[0].len();
+    let mut buffer = Zeroizing::new(vec![Fp::ZERO; BLOCK.min(length)]);
+    for start in (0..length).step_by(BLOCK) {
+        let range = start..length.min(start + BLOCK);
         let block = &mut buffer[..range.len()];
         at_point(inputs, u, range, block);
         combination.absorb(block);

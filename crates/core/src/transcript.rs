@@ -6,6 +6,7 @@ use crate::cores::Cores;
 use crate::field::{self, Fp};
 use alloy_primitives::{Address, B256};
 use blake3::hazmat::{self, HasherExt};
+use core::ops::Range;
 use zeroize::Zeroizing;
 
 /// The version string that starts every label.
@@ -95,16 +96,16 @@ pub(crate) fn values_hash_of(cores: Cores, values: &[Fp]) -> B256 {
 }
 
 /// H(label, before..., vector, after...) with one long vector among the parts, without a copy of its bytes. BLAKE3 is a tree:
-/// each core hashes subtrees of [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all parts
-/// that come before and after it.
+/// each core hashes subtrees of at most [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all
+/// parts that come before and after it.
 pub(crate) struct VectorHash<'a> {
     key: hazmat::ContextKey,
     values: &'a [Fp],
-    /// Bytes before the vector, whole words and fewer than a piece.
-    head: usize,
+    /// Where the vector lies in the message, which has whole words before it.
+    vector: Range<usize>,
     length: usize,
-    /// The subtrees from number 1 on that have bytes of the vector alone.
-    middle: Zeroizing<Vec<hazmat::ChainingValue>>,
+    /// The subtrees that have bytes of the vector alone, from left to right.
+    inner: Zeroizing<Vec<hazmat::ChainingValue>>,
 }
 
 impl<'a> VectorHash<'a> {
@@ -112,11 +113,18 @@ impl<'a> VectorHash<'a> {
     pub(crate) fn new(cores: Cores, label: &str, [before, after]: [&[usize]; 2], values: &'a [Fp]) -> Self {
         let framed = |lengths: &[usize]| lengths.iter().map(|length| HEADER + length).sum::<usize>();
         let key = hazmat::hash_derive_key_context(&format!("{VERSION} {label}"));
-        let head = framed(before) + HEADER;
-        let before_tail = head + 8 * values.len();
-        let mut hash = Self { key, values, head, length: before_tail + framed(after), middle: Zeroizing::default() };
-        let middle = (1..before_tail / PIECE).collect();
-        *hash.middle = cores.each(middle, |number| hash.subtree(number, &[], &[]));
+        let start = framed(before) + HEADER;
+        let vector = start..start + 8 * values.len();
+        let length = vector.end + framed(after);
+        let mut hash = Self { key, values, vector, length, inner: Zeroizing::default() };
+        let mut inner = Vec::new();
+        hash.fold(0..length, &mut |subtree| {
+            if hash.is_inner(&subtree) {
+                inner.push(subtree);
+            }
+            hazmat::ChainingValue::default()
+        });
+        *hash.inner = cores.each(inner, |subtree| hash.subtree(subtree, &[], &[]));
         hash
     }
 
@@ -125,60 +133,70 @@ impl<'a> VectorHash<'a> {
         let mut head = framed(before);
         head.extend_from_slice(&header(8 * self.values.len() as u64));
         let tail = framed(after);
-        assert_eq!((head.len(), self.head + 8 * self.values.len() + tail.len()), (self.head, self.length));
-        self.finish(&head, &tail)
-    }
-
-    fn finish(&self, head: &[u8], tail: &[u8]) -> B256 {
-        if self.length <= PIECE {
+        assert_eq!((head.len(), self.vector.end + tail.len()), (self.vector.start, self.length));
+        if self.length <= blake3::CHUNK_LEN {
             let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
-            self.update(&mut hasher, 0, head, tail);
+            self.update(&mut hasher, 0..self.length, &head, &tail);
             return B256::from(*hasher.finalize().as_bytes());
         }
-        let end = 1 + self.middle.len()..self.length.div_ceil(PIECE);
-        let first = core::iter::once(self.subtree(0, head, tail));
-        let last = end.map(|number| self.subtree(number, head, tail));
-        let subtrees: Zeroizing<Vec<_>> = Zeroizing::new(first.chain(self.middle.iter().copied()).chain(last).collect());
-        let mode = hazmat::Mode::DeriveKeyMaterial(&self.key);
-        let (left, right) = children(&subtrees);
-        let hash = hazmat::merge_subtrees_root(&merge(left, mode), &merge(right, mode), mode);
-        B256::from(*hash.as_bytes())
+        let mut inner = self.inner.iter();
+        let mut subtree = |subtree: Range<usize>| {
+            let known = if self.is_inner(&subtree) { inner.next() } else { None };
+            known.copied().unwrap_or_else(|| self.subtree(subtree, &head, &tail))
+        };
+        let [left, right] = halves(0..self.length).map(|half| self.fold(half, &mut subtree));
+        B256::from(*hazmat::merge_subtrees_root(&left, &right, self.mode()).as_bytes())
     }
 
-    fn subtree(&self, number: usize, head: &[u8], tail: &[u8]) -> hazmat::ChainingValue {
+    /// The chaining value over the message's bytes `range`, a subtree, from those of subtrees that are chunks, or inner ones
+    /// that are no larger than a piece.
+    fn fold(
+        &self,
+        range: Range<usize>,
+        subtree: &mut impl FnMut(Range<usize>) -> hazmat::ChainingValue,
+    ) -> hazmat::ChainingValue {
+        let most = if self.is_inner(&range) { PIECE } else { blake3::CHUNK_LEN };
+        if range.len() <= most {
+            return subtree(range);
+        }
+        let [left, right] = halves(range).map(|half| self.fold(half, subtree));
+        hazmat::merge_subtrees_non_root(&left, &right, self.mode())
+    }
+
+    fn mode(&self) -> hazmat::Mode<'_> {
+        hazmat::Mode::DeriveKeyMaterial(&self.key)
+    }
+
+    /// Whether a subtree has bytes of the vector alone.
+    fn is_inner(&self, subtree: &Range<usize>) -> bool {
+        self.vector.start <= subtree.start && subtree.end <= self.vector.end
+    }
+
+    fn subtree(&self, range: Range<usize>, head: &[u8], tail: &[u8]) -> hazmat::ChainingValue {
         let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
-        hasher.set_input_offset((number * PIECE) as u64);
-        self.update(&mut hasher, number, head, tail);
+        hasher.set_input_offset(range.start as u64);
+        self.update(&mut hasher, range, head, tail);
         hasher.finalize_non_root()
     }
 
-    /// Hashes the bytes of piece `number`: what it has of the head, of the vector and of the tail.
-    fn update(&self, hasher: &mut blake3::Hasher, number: usize, head: &[u8], tail: &[u8]) {
-        let vector = self.head..self.head + 8 * self.values.len();
-        // Of `length` bytes that lie in the message from `at` on, those in the piece.
+    /// Hashes the message's bytes `range`: what it has of the head, of the vector and of the tail.
+    fn update(&self, hasher: &mut blake3::Hasher, range: Range<usize>, head: &[u8], tail: &[u8]) {
+        // Of `length` bytes that lie in the message from `at` on, those in the range.
         let within = |at: usize, length: usize| {
             let inside = |end: usize| end.saturating_sub(at).min(length);
-            inside(number * PIECE)..inside((number + 1) * PIECE)
+            inside(range.start)..inside(range.end)
         };
-        let words = within(vector.start, vector.len());
-        hasher.update(head.get(within(0, self.head)).unwrap_or_default());
+        let words = within(self.vector.start, self.vector.len());
+        hasher.update(head.get(within(0, self.vector.start)).unwrap_or_default());
         field::with_bytes(&self.values[words.start / 8..words.end / 8], |bytes| hasher.update(bytes).count());
-        hasher.update(tail.get(within(vector.end, tail.len())).unwrap_or_default());
+        hasher.update(tail.get(within(self.vector.end, tail.len())).unwrap_or_default());
     }
 }
 
-/// The chaining value over subtrees of one size, the last of which may be smaller.
-fn merge(subtrees: &[hazmat::ChainingValue], mode: hazmat::Mode<'_>) -> hazmat::ChainingValue {
-    if let [one] = subtrees {
-        return *one;
-    }
-    let (left, right) = children(subtrees);
-    hazmat::merge_subtrees_non_root(&merge(left, mode), &merge(right, mode), mode)
-}
-
-/// The largest power of two that leaves something on the right is on the left.
-fn children(subtrees: &[hazmat::ChainingValue]) -> (&[hazmat::ChainingValue], &[hazmat::ChainingValue]) {
-    subtrees.split_at(subtrees.len().next_power_of_two() / 2)
+/// The two subtrees of one with these bytes, more than a chunk.
+fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start + hazmat::left_subtree_len(range.len() as u64) as usize;
+    [range.start..middle, middle..range.end]
 }
 
 /// com_i = H("seed", ctx, i, k_i): the commitment to seed number i.

@@ -57,7 +57,7 @@ fn contribution(cores: Cores) -> Contribution {
     let key = key();
     let site = Contributor { domain, committee: &committee, program: &program, context: &context, key: &key };
     let input = encode(&program, &[0.1, 0.2, 0.3], 7, &mut rng).unwrap();
-    site.contribute(cores, &input, &[1; 32], &mut rng).unwrap().0
+    site.contribute(cores, input, &[1; 32], &mut rng).unwrap().0
 }
 
 #[test]

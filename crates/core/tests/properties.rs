@@ -76,11 +76,21 @@ proptest! {
         sizes in prop::sample::select(COMMITTEES.to_vec()), d in 1u64..20_000, ballot: bool, threads in 2usize..6, seed: u64,
     ) {
         let Made { committee, program, ctx, body, values, seeds } = Made::new(sizes, d, ballot, seed);
-        let plain = Made::input(d, ballot, seed);
+        let mut plain = Made::input(d, ballot, seed);
         let cores = Cores::new(threads.try_into().unwrap());
-        let proved = prove_on(cores, &committee, &*program, &ctx, &plain, &seeds).unwrap();
+        let proved = prove_on(cores, &committee, &*program, &ctx, &mut plain, &seeds).unwrap();
+        prop_assert!(plain.values().is_empty(), "it is used up");
         prop_assert_eq!(field::to_bytes(&proved.values), values);
         prop_assert_eq!(Body::from(&proved), body);
+    }
+
+    #[test]
+    fn an_input_that_has_no_proof_is_left_as_it_is(sizes in prop::sample::select(COMMITTEES.to_vec()), d in 2u64..3_000, seed: u64) {
+        let Made { committee, program, ctx, seeds, .. } = Made::new(sizes, d, true, seed);
+        let wrong = Encoded::unchecked(vec![Fp::ONE; d as usize], 1);
+        let mut given = wrong.clone();
+        prop_assert!(prove_on(Cores::ONE, &committee, &*program, &ctx, &mut given, &seeds).is_err());
+        prop_assert!(given == wrong);
     }
 
     /// V is the same polynomial whatever points it is evaluated at: an honest proof does not depend on them.

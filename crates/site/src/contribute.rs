@@ -192,7 +192,7 @@ impl Site {
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
             let secret = site.keys().expose_device_secret();
-            let (contribution, values) = contributor.contribute(cores, &encoded, secret, &mut *rng)?;
+            let (contribution, values) = contributor.contribute(cores, encoded, secret, &mut *rng)?;
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
             let message = Message::new(&contribution.to_bytes(), values);
             let prove_seconds = started.elapsed().as_secs_f64();

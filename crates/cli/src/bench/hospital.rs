@@ -80,7 +80,7 @@ impl Hospital {
         let mut rng = generator();
         let input = self.encode(cores, update, &mut rng)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
-        let (header, values) = contributor.contribute(cores, &input, &[1; 32], &mut rng).map_err(Failure::failed)?;
+        let (header, values) = contributor.contribute(cores, input, &[1; 32], &mut rng).map_err(Failure::failed)?;
         let message = Message::new(&header.to_bytes(), values);
         Ok(Sent { header, message })
     }

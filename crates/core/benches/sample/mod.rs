@@ -11,7 +11,7 @@ use consilium_core::field::{self, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::params::{Committee, CommitteeMembers, KIND_SUM, Member};
 use consilium_core::program::{Program, WeightedMean};
-use consilium_core::prove::{Proved, prove_on};
+use consilium_core::prove::{Proved, prove, prove_on};
 use consilium_core::release::{OutputShare, RunningSum};
 use consilium_core::seal::KemSecret;
 use consilium_core::transcript::Context;
@@ -65,7 +65,7 @@ impl Sample {
         let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37).sin()).collect();
         let input = encode(&program, &update, WEIGHT, &mut rng).unwrap();
         let seeds = Seeds::draw(committee.sizes(), &ctx, input.values(), &DEVICE_SECRET, &mut rng);
-        let proved = prove_on(Cores::ONE, committee.sizes(), &program, &ctx, &input, &seeds).unwrap();
+        let proved = prove(committee.sizes(), &program, &ctx, &input, &seeds).unwrap();
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
         let cohort = Cohort::new(vec![SetMember { site: key.address(), digest: body.digest(&ctx) }]).unwrap();
         Self { committee, program, context, key, update, input, seeds, body, values, cohort, sites: AtomicU64::new(0) }
@@ -86,12 +86,17 @@ impl Sample {
         let domain = Domain { chain_id: context.chain_id, contract: context.contract };
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let input = encode_on(cores, program, update, WEIGHT, &mut rng).unwrap();
-        Contributor { domain, committee, program, context, key }.contribute(cores, &input, &DEVICE_SECRET, &mut rng).unwrap()
+        Contributor { domain, committee, program, context, key }.contribute(cores, input, &DEVICE_SECRET, &mut rng).unwrap()
+    }
+
+    /// What one proof uses up.
+    pub(crate) fn encoded(&self) -> Encoded {
+        self.input.clone()
     }
 
     /// Of that, masking and proving.
-    pub(crate) fn prove(&self, cores: Cores) -> Proved {
-        prove_on(cores, self.committee.sizes(), &self.program, &self.ctx(), &self.input, &self.seeds).unwrap()
+    pub(crate) fn prove(&self, cores: Cores, mut input: Encoded) -> Proved {
+        prove_on(cores, self.committee.sizes(), &self.program, &self.ctx(), &mut input, &self.seeds).unwrap()
     }
 
     /// A node's verification, which adds the share to its sum, each time as that of another site.

@@ -2,7 +2,11 @@
 //! as it is first written: with pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who
 //! asks for them, if its setting is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
 
+use crate::cores::{Cores, split};
 use crate::field::Fp;
+use crate::secret::Secret;
+use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// Vectors from this many bytes on ask for huge pages; smaller ones hold too few of them.
 #[cfg(target_os = "linux")]
@@ -24,6 +28,53 @@ pub(crate) fn zeros(length: usize) -> Vec<Fp> {
     // SAFETY: an `Fp` is a `u64` by its layout (`repr(transparent)`), 0 is canonical, and the parts are those of a vector
     // that is not used or dropped any more.
     unsafe { Vec::from_raw_parts(words.as_mut_ptr().cast(), words.len(), words.capacity()) }
+}
+
+/// Some vectors of one length, written block by block on several cores: `fill` gets a part's number, its range and its blocks. A block
+/// is zeroed when it is its turn, so that it is in the cache when it is filled, and no pass over memory is made before that one.
+pub(crate) fn filled(
+    cores: Cores,
+    vectors: usize,
+    length: usize,
+    unit: usize,
+    fill: impl Fn(usize, Range<usize>, &mut Blocks<'_>) + Sync,
+) -> Vec<Secret> {
+    let mut vectors: Vec<_> = (0..vectors).map(|_| Secret::new(with_capacity(length))).collect();
+    let ranges = cores.ranges(length, unit);
+    let mut blocks: Vec<Blocks<'_>> = ranges.iter().map(|_| Blocks { rest: Vec::new(), unit }).collect();
+    for vector in &mut vectors {
+        let parts = split(&mut vector.spare_capacity_mut()[..length], &ranges);
+        blocks.iter_mut().zip(parts).for_each(|(blocks, part)| blocks.rest.push(part));
+    }
+    let parts = blocks.into_iter().zip(&ranges).enumerate().collect();
+    cores.each(parts, |(number, (mut blocks, range)): (usize, (Blocks<'_>, &Range<usize>))| {
+        fill(number, range.clone(), &mut blocks);
+        blocks.for_each(drop);
+    });
+    // SAFETY: the parts follow each other from 0 to `length`, and of each all blocks were taken, which zeroes them.
+    vectors.iter_mut().for_each(|vector| unsafe { vector.set_len(length) });
+    vectors
+}
+
+/// The blocks of one part of some vectors that are written for the first time: each time the next one of all vectors.
+pub(crate) struct Blocks<'a> {
+    rest: Vec<&'a mut [MaybeUninit<Fp>]>,
+    unit: usize,
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Vec<&'a mut [Fp]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let length = self.rest.first()?.len().min(self.unit);
+        let mut block = |rest: &mut &'a mut [MaybeUninit<Fp>]| {
+            let block = rest.split_off_mut(..length)?;
+            block.fill(MaybeUninit::new(Fp::ZERO));
+            // SAFETY: all of it was written.
+            Some(unsafe { block.assume_init_mut() })
+        };
+        if length == 0 { None } else { self.rest.iter_mut().map(&mut block).collect() }
+    }
 }
 
 /// The advice concerns time only: if the system does not take it, pages are small.
@@ -59,6 +110,24 @@ mod tests {
             assert!(vector.is_empty() && vector.capacity() >= length);
             vector.extend(zeros(length).iter().map(|&zero| zero + Fp::ONE));
             assert_eq!(vector, vec![Fp::ONE; length]);
+            for threads in [1, 3] {
+                let cores = Cores::new(threads.try_into().unwrap());
+                // Each part leaves its last block to be zeroed.
+                let vectors = filled(cores, 2, length, 512, |_, range, blocks| {
+                    for (block, start) in blocks.zip(range.clone().step_by(512)).take(range.len().div_ceil(512) - 1) {
+                        block.into_iter().zip([1, 2]).for_each(|(block, times)| {
+                            block.iter_mut().zip(start..).for_each(|(value, at)| *value += Fp::reduce((times * at) as u64));
+                        });
+                    }
+                });
+                let ranges = cores.ranges(length, 512);
+                for (vector, times) in vectors.iter().zip([1, 2]) {
+                    let left =
+                        |at: usize| ranges.iter().any(|range| (range.end.next_multiple_of(512) - 512..range.end).contains(&at));
+                    let want = |at| if left(at) { Fp::ZERO } else { Fp::reduce((times * at) as u64) };
+                    assert!(vector.iter().enumerate().all(|(at, value)| *value == want(at)) && vector.len() == length);
+                }
+            }
         }
     }
 }
