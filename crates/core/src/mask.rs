@@ -11,6 +11,7 @@ use crate::transcript::{VectorHash, seed_commitment};
 use alloy_primitives::B256;
 use core::ops::Range;
 use rand_core::CryptoRng;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -171,7 +172,7 @@ impl Masking<'_> {
                 }
             });
         }
-        locked(&self.reads).note(number, starts, streams.positions());
+        locked(&self.reads).note(number, starts, &streams.positions());
     }
 }
 
@@ -180,35 +181,42 @@ struct Reads {
     /// The parts' first coordinates, and the number of all.
     bounds: Vec<u64>,
     streams: usize,
-    /// The first word that a part has read of each stream, and the one after its last.
-    parts: Vec<Option<[Vec<u64>; 2]>>,
+    /// The first word that a part has read of each stream.
+    starts: Vec<Option<Vec<u64>>>,
+    /// How many words a part has skipped of each stream, if any: one word in 2^32 is.
+    skipped: BTreeMap<usize, Vec<u64>>,
 }
 
 impl Reads {
     fn new(ranges: &[Range<usize>], streams: usize) -> Self {
         let ends = ranges.iter().map(|range| range.end as u64);
-        Self { bounds: core::iter::once(0).chain(ends).collect(), streams, parts: vec![None; ranges.len()] }
+        let (bounds, starts) = (core::iter::once(0).chain(ends).collect(), vec![None; ranges.len()]);
+        Self { bounds, streams, starts, skipped: BTreeMap::new() }
     }
 
     /// Where part `i` has to start in each stream, if no part before it that has not been read yet skips a word.
     fn starts(&self, i: usize) -> Vec<u64> {
         let mut starts = vec![self.bounds[i]; self.streams];
-        for (part, bounds) in self.parts[..i].iter().zip(self.bounds.windows(2)) {
-            for (stream, start) in starts.iter_mut().enumerate() {
-                *start += part.as_ref().map_or(0, |[first, end]| end[stream] - first[stream] - (bounds[1] - bounds[0]));
-            }
+        for skipped in self.skipped.range(..i).map(|(_, skipped)| skipped) {
+            starts.iter_mut().zip(skipped).for_each(|(start, skipped)| *start += skipped);
         }
         starts
     }
 
-    fn note(&mut self, i: usize, starts: Vec<u64>, ends: Vec<u64>) {
-        self.parts[i] = Some([starts, ends]);
+    fn note(&mut self, i: usize, starts: Vec<u64>, ends: &[u64]) {
+        let length = self.bounds[i + 1] - self.bounds[i];
+        let skipped: Vec<u64> = ends.iter().zip(&starts).map(|(end, start)| end - start - length).collect();
+        self.skipped.remove(&i);
+        if skipped.iter().any(|&skipped| skipped > 0) {
+            self.skipped.insert(i, skipped);
+        }
+        self.starts[i] = Some(starts);
     }
 
     /// The parts that have not been read, or from a wrong word on. The first of them starts right next time.
     fn wrong(&self) -> Vec<usize> {
-        let right = |i: &usize| self.parts[*i].as_ref().is_some_and(|[starts, _]| *starts == self.starts(*i));
-        (0..self.parts.len()).filter(|i| !right(i)).collect()
+        let right = |i: &usize| self.starts[*i].as_ref().is_some_and(|starts| *starts == self.starts(*i));
+        (0..self.starts.len()).filter(|i| !right(i)).collect()
     }
 }
 
@@ -325,8 +333,8 @@ mod tests {
                 for at_once in wrong.chunks(cores) {
                     let starts: Vec<_> = at_once.iter().map(|&i| reads.starts(i)).collect();
                     for (&i, starts) in at_once.iter().zip(starts) {
-                        let ends = starts.iter().zip(&skips).map(|(&start, skips)| end(skips, start, lengths[i])).collect();
-                        reads.note(i, starts, ends);
+                        let ends: Vec<u64> = starts.iter().zip(&skips).map(|(&start, skips)| end(skips, start, lengths[i])).collect();
+                        reads.note(i, starts, &ends);
                     }
                 }
                 times += 1;

@@ -19,9 +19,6 @@ use zeroize::{Zeroize, Zeroizing};
 /// Coordinates processed at a time, so that a block of the matrix and of some masks stays in the cache.
 pub const BLOCK: usize = 512;
 
-/// Coordinates of x and X that are used for the last time at once: a core's cache holds them until they are wiped.
-const PIECE: usize = 1 << 14;
-
 /// χ1 = H("challenge rows", ctx, com, H("values", c)).
 #[must_use]
 pub fn rows_challenge(ctx: &B256, commitments: &[B256], values: &B256) -> B256 {
@@ -56,7 +53,7 @@ pub struct Proved {
     pub proof: Vec<Ext>,
 }
 
-/// Masks an encoded input and proves the program's constraints about it. Takes a copy of the input, which is kept.
+/// Masks an encoded input and proves the program's constraints about it, on a copy: the input stays as it is.
 ///
 /// # Errors
 /// [`EncodeError`] when the input violates the program, or (once in 2^57) a row is out of range: draw fresh seeds.
@@ -70,8 +67,8 @@ pub fn prove(
     prove_on(Cores::ONE, committee, program, ctx, &mut input.clone(), seeds)
 }
 
-/// [`prove`] on several cores and without a copy: the input is used up, wiped and empty when it is proved, and as it was after an
-/// error.
+/// [`prove`] on several cores and without a copy: the input's coordinates are used up, wiped and gone when it is proved, and as they
+/// were after an error.
 ///
 /// # Errors
 /// As [`prove`].
@@ -172,8 +169,8 @@ impl Job<'_> {
     /// v_1..v_2t from the vectors X, which are used up, the witnesses W and the projections at u in 0..=t.
     fn proof(&self, rho: Ext, inputs: &mut [&mut Secret], [witnesses, projections]: [&[&[Fp]]; 2]) -> Vec<Ext> {
         let points = 1..=2 * self.committee.t();
-        let sums = Secret::use_up(self.cores, inputs, PIECE, |start, inputs| {
-            points.clone().map(|u| sum_at(self.program, rho, u, start, inputs)).collect::<Vec<_>>()
+        let sums = Secret::use_up(self.cores, inputs, BLOCK, |start, inputs| {
+            points.clone().map(|u| sum_at(self.program, rho, u, start, inputs)).collect()
         });
         let evaluate = |u: usize| {
             let rest = self.program.combine(rho, 0).finish(&whole(witnesses, u), &whole(projections, u));
@@ -188,7 +185,7 @@ impl Job<'_> {
 
 /// A polynomial's vectors at 0..=t.
 fn with_input<'a>(plain: &'a [Fp], shares: &'a [Secret]) -> Vec<&'a [Fp]> {
-    core::iter::once(plain).chain(shares.iter().map(|share| share.as_slice())).collect()
+    core::iter::once(plain).chain(shares.iter().map(|share| &**share)).collect()
 }
 
 fn project_part(mut projections: Projections, mut matrix: RowBlocks, vectors: &[&[Fp]], range: Range<usize>) -> Vec<Vec<Fp>> {

@@ -243,7 +243,7 @@ impl Round {
             Message::Vote(vote) => self.record_vote(&vote),
             Message::Cohort(cohort) => self.on_cohort(cohort),
             Message::Final(signed) => {
-                // Its signer saw a certificate that is final.
+                // Its signer says that it saw a certificate that is final.
                 if self.keep_first(&signed, effects) && matches!(self.stage, Stage::Collecting | Stage::Certified) {
                     effects.push(Effect::Look);
                 }

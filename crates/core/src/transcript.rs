@@ -124,7 +124,10 @@ impl<'a> VectorHash<'a> {
             }
             hazmat::ChainingValue::default()
         });
-        *hash.inner = cores.each(inner, |subtree| hash.subtree(subtree, &[], &[]));
+        let mut values = Zeroizing::new(vec![hazmat::ChainingValue::default(); inner.len()]);
+        let parts = inner.into_iter().zip(values.iter_mut()).collect();
+        cores.each(parts, |(subtree, value): (_, &mut _)| *value = hash.subtree(subtree, &[], &[]));
+        hash.inner = values;
         hash
     }
 
@@ -275,7 +278,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_vector_hashes_as_its_bytes_on_any_number_of_cores_and_among_other_parts(pieces in 0usize..10, more in 0usize..300, threads in 1usize..5) {
+        fn a_vector_hashes_as_its_bytes_on_any_number_of_cores_and_among_other_parts(
+            pieces in 0usize..6, more in prop_oneof![0usize..300, 0usize..PIECE / 8], threads in 1usize..5, head in 0usize..300,
+        ) {
             let length = (pieces * PIECE / 8 + more).saturating_sub(150);
             let values: Vec<Fp> = (0..length as u64).map(|i| Fp::reduce(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
             let want = values_hash(&field::to_bytes(&values));
@@ -288,6 +293,9 @@ mod tests {
                 let want = hash("hedge", &[&[i as u8; 32], &secret, ctx.as_slice(), &bytes, &i.to_le_bytes()]);
                 prop_assert_eq!(with_parts.of(&[&[i as u8; 32], &secret, ctx.as_slice()], &[&i.to_le_bytes()]), want);
             }
+            let head = vec![9; 8 * head];
+            let long = VectorHash::new(cores, "long", [&[head.len()], &[]], &values);
+            prop_assert_eq!(long.of(&[&head], &[]), hash("long", &[&head, &bytes]));
         }
     }
 }

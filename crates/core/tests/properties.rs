@@ -73,7 +73,7 @@ proptest! {
 
     #[test]
     fn a_proof_is_the_same_on_any_number_of_cores(
-        sizes in prop::sample::select(COMMITTEES.to_vec()), d in 1u64..20_000, ballot: bool, threads in 2usize..6, seed: u64,
+        sizes in prop::sample::select(COMMITTEES.to_vec()), d in 1u64..40_000, ballot: bool, threads in 2usize..6, seed: u64,
     ) {
         let Made { committee, program, ctx, body, values, seeds } = Made::new(sizes, d, ballot, seed);
         let mut plain = Made::input(d, ballot, seed);

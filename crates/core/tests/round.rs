@@ -269,9 +269,12 @@ fn statements(effects: &[Effect]) -> Vec<&Statement> {
 }
 
 #[test]
-fn a_peer_that_is_ahead_makes_a_node_look_at_the_chain_once() {
+fn each_peer_that_is_ahead_makes_a_node_look_at_the_chain_once() {
     let terms = terms(4);
     let heard = |round: &mut Round, node| hear(round, AFTER_CUTOFF, node, final_of(&terms, node, &cohort(&[0, 1])));
+    // Before it has seen the certificate, and before it has seen that this is final.
+    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    assert_eq!(heard(&mut round, 2), [Effect::Look]);
     let mut round = certified(&terms);
     for node in 2..=3 {
         assert_eq!(heard(&mut round, node), [Effect::Look]);

@@ -213,6 +213,8 @@ impl Watch {
         let same = locked(&open.certificate).as_ref() == Some(certificate);
         if !same && certificate.voters != U256::ZERO {
             seat::tell_certified(open, certificate);
+            // The next look can tell whether it is final, if this one asks before the machine has heard of it.
+            self.service.look.notify_one();
         }
     }
 

@@ -45,6 +45,7 @@ enum Task {
     Deliver(Packet),
     Tick(usize),
     Poll(usize),
+    Look(usize),
     Upload(usize),
     Include(usize, Vec<u8>),
     Mine,
@@ -199,6 +200,7 @@ impl<'a> World<'a> {
                 let delay = self.draw.between(200, 600);
                 self.after(delay, Task::Poll(node));
             }
+            Task::Look(node) => self.look(node),
             Task::Upload(site) => {
                 let mut packets = Vec::new();
                 self.sites[site].step(&mut packets);
@@ -271,7 +273,8 @@ impl<'a> World<'a> {
         }
         self.send(Party::Node(node), out.packets);
         if out.look {
-            self.look(node);
+            let delay = self.draw.between(10, 300);
+            self.after(delay, Task::Look(node));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Pauses between two looks at something that may have changed: short while news is likely, then ever longer. Each is a quarter of
-//! the time waited so far, so that news is noticed at most so much too late.
+//! Pauses between two looks at something that may have changed: short while news is likely, then ever longer. One is about a
+//! quarter of the time waited so far: news is noticed after at most a quarter more time than it took to come.
 
 use crate::site::Site;
 use std::time::Duration;

@@ -75,7 +75,7 @@ pub enum Effect {
         /// Q or more signatures.
         signatures: SignerSet,
     },
-    /// Look at the chain at once and not at the next time: a peer has seen there what this node has not.
+    /// Look at the chain at once and not at the next time: a peer says that it saw there what this node has not seen.
     Look,
     /// Keep this evidence: it proves an offence.
     Report(Offender),

@@ -1,6 +1,8 @@
-//! Vectors on huge pages. A vector of many megabytes is fresh memory each time, which the system hands out page by page
-//! as it is first written: with pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who
-//! asks for them, if its setting is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
+//! Memory for large vectors: on huge pages, and without a pass that only zeroes it ([`filled`]).
+//!
+//! A vector of many megabytes is fresh memory each time, which the system hands out page by page as it is first written: with
+//! pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who asks for them, if its setting
+//! is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
 
 use crate::cores::{Cores, split};
 use crate::field::Fp;
@@ -43,7 +45,7 @@ pub(crate) fn filled(
     let ranges = cores.ranges(length, unit);
     let mut blocks: Vec<Blocks<'_>> = ranges.iter().map(|_| Blocks { rest: Vec::new(), unit }).collect();
     for vector in &mut vectors {
-        let parts = split(&mut vector.spare_capacity_mut()[..length], &ranges);
+        let parts = split(&mut vector.memory().spare_capacity_mut()[..length], &ranges);
         blocks.iter_mut().zip(parts).for_each(|(blocks, part)| blocks.rest.push(part));
     }
     let parts = blocks.into_iter().zip(&ranges).enumerate().collect();
@@ -52,7 +54,7 @@ pub(crate) fn filled(
         blocks.for_each(drop);
     });
     // SAFETY: the parts follow each other from 0 to `length`, and of each all blocks were taken, which zeroes them.
-    vectors.iter_mut().for_each(|vector| unsafe { vector.set_len(length) });
+    vectors.iter_mut().for_each(|vector| unsafe { vector.memory().set_len(length) });
     vectors
 }
 
