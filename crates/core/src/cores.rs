@@ -81,6 +81,21 @@ pub(crate) fn split<'a, T>(mut vector: &'a mut [T], ranges: &[Range<usize>]) -> 
     ranges.iter().map(|range| vector.split_off_mut(..range.len()).unwrap_or_default()).collect()
 }
 
+/// The parts of several vectors at such ranges: for each range those of all vectors.
+pub(crate) fn split_all<'a, T: 'a>(vectors: impl Iterator<Item = &'a mut [T]>, ranges: &[Range<usize>]) -> Vec<Vec<&'a mut [T]>> {
+    let mut parts: Vec<Vec<_>> = ranges.iter().map(|_| Vec::new()).collect();
+    for vector in vectors {
+        parts.iter_mut().zip(split(vector, ranges)).for_each(|(parts, part)| parts.push(part));
+    }
+    parts
+}
+
+/// Takes the next elements off parts of one length, at most `most` of each; `None` when none are left.
+pub(crate) fn next_of_all<'a, T>(rest: &mut [&'a mut [T]], most: usize) -> Option<Vec<&'a mut [T]>> {
+    let length = rest.first()?.len().min(most);
+    if length == 0 { None } else { rest.iter_mut().map(|rest| rest.split_off_mut(..length)).collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

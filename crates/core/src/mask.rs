@@ -1,6 +1,6 @@
 //! Section 3, steps 1 and 2: seeds, their commitments, and c = x + Σ_T m_T.
 
-use crate::cores::{Cores, locked, split};
+use crate::cores::{Cores, locked, next_of_all, split_all};
 use crate::field::{self, Ext, Fp};
 use crate::params::Committee;
 use crate::prove::BLOCK;
@@ -105,9 +105,9 @@ impl Seeds {
     pub(crate) fn mask(&self, cores: Cores, label: &str, ctx: &B256, plain: &[Fp], factors: &[Vec<Fp>]) -> Masked {
         let ranges = cores.ranges(plain.len(), BLOCK);
         let reads = Mutex::new(Reads::new(&ranges, self.0.len()));
-        let masking = Masking { seeds: self, label, ctx, factors, reads };
+        let masking = Masking { seeds: self, label, ctx, plain, factors, reads };
         let mut vectors = pages::filled(cores, 1 + factors.len(), plain.len(), BLOCK, |part, range, blocks| {
-            masking.part(part, &plain[range], blocks);
+            masking.part(part, range, blocks);
         });
         loop {
             let wrong = locked(&masking.reads).wrong();
@@ -115,15 +115,10 @@ impl Seeds {
                 let shares = vectors.split_off(1);
                 return Masked { masked: vectors[0].reveal(), shares };
             }
-            let mut again: Vec<_> = ranges.iter().map(|range| (&plain[range.clone()], Vec::new())).collect();
-            for vector in &mut vectors {
-                again.iter_mut().zip(split(vector, &ranges)).for_each(|((_, vectors), part)| vectors.push(part));
-            }
-            let mut again: Vec<_> = again.into_iter().enumerate().collect();
-            again.retain(|(part, _)| wrong.contains(part));
-            cores.each(again, |(part, (plain, mut vectors))| {
-                let next = || vectors.iter_mut().map(|rest| rest.split_off_mut(..BLOCK.min(rest.len()))).collect();
-                masking.part(part, plain, core::iter::from_fn(next));
+            let parts = split_all(vectors.iter_mut().map(|vector| &mut **vector), &ranges);
+            let parts = ranges.iter().zip(parts).enumerate().filter(|(part, _)| wrong.contains(part)).collect();
+            cores.each(parts, |(part, (range, mut rest)): (usize, (&Range<usize>, Vec<_>))| {
+                masking.part(part, range.clone(), core::iter::from_fn(|| next_of_all(&mut rest, BLOCK)));
             });
         }
     }
@@ -152,17 +147,18 @@ struct Masking<'a> {
     seeds: &'a Seeds,
     label: &'a str,
     ctx: &'a B256,
+    plain: &'a [Fp],
     factors: &'a [Vec<Fp>],
     reads: Mutex<Reads>,
 }
 
 impl Masking<'_> {
     /// Masks a part: of each block the first vector becomes c, the others the shares.
-    fn part<'b>(&self, number: usize, plain: &[Fp], blocks: impl Iterator<Item = Vec<&'b mut [Fp]>>) {
+    fn part<'b>(&self, number: usize, range: Range<usize>, blocks: impl Iterator<Item = Vec<&'b mut [Fp]>>) {
         let starts = locked(&self.reads).starts(number);
         let mut streams = Streams::open(self.seeds.0.iter(), self.label, self.ctx);
         streams.advance(&starts);
-        for (plain, mut block) in plain.chunks(BLOCK).zip(blocks) {
+        for (plain, mut block) in self.plain[range].chunks(BLOCK).zip(blocks) {
             block.iter_mut().for_each(|vector| vector.copy_from_slice(plain));
             let Some((masked, shares)) = block.split_first_mut() else { continue };
             streams.next_block(plain.len(), |seeds, masks| {

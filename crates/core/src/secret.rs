@@ -1,6 +1,6 @@
 //! Vectors of secrets: what a site puts in, and its shares of it.
 
-use crate::cores::{Cores, split};
+use crate::cores::{Cores, next_of_all, split_all};
 use crate::field::Fp;
 use core::ops::{Deref, DerefMut};
 use zeroize::{Zeroize, Zeroizing};
@@ -32,10 +32,10 @@ impl Secret {
         self.0.spare_capacity_mut().zeroize();
     }
 
-    /// Hands vectors of one length to `work` for the last time, piece by piece: the first coordinate of a piece, a multiple of `unit`,
-    /// and what each vector has there. A core wipes a piece after that, while it has it in its cache: by itself, a pass over
-    /// memory takes longer than all else that is left to one core. The vectors are empty then. The results are in the order of
-    /// the pieces, and secrets.
+    /// Hands vectors of one length to `work` for the last time, piece by piece: the first coordinate of a piece, a multiple of
+    /// `unit`, and what each vector has there. A core wipes a piece after that, while it has it in its cache: by itself, a pass
+    /// over memory takes longer than all else that is left to one core. The vectors are empty then. The results are in the
+    /// order of the pieces, and secrets.
     pub(crate) fn use_up<R: Zeroize + Send>(
         cores: Cores,
         vectors: &mut [&mut Self],
@@ -62,15 +62,11 @@ impl Secret {
         let length = vectors.first().map_or(0, |vector| vector.len());
         assert!(vectors.iter().all(|vector| vector.len() == length), "vectors of several lengths");
         let ranges = cores.ranges(length, unit);
-        let mut parts: Vec<_> = ranges.iter().map(|range| (range.start, Vec::new())).collect();
-        for vector in vectors.iter_mut() {
-            parts.iter_mut().zip(split(vector, &ranges)).for_each(|((_, vectors), part)| vectors.push(part));
-        }
+        let parts = split_all(vectors.iter_mut().map(|vector| &mut ***vector), &ranges);
+        let parts = ranges.iter().map(|range| range.start).zip(parts).collect();
         let results = cores.each(parts, |(mut start, mut rest): (usize, Vec<&mut [Fp]>)| {
             let mut results = Vec::new();
-            while rest.first().is_some_and(|rest| !rest.is_empty()) {
-                let mut pieces: Vec<&mut [Fp]> =
-                    rest.iter_mut().filter_map(|rest| rest.split_off_mut(..piece.min(rest.len()))).collect();
+            while let Some(mut pieces) = next_of_all(&mut rest, piece) {
                 results.push(Zeroizing::new(work(start, &pieces.iter().map(|piece| &**piece).collect::<Vec<_>>())));
                 start += pieces[0].len();
                 pieces.iter_mut().for_each(|piece| piece.zeroize());

@@ -124,10 +124,10 @@ impl<'a> VectorHash<'a> {
             }
             hazmat::ChainingValue::default()
         });
-        let mut values = Zeroizing::new(vec![hazmat::ChainingValue::default(); inner.len()]);
-        let parts = inner.into_iter().zip(values.iter_mut()).collect();
+        let mut hashed = Zeroizing::new(vec![hazmat::ChainingValue::default(); inner.len()]);
+        let parts = inner.into_iter().zip(hashed.iter_mut()).collect();
         cores.each(parts, |(subtree, value): (_, &mut _)| *value = hash.subtree(subtree, &[], &[]));
-        hash.inner = values;
+        hash.inner = hashed;
         hash
     }
 
@@ -143,11 +143,11 @@ impl<'a> VectorHash<'a> {
             return B256::from(*hasher.finalize().as_bytes());
         }
         let mut inner = self.inner.iter();
-        let mut subtree = |subtree: Range<usize>| {
+        let mut value = |subtree: Range<usize>| {
             let known = if self.is_inner(&subtree) { inner.next() } else { None };
             known.copied().unwrap_or_else(|| self.subtree(subtree, &head, &tail))
         };
-        let [left, right] = halves(0..self.length).map(|half| self.fold(half, &mut subtree));
+        let [left, right] = halves(0..self.length).map(|half| self.fold(half, &mut value));
         B256::from(*hazmat::merge_subtrees_root(&left, &right, self.mode()).as_bytes())
     }
 

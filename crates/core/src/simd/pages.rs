@@ -1,10 +1,10 @@
 //! Memory for large vectors: on huge pages, and without a pass that only zeroes it ([`filled`]).
 //!
-//! A vector of many megabytes is fresh memory each time, which the system hands out page by page as it is first written: with
-//! pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who asks for them, if its setting
-//! is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
+//! A vector of many megabytes is fresh memory each time, which the system hands out page by page as it is first written:
+//! with pages of 4 KiB that is a third of the time to copy and hash it. Linux gives pages of 2 MiB to who asks for them, if
+//! its setting is `madvise`; with `always` it does so unasked, and with `never` nothing changes.
 
-use crate::cores::{Cores, split};
+use crate::cores::{Cores, next_of_all, split_all};
 use crate::field::Fp;
 use crate::secret::Secret;
 use core::mem::MaybeUninit;
@@ -32,8 +32,9 @@ pub(crate) fn zeros(length: usize) -> Vec<Fp> {
     unsafe { Vec::from_raw_parts(words.as_mut_ptr().cast(), words.len(), words.capacity()) }
 }
 
-/// Some vectors of one length, written block by block on several cores: `fill` gets a part's number, its range and its blocks. A block
-/// is zeroed when it is its turn, so that it is in the cache when it is filled, and no pass over memory is made before that one.
+/// Some vectors of one length, written block by block on several cores: `fill` gets a part's number, its range and its blocks.
+/// A block is zeroed when it is its turn, so that it is in the cache when it is filled, and no pass over memory is made before
+/// that one.
 pub(crate) fn filled(
     cores: Cores,
     vectors: usize,
@@ -43,13 +44,10 @@ pub(crate) fn filled(
 ) -> Vec<Secret> {
     let mut vectors: Vec<_> = (0..vectors).map(|_| Secret::new(with_capacity(length))).collect();
     let ranges = cores.ranges(length, unit);
-    let mut blocks: Vec<Blocks<'_>> = ranges.iter().map(|_| Blocks { rest: Vec::new(), unit }).collect();
-    for vector in &mut vectors {
-        let parts = split(&mut vector.memory().spare_capacity_mut()[..length], &ranges);
-        blocks.iter_mut().zip(parts).for_each(|(blocks, part)| blocks.rest.push(part));
-    }
-    let parts = blocks.into_iter().zip(&ranges).enumerate().collect();
-    cores.each(parts, |(number, (mut blocks, range)): (usize, (Blocks<'_>, &Range<usize>))| {
+    let memory = vectors.iter_mut().map(|vector| &mut vector.memory().spare_capacity_mut()[..length]);
+    let parts = ranges.iter().zip(split_all(memory, &ranges)).enumerate().collect();
+    cores.each(parts, |(number, (range, rest)): (usize, (&Range<usize>, _))| {
+        let mut blocks = Blocks { rest, unit };
         fill(number, range.clone(), &mut blocks);
         blocks.for_each(drop);
     });
@@ -68,14 +66,12 @@ impl<'a> Iterator for Blocks<'a> {
     type Item = Vec<&'a mut [Fp]>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let length = self.rest.first()?.len().min(self.unit);
-        let mut block = |rest: &mut &'a mut [MaybeUninit<Fp>]| {
-            let block = rest.split_off_mut(..length)?;
+        let zeroed = |block: &'a mut [MaybeUninit<Fp>]| {
             block.fill(MaybeUninit::new(Fp::ZERO));
             // SAFETY: all of it was written.
-            Some(unsafe { block.assume_init_mut() })
+            unsafe { block.assume_init_mut() }
         };
-        if length == 0 { None } else { self.rest.iter_mut().map(&mut block).collect() }
+        Some(next_of_all(&mut self.rest, self.unit)?.into_iter().map(zeroed).collect())
     }
 }
 
