@@ -279,8 +279,11 @@ contract Consilium is Studies {
     ) private {
         bytes32 sitesRoot = policy.sitesRoot;
         string memory finality = policy.finality;
+        uint64 opened = block.timestamp.toUint64();
         bytes32 frozen = keccak256(
-            abi.encode(study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, deadline, settleBy)
+            abi.encode(
+                study, round, subject, desk.epoch, desk.minimumCohort, sitesRoot, finality, opened, deadline, settleBy
+            )
         );
 
         StoredRound storage stored = _slot(study, desk, round);
@@ -307,9 +310,9 @@ contract Consilium is Studies {
             desk.minimumCohort,
             sitesRoot,
             finality,
+            opened,
             deadline,
             settleBy,
-            block.timestamp.toUint64(),
             frozen
         );
     }

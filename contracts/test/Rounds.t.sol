@@ -19,10 +19,12 @@ contract RoundsTest is Deployment {
 
     function test_round_openCertifySettle() public {
         bytes32 frozen = keccak256(
-            abi.encode(study, uint64(1), SUBJECT, uint64(1), uint32(3), SITES_ROOT, "instant", DEADLINE, SETTLE_BY)
+            abi.encode(
+                study, uint64(1), SUBJECT, uint64(1), uint32(3), SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY
+            )
         );
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", DEADLINE, SETTLE_BY, START, frozen);
+        emit IConsilium.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
         vm.assertEq(open(study, SUBJECT), 1, "first round");
 
         vm.expectEmit(address(consilium));

@@ -219,7 +219,18 @@ contract StudiesTest is Deployment {
         bytes32 subject = keccak256("next model");
         open(study, subject);
         bytes32 frozen = keccak256(
-            abi.encode(study, uint64(2), subject, uint64(1), uint32(6), otherSites, "depth:12", DEADLINE, SETTLE_BY)
+            abi.encode(
+                study,
+                uint64(2),
+                subject,
+                uint64(1),
+                uint32(6),
+                otherSites,
+                "depth:12",
+                uint64(vm.getBlockTimestamp()),
+                DEADLINE,
+                SETTLE_BY
+            )
         );
         vm.assertEq(consilium.roundOf(study, 2).frozen, frozen, "frozen");
         bytes memory signed = signatures(consilium.voteDigest(study, 2, SET_ROOT, 5), 15);

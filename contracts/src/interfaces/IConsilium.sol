@@ -174,9 +174,9 @@ interface IConsilium {
         uint32 minimumCohort,
         bytes32 sitesRoot,
         string finality,
+        uint64 opened,
         uint64 deadline,
         uint64 settleBy,
-        uint64 openedAt,
         bytes32 frozen
     );
     /// @notice The set of contributions that counts.

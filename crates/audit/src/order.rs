@@ -43,8 +43,8 @@ fn open(rounds: &mut BTreeMap<u64, Tracked>, opened: &RoundOpened, time: u64) ->
     if opened.round != expected {
         return Some(format!("round {} was opened when round {expected} was next", opened.round));
     }
-    if opened.opened_at != time {
-        return Some(format!("it says it was opened at {}, its block is of {time}", opened.opened_at));
+    if opened.opened != time {
+        return Some(format!("it says it was opened at {}, its block is of {time}", opened.opened));
     }
     let still_going = previous.is_some_and(|(_, p)| match p.phase {
         Phase::Open => time < p.deadline,
@@ -91,7 +91,7 @@ mod tests {
             finality: "instant".into(),
             deadline,
             settle_by,
-            opened_at: at,
+            opened: at,
             frozen,
         })
     }

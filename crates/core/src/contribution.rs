@@ -19,7 +19,7 @@ use crate::transcript::{Context, boxes_hash, concat, hash};
 use alloy_primitives::{Address, B256};
 use rand_core::CryptoRng;
 
-const WIRE_VERSION: u8 = 1;
+const WIRE_VERSION: u8 = 2;
 
 /// What the digest covers: commitments, the masked vector by its hash, the masked witness and the proof. Of canonical
 /// form for its committee and program, and otherwise unverified.

@@ -6,7 +6,7 @@
 use crate::cores::Cores;
 use crate::error::EncodeError;
 use crate::field::Fp;
-use crate::program::{OneHot, Program, WeightedMean};
+use crate::program::{OneHot, Program, SMALLEST_SHRINK, WeightedMean};
 use crate::prove::BLOCK;
 use crate::secret::Secret;
 use crate::simd::pages;
@@ -86,7 +86,7 @@ pub fn encode_on(
     if !(1..=program.max_weight()).contains(&weight) {
         return Err(EncodeError::Weight { max: program.max_weight(), found: weight });
     }
-    if program.shrink() < 0.5 {
+    if program.shrink() < SMALLEST_SHRINK {
         return Err(EncodeError::Constraint("kappa is too small for this dimension: lower b or raise s"));
     }
     let factor = clip_factor(norm, program.clip()) * program.kappa() as f64 * weight as f64 * program.shrink() / program.clip();

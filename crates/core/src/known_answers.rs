@@ -227,6 +227,7 @@ struct RawContext {
     minimum_cohort: u64,
     sites_root: B256,
     finality: String,
+    opened: u64,
     deadline: u64,
     settle_by: u64,
     members: Vec<(Address, Bytes)>,
@@ -243,7 +244,7 @@ impl ContributionCase {
         let members: Vec<Member> =
             raw.members.iter().map(|(address, key)| Member { address: *address, kem_key: key.to_vec() }).collect();
         same("committee hash", &committee_hash(raw.epoch, t.t as u64, &members), &self.committee)?;
-        let policy = policy_hash(raw.minimum_cohort, &raw.sites_root, &raw.finality, raw.deadline, raw.settle_by);
+        let policy = policy_hash(raw.minimum_cohort, &raw.sites_root, &raw.finality, [raw.opened, raw.deadline, raw.settle_by]);
         same("policy hash", &policy, &self.policy)?;
         let of_round = |round| self.context_of(round, program.hash()).of_site(raw.site);
         same("context", &of_round(raw.round), &t.ctx)?;

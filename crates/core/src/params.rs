@@ -226,6 +226,8 @@ pub struct Policy {
     pub sites_root: B256,
     /// The study's finality rule.
     pub finality: Finality,
+    /// Unix seconds: the time of the block that opened the round.
+    pub opened: u64,
     /// Unix seconds; a certificate counts strictly before.
     pub deadline: u64,
     /// Unix seconds; a settlement counts strictly before.
@@ -233,19 +235,18 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// H("policy", minimum cohort, sites root, finality, deadline settle-by).
+    /// H("policy", minimum cohort, sites root, finality, opened deadline settle-by).
     #[must_use]
     pub fn hash(&self) -> B256 {
-        policy_hash(self.minimum_cohort, &self.sites_root, &self.finality.to_string(), self.deadline, self.settle_by)
+        let times = [self.opened, self.deadline, self.settle_by];
+        policy_hash(self.minimum_cohort, &self.sites_root, &self.finality.to_string(), times)
     }
 }
 
-/// [`Policy::hash`] over the raw fields.
+/// [`Policy::hash`] over the raw fields; `times` are opened, deadline and settle-by.
 #[must_use]
-pub fn policy_hash(minimum_cohort: u64, sites_root: &B256, finality: &str, deadline: u64, settle_by: u64) -> B256 {
-    let mut times = [0; 16];
-    times[..8].copy_from_slice(&deadline.to_le_bytes());
-    times[8..].copy_from_slice(&settle_by.to_le_bytes());
+pub fn policy_hash(minimum_cohort: u64, sites_root: &B256, finality: &str, times: [u64; 3]) -> B256 {
+    let times = times.map(u64::to_le_bytes).concat();
     hash("policy", &[&minimum_cohort.to_le_bytes(), sites_root.as_slice(), finality.as_bytes(), &times])
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod rows;
 mod weighted_mean;
 
 pub use one_hot::OneHot;
+pub(crate) use weighted_mean::SMALLEST_SHRINK;
 pub use weighted_mean::WeightedMean;
 
 use crate::cores::Cores;

@@ -19,8 +19,8 @@ pub const PUBLIC_KEY_LEN: usize = 1216;
 /// Bytes that sealing adds to a plaintext: the encapsulated key and the tag.
 pub const OVERHEAD: usize = 1120 + 16;
 
-const BOX_INFO: &[u8] = b"consilium v1 box";
-const REPAIR_INFO: &[u8] = b"consilium v1 repair";
+const BOX_INFO: &[u8] = b"consilium v2 box";
+const REPAIR_INFO: &[u8] = b"consilium v2 repair";
 
 /// A box that cannot be opened: it was sealed to another key or for another context, or it was tampered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// Bytes of one output block of BLAKE3.
 const BLOCK_BYTES: usize = 8 * BLOCK_WORDS;
 
-/// A stream of bytes and field elements: the keyed BLAKE3 XOF of `consilium v1 <label>` 0x00 `ctx` under a seed.
+/// A stream of bytes and field elements: the keyed BLAKE3 XOF of `consilium v2 <label>` 0x00 `ctx` under a seed.
 ///
 /// Field elements are little-endian u64 words; a word that is not below p is skipped. The number of skipped words
 /// depends on the seed alone and a skip has probability 2^-32 a word, so its timing tells nothing about a value that
@@ -174,7 +174,7 @@ mod tests {
             seed: [u8; 32], long: bool, reads in proptest::collection::vec((any::<bool>(), 0usize..700), 1..8),
         ) {
             let ctx = vec![5; if long { 2000 } else { 32 }];
-            let input = [b"consilium v1 values\0", ctx.as_slice()].concat();
+            let input = [b"consilium v2 values\0", ctx.as_slice()].concat();
             let mut want = blake3::Hasher::new_keyed(&seed).update(&input).finalize_xof();
             let mut stream = Stream::new(&seed, "values", &ctx);
             for (words, length) in reads {

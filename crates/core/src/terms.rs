@@ -10,6 +10,9 @@ use crate::transcript::Context;
 use alloy_primitives::{Address, B256};
 use thiserror::Error;
 
+/// Every time of a round is below this many Unix seconds, so that no sum and no product of times overflows.
+pub const TIMES_BELOW: u64 = 1 << 40;
+
 /// What `open` froze, and the study's committee, program and sites. Hashes are computed here, never taken from anyone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
@@ -29,8 +32,6 @@ pub struct Terms {
     pub policy: Policy,
     /// The admitted sites, addresses strictly increasing.
     pub sites: Vec<Address>,
-    /// Unix seconds at which the round was opened.
-    pub opened: u64,
 }
 
 /// Terms that no honest party takes part in.
@@ -62,9 +63,9 @@ impl Terms {
     /// [`TermsError`] that names the broken rule.
     pub fn check(&self) -> Result<(), TermsError> {
         self.program.check_production()?;
-        let Policy { deadline, settle_by, minimum_cohort, .. } = self.policy;
-        if !(self.opened < deadline && deadline < settle_by) {
-            return Err(InvalidParameters::Deadlines { opened: self.opened, deadline, settle_by }.into());
+        let Policy { opened, deadline, settle_by, minimum_cohort, .. } = self.policy;
+        if !(opened < deadline && deadline < settle_by && settle_by < TIMES_BELOW) {
+            return Err(InvalidParameters::Deadlines { opened, deadline, settle_by }.into());
         }
         if minimum_cohort < 2 {
             return Err(InvalidParameters::MinimumCohort(minimum_cohort).into());
@@ -114,13 +115,13 @@ impl Terms {
     /// soon as every admitted site has a receipt certificate.
     #[must_use]
     pub fn cutoff_millis(&self) -> u64 {
-        (self.opened + self.policy.deadline).saturating_mul(500)
+        500 * (self.policy.opened + self.policy.deadline)
     }
 
     /// The length of a view in milliseconds: the time from cutoff to deadline holds t+2 of them.
     #[must_use]
     pub fn view_millis(&self) -> u64 {
-        let window = self.policy.deadline.saturating_mul(1000).saturating_sub(self.cutoff_millis());
+        let window = (1000 * self.policy.deadline).saturating_sub(self.cutoff_millis());
         (window / (self.committee.sizes().t() as u64 + 2)).max(1)
     }
 

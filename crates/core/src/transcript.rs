@@ -1,6 +1,6 @@
 //! Domain-separated hashing (section 7) and the hashes that bind a contribution to its context (section 3).
 //!
-//! Every label of the protocol starts with `consilium v1`; docs/PROTOCOL.md, section 7.1, lists them.
+//! Every label of the protocol starts with `consilium v2`; docs/PROTOCOL.md, section 7.1, lists them.
 
 use crate::cores::Cores;
 use crate::field::{self, Fp};
@@ -10,9 +10,9 @@ use core::ops::Range;
 use zeroize::Zeroizing;
 
 /// The version string that starts every label.
-pub const VERSION: &str = "consilium v1";
+pub const VERSION: &str = "consilium v2";
 
-/// H(label, parts...): BLAKE3 `derive_key` with context `consilium v1 <label>`, each part prefixed by its length as
+/// H(label, parts...): BLAKE3 `derive_key` with context `consilium v2 <label>`, each part prefixed by its length as
 /// u64 little-endian.
 #[must_use]
 pub fn hash(label: &str, parts: &[&[u8]]) -> B256 {

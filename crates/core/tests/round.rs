@@ -47,6 +47,7 @@ fn terms(sites: u32) -> Terms {
         minimum_cohort: 2,
         sites_root: sites_root(&sites).unwrap(),
         finality: Finality::Instant,
+        opened: 1_000,
         deadline: 1_100,
         settle_by: 1_200,
     };
@@ -59,7 +60,6 @@ fn terms(sites: u32) -> Terms {
         program: AnyProgram::WeightedMean(WeightedMean::new(10, 25, 8, 128, 1.0).unwrap()),
         policy,
         sites,
-        opened: 1_000,
     }
 }
 

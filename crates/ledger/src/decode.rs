@@ -187,7 +187,7 @@ fn round_opened(log: &Log) -> Result<RoundOpened, Defect> {
         finality: e.finality,
         deadline: e.deadline,
         settle_by: e.settleBy,
-        opened_at: e.openedAt,
+        opened: e.opened,
         frozen: e.frozen,
     };
     if opened.frozen_hash() == opened.frozen { Ok(opened) } else { Err(Defect::Frozen) }
@@ -201,7 +201,7 @@ impl RoundOpened {
             (self.study, self.round, self.subject),
             (self.epoch, self.minimum_cohort, self.sites_root),
             self.finality.clone(),
-            (self.deadline, self.settle_by),
+            (self.opened, self.deadline, self.settle_by),
         );
         // Static tuples are laid out in place, so nesting them changes nothing.
         keccak256(frozen.abi_encode_params())

@@ -502,13 +502,13 @@ pub struct RoundOpened {
     pub sites_root: B256,
     /// Finality rule, as text.
     pub finality: String,
+    /// Block time of the opening.
+    pub opened: u64,
     /// Certification is possible before this block time.
     pub deadline: u64,
     /// Settlement is possible before this block time.
     pub settle_by: u64,
-    /// Block time of the opening.
-    pub opened_at: u64,
-    /// Hash of all of it but the last.
+    /// Hash of all of it.
     pub frozen: B256,
 }
 

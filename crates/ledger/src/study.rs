@@ -440,6 +440,7 @@ impl History {
             minimum_cohort: frozen.minimum_cohort.into(),
             sites_root: frozen.sites_root,
             finality,
+            opened: frozen.opened,
             deadline: frozen.deadline,
             settle_by: frozen.settle_by,
         };
@@ -452,7 +453,6 @@ impl History {
             program: self.program()?,
             policy,
             sites: self.sites(Some(opened))?.1,
-            opened: frozen.opened_at,
         })
     }
 

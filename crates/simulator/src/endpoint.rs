@@ -90,7 +90,7 @@ fn lie(round: &Round, now: u64) -> Option<Cohort> {
     members.dedup_by_key(|member| member.site);
     let enough = members.len() as u64 > round.terms().policy.minimum_cohort;
     members.pop();
-    let due = now >= round.terms().opened * 1000 + 1_500;
+    let due = now >= round.terms().policy.opened * 1000 + 1_500;
     Cohort::new(members).ok().filter(|_| enough && due)
 }
 

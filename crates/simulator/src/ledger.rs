@@ -186,11 +186,11 @@ impl Ledger {
                 minimum_cohort: event.minimumCohort.into(),
                 sites_root: event.sitesRoot,
                 finality: self.finality,
+                opened: event.opened,
                 deadline: event.deadline,
                 settle_by: event.settleBy,
             },
             sites,
-            opened: event.openedAt,
         };
         terms.check().unwrap_or_else(|error| panic!("the simulation opened a bad round: {error}"));
         Some(terms)

@@ -267,7 +267,7 @@ impl Oracle {
                 self.failures.push(Failure::IncludedCheat(format!("{member:?}")));
             }
         }
-        let cutoff = (terms.opened + terms.policy.deadline) * 500;
+        let cutoff = (terms.policy.opened + terms.policy.deadline) * 500;
         let view = (terms.policy.deadline * 1000 - cutoff) / (self.t as u64 + 2);
         let in_time = cutoff - view / 5;
         for &node in certificate.voters.iter().filter(|node| self.honest.contains(node) && !self.crashed.contains(node)) {

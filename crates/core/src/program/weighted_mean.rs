@@ -5,6 +5,11 @@ use crate::cores::Cores;
 use crate::error::{EncodeError, InvalidParameters};
 use crate::field::{Ext, Fp, ProductSum};
 
+/// The smallest 1 - e that a study may have: the mean of accepted updates lies in the ball of radius C/(1-e).
+pub(crate) const SMALLEST_SHRINK: f64 = 0.9;
+/// Standard deviations of the rounding's product with the vector for which 1 - e leaves room.
+const ROUNDING_DEVIATIONS: f64 = 9.5;
+
 /// Proves ‖x‖ <= kappa·w over the integers and 1 <= w <= 2^b, with kappa = 2^(s-b).
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedMean {
@@ -52,7 +57,7 @@ impl WeightedMean {
         if u64::from(self.tests) != Self::PRODUCTION_TESTS {
             return Err(InvalidParameters::TestsNotProduction(self.tests.into()));
         }
-        if self.shrink() < 0.5 {
+        if self.shrink() < SMALLEST_SHRINK {
             return Err(InvalidParameters::KappaTooSmall { d: self.d });
         }
         Ok(())
@@ -76,11 +81,16 @@ impl WeightedMean {
         1 << self.b
     }
 
-    /// 1 - e with e = (1 + ceil(sqrt d))/kappa: the same for every site, so the mean stays unbiased.
+    /// 1 - e, the part of the bound that is left for the update once rounding has its room; the same for every site, so that
+    /// the mean stays unbiased. y = kappa·(1-e) solves y² + 9.5y + d/4 = kappa²: rounding adds d/4 to the square norm in the
+    /// mean, and 9.5 standard deviations of its product with the vector are 9.5y. The mean of what passes the proof lies in the
+    /// ball of radius C/(1-e).
     #[must_use]
     pub fn shrink(&self) -> f64 {
-        let ceil_sqrt = (self.d - 1).isqrt() + 1;
-        1.0 - (1 + ceil_sqrt) as f64 / self.kappa() as f64
+        let twice = 2 * self.kappa();
+        // At most 2^52: an exact integer, as is the difference.
+        let Some(rest) = (twice * twice).checked_sub(self.d).filter(|rest| *rest > 0) else { return 0.0 };
+        ((rest as f64 + ROUNDING_DEVIATIONS * ROUNDING_DEVIATIONS).sqrt() - ROUNDING_DEVIATIONS) / twice as f64
     }
 
     fn slack_bits(&self) -> usize {

@@ -193,7 +193,7 @@ impl Round {
     /// voted for is kept.
     fn most_votes(&self) -> u64 {
         let delta = self.terms.delta_millis().max(1);
-        (self.terms.policy.deadline * 1000).saturating_sub(self.terms.opened * 1000) / delta + 1
+        1000 * self.terms.policy.deadline.saturating_sub(self.terms.policy.opened) / delta + 1
     }
 
     /// Certificates that a set leaves out although they were known Δ before the scheduled cutoff; none at all may be

@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 1024;
 const BLOCK_BYTES: usize = 64;
 
 const IV: [u32; 8] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-/// Bytes of the input for the public matrix, `consilium v1 rows` 0x00: as much output is made from it as from four masks.
+/// Bytes of the input for the public matrix, `consilium v2 rows` 0x00: as much output is made from it as from four masks.
 const MATRIX_INPUT: u32 = (VERSION.len() + " rows\0".len()) as u32;
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 2;

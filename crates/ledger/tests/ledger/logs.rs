@@ -44,7 +44,7 @@ fn opened() -> C::RoundOpened {
         finality: "depth:12".into(),
         deadline: 100,
         settleBy: 200,
-        openedAt: 50,
+        opened: 50,
         frozen: B256::ZERO,
     };
     let terms = RoundOpened {
@@ -57,7 +57,7 @@ fn opened() -> C::RoundOpened {
         finality: event.finality.clone(),
         deadline: 100,
         settle_by: 200,
-        opened_at: 50,
+        opened: 50,
         frozen: B256::ZERO,
     };
     event.frozen = terms.frozen_hash();
