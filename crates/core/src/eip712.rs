@@ -29,11 +29,13 @@ mod generated {
         #[derive(Debug, PartialEq, Eq, Hash)]
         struct Settlement { uint64 study; uint64 round; bytes32 setRoot; bytes32 shareRootsHash; bytes32 aggregateRoot; bytes32 rewardRoot; }
         #[derive(Debug, PartialEq, Eq, Hash)]
+        struct Intent { uint64 study; uint64 round; uint8 kind; bytes32 hash; }
+        #[derive(Debug, PartialEq, Eq, Hash)]
         struct Access { uint64 study; uint64 round; bytes32 object; uint64 expires; }
     }
 }
 
-pub use generated::{Access, Contribution, Final, Receipt, Settlement, ShareRoot, Vote};
+pub use generated::{Access, Contribution, Final, Intent, Receipt, Settlement, ShareRoot, Vote};
 
 /// The EIP-712 domain of one Consilium contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,6 +65,12 @@ impl Committee {
         2 * self.t + 1
     }
 
+    /// ⌈(n+t)/2⌉: other members that must hold a node's intent before it signs; two such sets share t+1 members.
+    #[must_use]
+    pub fn acknowledgements(&self) -> usize {
+        (self.n + self.t).div_ceil(2)
+    }
+
     /// The subsets T of t nodes, lexicographic; seed number i is known to the nodes outside `excluded()[i]`.
     #[must_use]
     pub fn excluded(&self) -> &[Vec<usize>] {

@@ -20,13 +20,15 @@ mod agree;
 mod collect;
 mod effect;
 mod event;
+mod intent;
 mod message;
 mod settle;
 
 pub use effect::{Effect, Offender};
 pub use event::{ChainEvent, Event, Unmasked, Verdict};
 pub use message::{
-    Genuine, Known, Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement,
+    Genuine, IntentKind, Known, Message, SignedFinal, SignedIntent, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote,
+    Statement,
 };
 
 use crate::certify::{Cohort, DatedCertificate, SetMember};
@@ -58,7 +60,20 @@ pub enum Stage {
     Closed,
 }
 
-/// The certificate that the chain holds.
+/// What a node kept over a restart, and what it knows of the round's age.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Its own statements about the round, and its Final about the subject if that was for this round.
+    pub statements: Vec<(Statement, Signed)>,
+    /// Receipt certificates with their times.
+    pub certificates: Vec<DatedCertificate>,
+    /// Intents of peers for this round's slots.
+    pub intents: Vec<SignedIntent>,
+    /// Unix milliseconds of the node's first sight of the round if that was too late to judge the opening time.
+    pub late_since: Option<u64>,
+}
+
+/// The certificate that the chain shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Certificate {
     set_root: B256,
@@ -88,6 +103,8 @@ pub struct Round {
     /// The last answer to each peer that asked for everything: each is large, so none comes at once again.
     answered: BTreeMap<usize, Answered>,
     stage: Stage,
+    /// When the node first saw the round, if that was too late to judge the opening time.
+    late_since: Option<u64>,
     /// Whether an end is on the chain that is not final yet.
     paused: bool,
     /// Whether the certificate was final when the settlement came.
@@ -97,20 +114,18 @@ pub struct Round {
     collected: collect::Collected,
     agreed: agree::Agreed,
     settling: settle::Settling,
+    intents: intent::Intents,
+    recollection: intent::Recollection,
     certificate: Option<Certificate>,
+    /// Whether the certificate that the chain shows is final.
+    is_shown_final: bool,
 }
 
 impl Round {
-    /// Starts node number `me` in a round, with the statements that its journal holds for the round and the certificates
-    /// that it kept.
+    /// Starts node number `me` in a round at Unix millisecond `now` with what it kept. `start` are 32 bytes that no earlier
+    /// start of this node had.
     #[must_use]
-    pub fn new(
-        terms: Terms,
-        me: usize,
-        now: u64,
-        journal: Vec<(Statement, Signed)>,
-        certificates: Vec<DatedCertificate>,
-    ) -> Self {
+    pub fn new(terms: Terms, me: usize, now: u64, start: B256, kept: Kept) -> Self {
         let mut round = Self {
             terms,
             me,
@@ -119,18 +134,23 @@ impl Round {
             synced_at: now,
             answered: BTreeMap::new(),
             stage: Stage::Collecting,
+            late_since: kept.late_since,
             paused: false,
             was_final: false,
             given_up: false,
             collected: collect::Collected::default(),
             agreed: agree::Agreed::default(),
             settling: settle::Settling::default(),
+            intents: intent::Intents::default(),
+            recollection: intent::Recollection::new(start),
             certificate: None,
+            is_shown_final: false,
         };
-        for (statement, signature) in journal {
+        for (statement, signature) in kept.statements {
             round.record_own(&statement, signature);
         }
-        round.collected.restore(certificates, round.terms.sites.len());
+        round.intents.restore(kept.intents);
+        round.collected.restore(kept.certificates, round.terms.sites.len());
         round
     }
 
@@ -162,12 +182,14 @@ impl Round {
             Event::Verified { member, verdict } => self.on_verified(member, verdict, &mut effects),
             Event::Message { from, message } => self.on_message(from, message.into_message(), &mut effects),
             Event::Signed { statement, signature } => self.on_signed(&statement, signature, &mut effects),
+            Event::Held(intent) => self.on_held(intent, &mut effects),
             Event::Chain(event) => self.on_chain(event, &mut effects),
             Event::Released { root } => self.on_released(root),
             Event::ShareFetched { node } => self.on_share(node),
             Event::Unmasked(unmasked) => self.on_unmasked(unmasked),
         }
-        if self.is_open() && !self.paused {
+        self.count_certificate();
+        if self.is_open() && !self.paused && self.is_recovered() {
             self.sign_receipts(&mut effects);
             self.advance_agreement(&mut effects);
         }
@@ -194,6 +216,7 @@ impl Round {
             Message::ShareRoot(said) => self.settling.share_roots.get(&said.node) == Some(said),
             Message::Settlement(said) => self.settling.settlements.get(&said.node) == Some(said),
             Message::Cohort(_) | Message::Sync { .. } | Message::SeedRequest { .. } | Message::Seeds { .. } => false,
+            Message::Intent(_) | Message::Acknowledged(_) | Message::Recall { .. } | Message::Recalled { .. } => false,
         };
         Known(whole.then_some(0).into_iter().collect())
     }
@@ -225,6 +248,9 @@ impl Round {
     }
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
+        if !self.is_over() {
+            self.recall(effects);
+        }
         let quiet = self.now >= self.progress_at + SYNC_MILLIS;
         if self.is_over() || !(quiet || self.now >= self.synced_at + SYNC_AT_LEAST_MILLIS) {
             return;
@@ -257,6 +283,12 @@ impl Round {
                 self.keep_first(&signed, effects);
             }
             Message::Sync { receipts } => self.on_sync(from, receipts, effects),
+            Message::Intent(intent) => self.on_intent(from, intent, effects),
+            Message::Acknowledged(intent) => self.on_acknowledged(from, &intent, effects),
+            Message::Recall { start, from: page } => self.on_recall(from, start, page, effects),
+            Message::Recalled { start, from: page, intents, receipts, next } => {
+                self.on_recalled(from, intent::Answer { start, from: page, intents, receipts, next }, effects);
+            }
             Message::SeedRequest { member, numbers } => self.on_seed_request(from, member, numbers, effects),
             Message::Seeds { member, sealed } => self.on_seeds(member, sealed, effects),
         }
@@ -318,6 +350,10 @@ impl Round {
                 self.settling.settlements.insert(node, signed.clone());
                 Some(Message::Settlement(signed))
             }
+            Statement::Intent { intent, set_root, .. } => {
+                self.record_own_intent(intent, *set_root, signature);
+                None
+            }
         }
     }
 
@@ -326,23 +362,22 @@ impl Round {
         match event {
             // What was final stays final here: another certificate after that means that the endpoint lies.
             ChainEvent::Certified { .. } if matches!(self.stage, Stage::Final | Stage::Settled | Stage::Closed) => {}
-            ChainEvent::Certified { set_root, size, voters } => {
-                self.certificate = Some(Certificate { set_root, size, voters });
-                if self.stage == Stage::Collecting {
-                    self.stage = Stage::Certified;
+            ChainEvent::Certified { set_root, size, voters, votes } => {
+                self.show_certificate(Some(Certificate { set_root, size, voters }));
+                let about = |vote: &SignedVote| (vote.set_root, vote.size) == (set_root, size);
+                for vote in votes {
+                    if about(&vote) && vote.is_genuine(&self.terms) {
+                        self.record_vote(&vote);
+                    }
                 }
                 if self.agreed.cohort(&set_root).is_none() {
                     effects.push(Effect::Send { to: None, message: Message::Sync { receipts: self.collected.summary() } });
                 }
             }
-            ChainEvent::CertificateGone if self.stage == Stage::Certified => {
-                self.certificate = None;
-                self.stage = Stage::Collecting;
+            ChainEvent::CertificateGone if matches!(self.stage, Stage::Collecting | Stage::Certified) => {
+                self.show_certificate(None);
             }
-            ChainEvent::CertificateFinal if self.stage == Stage::Certified => {
-                self.stage = Stage::Final;
-                self.was_final = true;
-            }
+            ChainEvent::CertificateFinal => self.is_shown_final = self.certificate.is_some(),
             ChainEvent::Paused => self.paused = true,
             ChainEvent::Resumed => self.paused = false,
             ChainEvent::Settled { share_roots, .. } => {
@@ -351,7 +386,28 @@ impl Round {
             }
             ChainEvent::Closed if self.stage == Stage::Settled => self.given_up = true,
             ChainEvent::Closed => self.stage = Stage::Closed,
-            ChainEvent::CertificateGone | ChainEvent::CertificateFinal => {}
+            ChainEvent::CertificateGone => {}
+        }
+    }
+
+    /// What the chain shows now; a certificate that it showed before, and that was not final, is forgotten.
+    fn show_certificate(&mut self, shown: Option<Certificate>) {
+        self.certificate = shown;
+        self.is_shown_final = false;
+        self.stage = Stage::Collecting;
+    }
+
+    /// The chain says which of the sets counts that were voted for, and never that a set was voted for: a certificate
+    /// counts once its Q votes are here.
+    fn count_certificate(&mut self) {
+        let Some(Certificate { set_root, size, .. }) = &self.certificate else { return };
+        let backed = self.agreed.voters(*set_root, *size) >= self.terms.committee.sizes().quorum();
+        if self.stage == Stage::Collecting && backed {
+            self.stage = Stage::Certified;
+        }
+        if self.stage == Stage::Certified && self.is_shown_final {
+            self.stage = Stage::Final;
+            self.was_final = true;
         }
     }
 

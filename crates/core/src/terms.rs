@@ -121,8 +121,20 @@ impl Terms {
     /// The length of a view in milliseconds: the time from cutoff to deadline holds t+2 of them.
     #[must_use]
     pub fn view_millis(&self) -> u64 {
-        let window = (1000 * self.policy.deadline).saturating_sub(self.cutoff_millis());
+        self.view_millis_from(self.cutoff_millis())
+    }
+
+    /// The length of a view for a node whose cutoff is at Unix millisecond `cutoff`: the time to the deadline holds t+2.
+    #[must_use]
+    pub(crate) fn view_millis_from(&self, cutoff: u64) -> u64 {
+        let window = self.deadline_millis().saturating_sub(cutoff);
         (window / (self.committee.sizes().t() as u64 + 2)).max(1)
+    }
+
+    /// The deadline in Unix milliseconds.
+    #[must_use]
+    pub fn deadline_millis(&self) -> u64 {
+        1000 * self.policy.deadline
     }
 
     /// How many views node `node` waits before it proposes: the leader of view v is node 1 + (round + v) mod n.

@@ -39,6 +39,9 @@ pub struct Config {
     pub poll_interval: Duration,
     /// How long a closed round's masked vectors and boxes are kept.
     pub retention: Duration,
+    /// How far a round's opening time may be from this machine's clock; never more than a quarter of the time from opening to
+    /// deadline.
+    pub clock_tolerance: Duration,
     /// How long the start waits for a chain that cannot be reached.
     pub start_patience: Duration,
     /// Whether blobs are flushed to the disk before they count as stored. The journal always is.
@@ -131,6 +134,8 @@ struct File {
     poll_millis: u64,
     #[serde(default = "default_retention")]
     retention_seconds: u64,
+    #[serde(default = "default_tolerance")]
+    clock_tolerance_seconds: u64,
     #[serde(default = "default_patience")]
     start_patience_seconds: u64,
     #[serde(default = "yes")]
@@ -149,6 +154,10 @@ fn default_poll() -> u64 {
 
 fn default_retention() -> u64 {
     7 * 24 * 3600
+}
+
+fn default_tolerance() -> u64 {
+    consilium_core::clock::DEFAULT_TOLERANCE_MILLIS / 1000
 }
 
 fn default_patience() -> u64 {
@@ -172,6 +181,7 @@ impl Config {
             peers: BTreeMap::new(),
             poll_interval: Duration::from_millis(default_poll()),
             retention: Duration::from_secs(default_retention()),
+            clock_tolerance: Duration::from_secs(default_tolerance()),
             start_patience: Duration::from_secs(default_patience()),
             fsync: true,
             limits: Limits::default(),
@@ -216,6 +226,7 @@ impl Config {
         let _ok = writeln!(out, "data = {}\nkey_file = {}", text(&self.data.display()), text(&self.key_file.display()));
         let _ok = writeln!(out, "rpc = [{}]\npoll_millis = {}", rpc.join(", "), self.poll_interval.as_millis());
         let _ok = writeln!(out, "retention_seconds = {}", self.retention.as_secs());
+        let _ok = writeln!(out, "clock_tolerance_seconds = {}", self.clock_tolerance.as_secs());
         let _ok = writeln!(out, "start_patience_seconds = {}\nfsync = {}", self.start_patience.as_secs(), self.fsync);
         let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at, .. } = self.addresses;
         let _ok = writeln!(out, "\n[contracts]\nchain_id = {chain_id}\ndeployed_at = {deployed_at}");
@@ -302,6 +313,7 @@ impl File {
             peers: self.peers,
             poll_interval: Duration::from_millis(self.poll_millis),
             retention: Duration::from_secs(self.retention_seconds),
+            clock_tolerance: Duration::from_secs(self.clock_tolerance_seconds),
             start_patience: Duration::from_secs(self.start_patience_seconds),
             fsync: self.fsync,
             limits: self.limits,

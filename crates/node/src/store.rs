@@ -1,5 +1,5 @@
 //! What a node keeps: blobs by content address (`blobs`), small durable state (`database`), and the journal that makes
-//! sure nothing is ever signed twice (`journal`).
+//! sure nothing is ever signed twice (`journal`, and `memory` for what others may forget).
 //!
 //! Nothing secret is in here: seeds stay in the sealed boxes in which they came.
 
@@ -7,11 +7,14 @@ mod blobs;
 mod database;
 mod deletions;
 mod journal;
+mod memory;
 mod offences;
 mod opening;
 
 pub(crate) use blobs::{Blobs, Pieces};
 pub(crate) use database::{ClosedRound, Database};
+pub(crate) use journal::Entries;
+pub(crate) use memory::Sight;
 pub(crate) use offences::Verdict;
 pub(crate) use opening::Opening;
 

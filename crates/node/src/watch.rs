@@ -9,9 +9,10 @@ mod ends;
 
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, OpenRound, seat};
-use crate::service::{Service, locked, now_seconds};
+use crate::service::{Service, locked, now_millis, now_seconds};
 use crate::store::StoreError;
 use alloy_primitives::U256;
+use consilium_core::clock::Seen;
 use consilium_core::eip712::Vote;
 use consilium_core::round::{ChainEvent as RoundEvent, Event as MachineEvent};
 use consilium_ledger::{Block, BlockRef, Certified, ChainEvent, Cursor, Error, Event, LogPosition, Progress, Watcher};
@@ -37,19 +38,28 @@ pub(crate) struct Watch {
     /// Rounds of which the data folder says what is no longer so.
     outdated: BTreeMap<(u64, u64), Outdated>,
     failures: u32,
+    /// When this node last knew all that its endpoint shows, in Unix milliseconds.
+    followed_at: Option<u64>,
 }
 
 /// A seat that is to be taken.
 struct Wanted {
     /// Height of the round's opening.
     opened: u64,
+    seen: Seen,
     attempts: u32,
     next: Option<Instant>,
 }
 
 impl Wanted {
-    fn new(opened: u64) -> Self {
-        Self { opened, attempts: 0, next: None }
+    fn new(opened: u64, followed_at: Option<u64>) -> Self {
+        let seen = Seen { at: now_millis(), followed_at };
+        Self { opened, seen, attempts: 0, next: None }
+    }
+
+    /// A round whose appearance this process did not see.
+    fn late(opened: u64) -> Self {
+        Self::new(opened, None)
     }
 }
 
@@ -76,9 +86,9 @@ impl Watch {
         let (cursor, known) = service.database.run(|db| Ok((db.cursor()?, db.seats()?))).await?;
         let saved = cursor.unwrap_or_default();
         let watcher = Watcher::new(service.ledger().clone(), saved.clone());
-        let pending = known.into_iter().map(|(id, opened)| (id, Wanted::new(opened))).collect();
+        let pending = known.into_iter().map(|(id, opened)| (id, Wanted::late(opened))).collect();
         let (again, outdated) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { service, watcher, saved, pending, again, outdated, failures: 0 })
+        Ok(Self { service, watcher, saved, pending, again, outdated, failures: 0, followed_at: None })
     }
 
     /// Looks at the chain until the node stops.
@@ -138,7 +148,10 @@ impl Watch {
     async fn follow(&mut self) -> Result<(), Error> {
         loop {
             match self.watcher.next_events().await? {
-                Progress::Idle => return Ok(()),
+                Progress::Idle => {
+                    self.followed_at = Some(now_millis());
+                    return Ok(());
+                }
                 Progress::RolledBack { to } => self.roll_back(to),
                 Progress::Read { batch, to, is_head } => {
                     for defect in &batch.malformed {
@@ -193,7 +206,7 @@ impl Watch {
                     Some(Entry::Refused(absence)) if absence.opened != at.block.number => self.service.rounds.forget(id.0, id.1),
                     _ => {}
                 }
-                self.pending.insert(id, Wanted::new(at.block.number));
+                self.pending.insert(id, Wanted::new(at.block.number, self.followed_at));
             }
             Event::RoundCertified { study, round, set_root, size, voters } => {
                 if let Some(Entry::Open(open)) = self.service.rounds.get(study, round) {
@@ -243,10 +256,10 @@ impl Watch {
     async fn take_seats(&mut self) {
         let now = Instant::now();
         let due = self.pending.iter().filter(|(_, wanted)| wanted.next.is_none_or(|next| next <= now));
-        for ((study, round), opened) in due.map(|(id, wanted)| (*id, wanted.opened)).collect::<Vec<_>>() {
-            match seat::take(&self.service, study, round, opened, self.known()).await {
-                Ok(()) => drop(self.pending.remove(&(study, round))),
-                Err(error) => self.put_off(study, round, &error),
+        for (id, opened, seen) in due.map(|(id, wanted)| (*id, wanted.opened, wanted.seen)).collect::<Vec<_>>() {
+            match seat::take(&self.service, id, opened, seen, self.known()).await {
+                Ok(()) => drop(self.pending.remove(&id)),
+                Err(error) => self.put_off(id.0, id.1, &error),
             }
         }
     }
@@ -277,7 +290,7 @@ impl Watch {
                 self.dismiss(&open, Outdated::Opening);
             } else if open.end_vanished(vanished) {
                 self.dismiss(&open, Outdated::End(opened));
-                self.pending.insert((study, round), Wanted::new(opened));
+                self.pending.insert((study, round), Wanted::late(opened));
             } else {
                 open.resume_unless(|block| !vanished(block.number));
                 if locked(&open.certificate).take_if(|c| vanished(c.at.block.number)).is_some() {
@@ -290,7 +303,7 @@ impl Watch {
                 self.service.rounds.forget(study, round);
             }
             if absence.may_change && !vanished(absence.opened) {
-                self.pending.insert((study, round), Wanted::new(absence.opened));
+                self.pending.insert((study, round), Wanted::late(absence.opened));
             }
         }
     }

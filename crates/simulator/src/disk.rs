@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256};
 use consilium_core::certify::{DatedCertificate, SetMember};
 use consilium_core::contribution::Contribution;
 use consilium_core::eip712::{Domain, SecretKey, Signed};
-use consilium_core::round::Statement;
+use consilium_core::round::{IntentKind, SignedIntent, Statement};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -15,6 +15,10 @@ enum Slot {
     Final(B256),
     ShareRoot(u64),
     Settlement(u64),
+    /// Of a Final, by its subject.
+    IntentFor(B256),
+    /// Of another statement, by its round.
+    Intent(u64, u8),
 }
 
 /// A stored contribution.
@@ -26,11 +30,15 @@ pub(crate) struct Blob {
 }
 
 /// A node's disk. There is one study, so slots need not name it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Disk {
     slots: BTreeMap<Slot, Statement>,
     journal: Vec<(u64, Statement, Signed)>,
     certificates: Vec<(u64, DatedCertificate)>,
+    /// The first intents of peers: of a Final by its subject, of others by their round.
+    held: BTreeMap<(usize, IntentKind, B256, u64), SignedIntent>,
+    /// Since when the node knows a round that it saw late, or that it saw it in time.
+    sights: BTreeMap<u64, Option<u64>>,
     pub(crate) blobs: BTreeMap<(u64, SetMember), Rc<Blob>>,
 }
 
@@ -44,13 +52,7 @@ impl Disk {
                 return None;
             }
         }
-        let signature = match statement {
-            Statement::Receipt(receipt) => domain.sign(key, receipt),
-            Statement::Vote(vote) => domain.sign(key, vote),
-            Statement::Final(statement) => domain.sign(key, statement),
-            Statement::ShareRoot(root) => domain.sign(key, root),
-            Statement::Settlement(settlement) => domain.sign(key, settlement),
-        };
+        let signature = statement.sign(domain, key);
         self.journal.push((round, statement.clone(), signature));
         Some(signature)
     }
@@ -58,6 +60,23 @@ impl Disk {
     /// Keeps certificates with their times.
     pub(crate) fn keep(&mut self, round: u64, certificates: Vec<DatedCertificate>) {
         self.certificates.extend(certificates.into_iter().map(|certificate| (round, certificate)));
+    }
+
+    /// Keeps a peer's intent unless its slot holds one; the one that it holds.
+    pub(crate) fn hold(&mut self, subject: B256, intent: SignedIntent) -> SignedIntent {
+        let round = if intent.kind == IntentKind::Final { 0 } else { intent.round };
+        self.held.entry((intent.node, intent.kind, subject, round)).or_insert(intent).clone()
+    }
+
+    /// The intents that are held for a round about a subject.
+    pub(crate) fn held(&self, wanted: u64, about: B256) -> Vec<SignedIntent> {
+        let of_slots = self.held.iter().filter(|((_, _, subject, round), _)| *subject == about && [0, wanted].contains(round));
+        of_slots.map(|(_, intent)| intent.clone()).collect()
+    }
+
+    /// When a round was first seen, if that was too late to judge its age.
+    pub(crate) fn sight(&mut self, round: u64, late_since: Option<u64>) -> Option<u64> {
+        *self.sights.entry(round).or_insert(late_since)
     }
 
     /// The certificates that were kept for a round.
@@ -80,5 +99,9 @@ fn place(statement: &Statement) -> (u64, Option<Slot>) {
         Statement::Final(said) => (said.round, Some(Slot::Final(said.subject))),
         Statement::ShareRoot(said) => (said.round, Some(Slot::ShareRoot(said.round))),
         Statement::Settlement(said) => (said.round, Some(Slot::Settlement(said.round))),
+        Statement::Intent { intent, subject, .. } if intent.kind == IntentKind::Final as u8 => {
+            (intent.round, Some(Slot::IntentFor(*subject)))
+        }
+        Statement::Intent { intent, .. } => (intent.round, Some(Slot::Intent(intent.round, intent.kind))),
     }
 }

@@ -1,11 +1,13 @@
 //! What a node sees of the chain: through an honest endpoint, a lying one, or both.
 
 use crate::ledger::{Certified, Ledger};
-use crate::scenario::NodeRole;
+use crate::keys::Keys;
+use crate::scenario::{Defect, Lie, NodeRole};
 use crate::work::addresses;
 use alloy_primitives::B256;
 use consilium_core::certify::Cohort;
-use consilium_core::round::{ChainEvent, Event, Message, Round};
+use consilium_core::eip712::Vote;
+use consilium_core::round::{ChainEvent, Event, Message, Round, SignedVote};
 
 /// What a node has been told.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ impl View<'_> {
     pub(crate) fn news(&self, told: &mut Told, round: &Round, now: u64) -> Vec<Event> {
         let mut events = Vec::new();
         let number = round.terms().round;
-        let lying = matches!(self.role, NodeRole::LiedTo | NodeRole::LiedToByOne);
+        let lying = self.lies().is_some();
         if lying && told.lie.is_none() {
             told.lie = lie(round, now);
         }
@@ -43,8 +45,9 @@ impl View<'_> {
             if told.certificate.take().is_some() {
                 events.push(Event::Chain(ChainEvent::CertificateGone));
             }
-            if let Some(Certified { set_root, size, voters, .. }) = shown.clone() {
-                events.push(Event::Chain(ChainEvent::Certified { set_root, size, voters: addresses(&voters) }));
+            if let Some(Certified { set_root, size, voters, votes, .. }) = shown.clone() {
+                let votes = if self.lies() == Some(Lie::Votes) { forged_votes(round, set_root, size) } else { votes };
+                events.push(Event::Chain(ChainEvent::Certified { set_root, size, voters: addresses(&voters), votes }));
                 let shown = told.lie.clone().and_then(|set| round.checked(Message::Cohort(set)));
                 events.extend(shown.map(|message| Event::Message { from: 1, message }));
             }
@@ -61,6 +64,15 @@ impl View<'_> {
             self.outcome(told, round, now, &mut events);
         }
         events
+    }
+
+    /// What this node's endpoint invents, if it lies.
+    fn lies(&self) -> Option<Lie> {
+        match self.role {
+            NodeRole::LiedTo(lie) => Some(lie),
+            NodeRole::LiedToByOne | NodeRole::Broken(Defect::BelievesCertificates) => Some(Lie::Certificate),
+            _ => None,
+        }
     }
 
     fn outcome(&self, told: &mut Told, round: &Round, now: u64, events: &mut Vec<Event>) {
@@ -96,5 +108,13 @@ fn lie(round: &Round, now: u64) -> Option<Cohort> {
 
 fn forge(set: &Cohort, round: &Round) -> Certified {
     let voters = (1..=round.terms().committee.sizes().quorum()).collect();
-    Certified { block: B256::repeat_byte(6), number: 0, set_root: set.root(), size: set.size(), voters }
+    Certified { block: B256::repeat_byte(6), number: 0, set_root: set.root(), size: set.size(), voters, votes: Vec::new() }
+}
+
+/// The vote of one node, under the names of a quorum.
+fn forged_votes(round: &Round, set_root: B256, size: u32) -> Vec<SignedVote> {
+    let terms = round.terms();
+    let said = Vote { study: terms.study, round: terms.round, setRoot: set_root, size };
+    let signature = terms.domain.sign(&Keys::get().node(1).signing, &said);
+    (1..=terms.committee.sizes().quorum()).map(|node| SignedVote { node, set_root, size, signature }).collect()
 }

@@ -12,6 +12,7 @@ use consilium_chain::{Chain, Genesis, TRANSACTION_GAS_CAP};
 use consilium_core::certify::sites_root;
 use consilium_core::eip712::{Domain, nodes_in};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Policy};
+use consilium_core::round::SignedVote;
 use consilium_core::terms::Terms;
 use consilium_ledger::contracts::{Consilium as C, Creations, IConsilium, NodeRegistry as R};
 use consilium_ledger::{Conditions, DeployOptions};
@@ -30,6 +31,8 @@ pub(crate) struct Certified {
     pub(crate) set_root: B256,
     pub(crate) size: u32,
     pub(crate) voters: Vec<usize>,
+    /// The votes that its event carries.
+    pub(crate) votes: Vec<SignedVote>,
 }
 
 /// A settlement in a block.
@@ -220,6 +223,7 @@ impl Ledger {
                     set_root: event.setRoot,
                     size: event.size,
                     voters: nodes_in(event.voters),
+                    votes: Vec::new(),
                 };
                 self.noted.push(Noted::Certified(event.round, certified));
             } else if let Ok(event) = C::RoundSettled::decode_log(log) {

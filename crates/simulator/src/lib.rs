@@ -22,8 +22,12 @@
 //!    messages arrive in the end; and yet a round that enough sites contributed to is void, or a certified one is not
 //!    settled before its time is over.
 //! 7. **An early release.** An honest node releases its output share without having Q Finals for exactly that set.
-//! 8. **A seed for a stranger.** An honest node answers with a seed to a node in that seed's subset.
-//! 9. **A seed in the clear.** Any message contains the first 8 bytes of any seed, as they are or in hexadecimal.
+//! 8. **An unvoted release.** An honest node releases its output share over a set for which fewer than 2t+1 honest nodes
+//!    voted.
+//! 9. **An early vote.** An honest node votes before half of the time from the round's true appearance to its deadline,
+//!    although it does not know Q receipts for every admitted site.
+//! 10. **A seed for a stranger.** An honest node answers with a seed to a node in that seed's subset.
+//! 11. **A seed in the clear.** Any message contains the first 8 bytes of any seed, as they are or in hexadecimal.
 //!
 //! | file | what |
 //! |---|---|
@@ -59,7 +63,7 @@ mod work;
 mod world;
 
 pub use oracle::Failure;
-pub use scenario::{Cheat, Corruption, Defect, Network, NodeRole, Scenario, SiteRole};
+pub use scenario::{Cheat, Corruption, Defect, Lie, Network, NodeRole, Opening, Scenario, SiteRole};
 pub use world::{Outcome, Report};
 
 /// Runs one scenario to its end.

@@ -35,6 +35,11 @@ pub enum Failure {
     Stuck(String),
     /// An honest node released its output share without Q Finals.
     EarlyRelease(String),
+    /// An honest node released its output share over a set without 2t+1 honest votes.
+    Unvoted(String),
+    /// An honest node voted before half of the time from the round's true appearance to its deadline, although not every
+    /// admitted site was certified.
+    EarlyVote(String),
     /// A node was sent a seed that it is not entitled to.
     SeedToStranger(String),
     /// A seed stands readable in a message.
@@ -45,9 +50,18 @@ pub enum Failure {
 #[derive(Debug)]
 struct Case {
     terms: Rc<Terms>,
+    /// When it truly appeared, in Unix milliseconds.
+    seen: u64,
     truths: BTreeMap<SetMember, Option<Vec<Fp>>>,
     sure: usize,
     possible: usize,
+}
+
+impl Case {
+    /// Half of the time from the true appearance to the deadline, in Unix milliseconds.
+    fn cutoff(&self) -> u64 {
+        (self.seen / 1000 + self.terms.policy.deadline) * 500
+    }
 }
 
 /// Watches a simulation.
@@ -98,8 +112,8 @@ impl Oracle {
         3 * self.t + 1
     }
 
-    pub(crate) fn opened(&mut self, terms: &Rc<Terms>, sure: usize, possible: usize) {
-        self.cases.insert(terms.round, Case { terms: terms.clone(), truths: BTreeMap::new(), sure, possible });
+    pub(crate) fn opened(&mut self, terms: &Rc<Terms>, seen: u64, sure: usize, possible: usize) {
+        self.cases.insert(terms.round, Case { terms: terms.clone(), seen, truths: BTreeMap::new(), sure, possible });
     }
 
     pub(crate) fn made(&mut self, round: u64, site: Address, made: &Made) {
@@ -168,6 +182,9 @@ impl Oracle {
                 if let Statement::Final(said) = &statement {
                     self.finals.entry((round, node, said.setRoot)).or_default().insert(node);
                 }
+                if matches!(statement, Statement::Vote(_)) && honest {
+                    self.judge_time(round, node, now);
+                }
                 self.signed.entry(node).or_default().push((statement, signature));
             }
             Note::Releases(cohort) if honest => self.releases(round, node, &cohort),
@@ -203,12 +220,33 @@ impl Oracle {
         if finals < self.quorum() {
             self.failures.push(Failure::EarlyRelease(format!("node {node} releases with {finals} Finals")));
         }
+        let votes = self.honest.iter().filter(|node| self.voted(**node, round, root, cohort.size())).count();
+        if votes < 2 * self.t + 1 {
+            self.failures.push(Failure::Unvoted(format!("node {node} releases with {votes} honest votes")));
+        }
         let Some(case) = self.cases.get(&round) else { return };
         let sums = self.released.entry(case.terms.subject).or_default();
         sums.insert(root);
         if sums.len() > 1 {
             self.failures.push(Failure::TwoSums(format!("shares of {} sets were released", sums.len())));
         }
+    }
+
+    /// Nobody closes a round early whose sites may still come.
+    fn judge_time(&mut self, round: u64, node: usize, now: u64) {
+        let Some(case) = self.cases.get(&round) else { return };
+        let certified = self.known_at.get(&(round, node)).into_iter().flatten().map(|(member, _)| member.site);
+        let complete = certified.collect::<BTreeSet<_>>().len() == case.terms.sites.len();
+        if now < case.cutoff() && !complete {
+            self.failures.push(Failure::EarlyVote(format!("node {node} votes at {now}, before {}", case.cutoff())));
+        }
+    }
+
+    fn voted(&self, node: usize, round: u64, root: B256, size: u32) -> bool {
+        let for_it = |(statement, _): &(Statement, Signed)| {
+            matches!(statement, Statement::Vote(said) if (said.round, said.setRoot, said.size) == (round, root, size))
+        };
+        self.signed.get(&node).is_some_and(|all| all.iter().any(for_it))
     }
 
     fn answers(&mut self, node: usize, to: usize, numbers: &[usize]) {
@@ -267,7 +305,7 @@ impl Oracle {
                 self.failures.push(Failure::IncludedCheat(format!("{member:?}")));
             }
         }
-        let cutoff = (terms.policy.opened + terms.policy.deadline) * 500;
+        let cutoff = case.cutoff();
         let view = (terms.policy.deadline * 1000 - cutoff) / (self.t as u64 + 2);
         let in_time = cutoff - view / 5;
         for &node in certificate.voters.iter().filter(|node| self.honest.contains(node) && !self.crashed.contains(node)) {
@@ -316,7 +354,7 @@ fn offences_of(node: usize, all: &[(Statement, Signed)], settled: Option<&Settle
     for (statement, _) in all {
         let slot = match statement {
             Statement::Receipt(said) => ("two receipts", said.round, said.site.into_word()),
-            Statement::Vote(_) => continue,
+            Statement::Vote(_) | Statement::Intent { .. } => continue,
             Statement::Final(said) => ("two Finals", 0, said.subject),
             Statement::ShareRoot(said) => ("two share roots", said.round, B256::ZERO),
             Statement::Settlement(said) => ("two settlements", said.round, B256::ZERO),

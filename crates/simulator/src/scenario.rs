@@ -14,14 +14,35 @@ pub enum NodeRole {
     /// Honest; its process is killed at the first moment and restarted from its journal at the second (milliseconds
     /// after opening).
     Crashes(u64, u64),
-    /// Honest; its only endpoint shows a chain with another certificate.
-    LiedTo,
+    /// Honest; its folder is copied at the first moment, its process killed at the second, and started from the copy at the
+    /// third (milliseconds after opening).
+    Restored(u64, u64, u64),
+    /// Honest; its only endpoint lies.
+    LiedTo(Lie),
     /// Honest; one of its two endpoints shows a chain with another certificate.
     LiedToByOne,
     /// Corrupt.
     Corrupt(Corruption),
     /// Said to be honest, and broken: the oracle must notice.
     Broken(Defect),
+}
+
+/// What an endpoint invents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// A certificate for another set, which has no votes.
+    Certificate,
+    /// The same, with the vote of one corrupt node under the names of a quorum.
+    Votes,
+}
+
+/// What all endpoints say of a round's opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opening {
+    /// Seconds by which the opening time that they show is too early.
+    pub early: u64,
+    /// Whether they showed nodes nothing for a long time before.
+    pub stalled: bool,
 }
 
 /// What a corrupt node does. Each is a file in `adversary/`.
@@ -55,11 +76,15 @@ pub enum Corruption {
     SeedFisher,
     /// Answers requests for seeds with garbage.
     BadRepairs,
+    /// Shows its vote to nobody and certifies with it.
+    HiddenVoter,
+    /// Says of others that they meant something else, in intents that it signs itself.
+    ForgedIntents,
 }
 
 impl Corruption {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::WrongShare,
         Self::MismatchedShare,
         Self::TwoShareRoots,
@@ -74,6 +99,8 @@ impl Corruption {
         Self::Flooder,
         Self::SeedFisher,
         Self::BadRepairs,
+        Self::HiddenVoter,
+        Self::ForgedIntents,
     ];
 }
 
@@ -98,6 +125,10 @@ pub enum Defect {
     Doubler,
     /// Never votes.
     Abstainer,
+    /// Signs and releases whatever its endpoint, which lies, shows as certified.
+    BelievesCertificates,
+    /// Takes every opening time for true.
+    BelievesOpenings,
 }
 
 /// How a site behaves.
@@ -211,6 +242,8 @@ pub struct Scenario {
     pub reorganises: bool,
     /// Seconds from opening to the deadline, and from there to settle-by.
     pub window: u64,
+    /// What endpoints say of the opening.
+    pub opening: Opening,
     /// The network.
     pub network: Network,
 }
@@ -230,6 +263,7 @@ impl Scenario {
             depth: None,
             reorganises: false,
             window: 60,
+            opening: Opening::default(),
             network: Network { max_delay: 200, loss: 0, duplicates: 0 },
         }
     }
@@ -289,7 +323,8 @@ impl Scenario {
     /// Whether rounds must close: at most t faults, 4t+1 <= n.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.faults() <= self.t && 4 * self.t < self.n() || self.faults() == 0
+        let few = self.faults() <= self.t && 4 * self.t < self.n() || self.faults() == 0;
+        few && self.opening == Opening::default()
     }
 
     /// Sites whose contribution must be counted in the given attempt, as far as it depends on them: `(sure, possible)`.
@@ -317,8 +352,13 @@ fn random_fault(draw: &mut Draw) -> NodeRole {
             let from = draw.below(4_000);
             NodeRole::Crashes(from, from + draw.between(500, 40_000))
         }
-        3 => NodeRole::LiedTo,
+        3 => NodeRole::LiedTo(draw.pick(&[Lie::Certificate, Lie::Votes])),
         4 => NodeRole::LiedToByOne,
+        5 | 6 => {
+            let copied = draw.below(3_000);
+            let killed = copied + draw.below(3_000);
+            NodeRole::Restored(copied, killed, killed + draw.between(100, 20_000))
+        }
         _ => NodeRole::Corrupt(draw.pick(&Corruption::ALL)),
     }
 }

@@ -8,12 +8,14 @@ use crate::endpoint::{Told, View};
 use crate::keys::{Keys, NodeKeys};
 use crate::wire::{Party, Wire};
 use alloy::sol_types::SolCall;
+use alloy_primitives::B256;
 use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::clock::{self, Seen};
 use consilium_core::contribution::Contribution;
 use consilium_core::eip712::Signed;
 use consilium_core::field::Fp;
 use consilium_core::mask::Seed;
-use consilium_core::round::{Effect, Event, Message, Offender, Round, Stage, Statement};
+use consilium_core::round::{Effect, Event, Kept, Message, Offender, Round, Stage, Statement};
 use consilium_core::terms::Terms;
 use consilium_core::verify::{Accepted, Verifier};
 use consilium_ledger::contracts::Consilium as C;
@@ -23,6 +25,7 @@ use std::rc::Rc;
 /// What the oracle is told about a node.
 #[derive(Debug)]
 pub(crate) enum Note {
+    Refuses,
     Signed(Statement, Signed),
     Releases(Cohort),
     Answers { to: usize, numbers: Vec<usize> },
@@ -40,6 +43,17 @@ pub(crate) struct Output {
     pub(crate) look: bool,
 }
 
+/// How a node comes to see a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It was following the chain when the round appeared.
+    Following,
+    /// It was not.
+    Late,
+    /// Whatever the opening time says is true to it: a defect.
+    Believing,
+}
+
 /// What a crash wipes out.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -49,7 +63,7 @@ pub(crate) struct Process {
     pub(crate) accepted: BTreeMap<SetMember, Accepted>,
     pub(crate) share: Option<Vec<Fp>>,
     pub(crate) fetched: BTreeMap<usize, Vec<Fp>>,
-    wanted: BTreeMap<usize, alloy_primitives::B256>,
+    wanted: BTreeMap<usize, B256>,
     told: Told,
 }
 
@@ -59,6 +73,7 @@ pub(crate) struct Shell {
     pub(crate) node: usize,
     keys: Rc<Keys>,
     disk: Disk,
+    backup: Option<Disk>,
     pub(crate) process: Option<Process>,
     pub(crate) mischief: Option<Box<dyn Mischief>>,
     pub(crate) draw: Draw,
@@ -66,17 +81,33 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn new(node: usize, mischief: Option<Box<dyn Mischief>>, draw: Draw) -> Self {
-        Self { node, keys: Keys::get(), disk: Disk::default(), process: None, mischief, draw }
+        Self { node, keys: Keys::get(), disk: Disk::default(), backup: None, process: None, mischief, draw }
     }
 
     pub(crate) fn keys(&self) -> &NodeKeys {
         self.keys.node(self.node)
     }
 
-    /// Joins a round: after it was opened, or after a crash.
-    pub(crate) fn start(&mut self, terms: &Rc<Terms>, now: u64, out: &mut Output) {
-        let (journal, kept) = (self.disk.journal(terms.round), self.disk.certificates(terms.round));
-        let round = Round::new(Terms::clone(terms), self.node, now, journal, kept);
+    /// Joins a round that appears, or that was there before the process was: then the node followed nothing.
+    pub(crate) fn start(&mut self, terms: &Rc<Terms>, sight: Sight, now: u64, out: &mut Output) {
+        let seen = Seen { at: now, followed_at: Some(now).filter(|_| sight == Sight::Following) };
+        let judged = match sight {
+            Sight::Believing => Ok(true),
+            Sight::Following | Sight::Late => clock::judge(&terms.policy, seen, now, clock::DEFAULT_TOLERANCE_MILLIS),
+        };
+        let Ok(in_time) = judged else {
+            out.notes.push(Note::Refuses);
+            return;
+        };
+        let kept = Kept {
+            statements: self.disk.journal(terms.round),
+            certificates: self.disk.certificates(terms.round),
+            intents: self.disk.held(terms.round, terms.subject),
+            late_since: self.disk.sight(terms.round, (!in_time).then_some(now)),
+        };
+        let mut start = B256::ZERO;
+        start[..8].copy_from_slice(&self.draw.below(u64::MAX).to_le_bytes());
+        let round = Round::new(Terms::clone(terms), self.node, now, start, kept);
         self.process = Some(Process {
             round,
             terms: terms.clone(),
@@ -95,6 +126,16 @@ impl Shell {
 
     pub(crate) fn crash(&mut self) {
         self.process = None;
+    }
+
+    /// Copies the disk, as a backup does.
+    pub(crate) fn back_up(&mut self) {
+        self.backup = Some(self.disk.clone());
+    }
+
+    /// Puts the copy in place of the disk.
+    pub(crate) fn restore(&mut self) {
+        self.disk = self.backup.take().unwrap_or_default();
     }
 
     pub(crate) fn stage(&self) -> Option<Stage> {
@@ -214,6 +255,7 @@ impl Shell {
                     events.push_back(Event::Signed { statement, signature });
                 }
             }
+            Effect::Hold(intent) => events.push_back(Event::Held(self.disk.hold(terms.subject, intent))),
             Effect::Keep(certificates) => self.disk.keep(terms.round, certificates),
             Effect::Send { to, message } => self.send(&terms, to, &message, out),
             Effect::Certify { set_root, size, votes } => {

@@ -5,8 +5,8 @@ use crate::draw::Draw;
 use crate::endpoint::View;
 use crate::ledger::{GENESIS_TIME, Ledger};
 use crate::oracle::{Failure, Oracle, openings_are_fraud};
-use crate::scenario::{NodeRole, Scenario, SiteRole};
-use crate::shell::{Output, Shell};
+use crate::scenario::{Defect, NodeRole, Scenario, SiteRole};
+use crate::shell::{Output, Shell, Sight};
 use crate::site::Site;
 use crate::wire::{Packet, Party, Wire};
 use alloy_primitives::keccak256;
@@ -49,7 +49,9 @@ enum Task {
     Upload(usize),
     Include(usize, Vec<u8>),
     Mine,
+    BackUp(usize),
     Crash(usize),
+    Restore(usize),
     Restart(usize),
     Reorganise,
 }
@@ -77,7 +79,7 @@ impl<'a> World<'a> {
         let role = |node: usize| scenario.nodes[node - 1];
         let nodes = (1..=scenario.n()).map(|node| Shell::new(node, mischief(role(node), &mut draw), draw.fork())).collect();
         let honest = (1..=scenario.n()).filter(|node| !matches!(role(*node), NodeRole::Corrupt(_))).collect();
-        let crashed: BTreeSet<usize> = (1..=scenario.n()).filter(|node| matches!(role(*node), NodeRole::Crashes(..))).collect();
+        let crashed: BTreeSet<usize> = (1..=scenario.n()).filter(|node| matches!(role(*node), NodeRole::Crashes(..) | NodeRole::Restored(..))).collect();
         Self {
             scenario,
             now: GENESIS_TIME * 1000,
@@ -100,13 +102,14 @@ impl<'a> World<'a> {
         let subject = keccak256(self.scenario.seed.to_le_bytes());
         let mut outcomes = Vec::new();
         for attempt in 0..2 {
-            let Some(terms) = self.ledger.open(self.scenario, subject, self.now) else {
+            let Some(mut terms) = self.ledger.open(self.scenario, subject, self.now) else {
                 self.log("the contract refuses the subject");
                 break;
             };
             if outcomes.last().is_some_and(|last| *last != Outcome::Void) {
                 self.oracle.failures.push(Failure::TwoSums("a certified subject was opened again".into()));
             }
+            terms.policy.opened -= self.scenario.opening.early;
             outcomes.push(self.round(attempt, &Rc::new(terms)));
         }
         let elapsed = self.now - GENESIS_TIME * 1000;
@@ -146,7 +149,7 @@ impl<'a> World<'a> {
 
     fn prepare(&mut self, attempt: usize, terms: &Rc<Terms>) {
         let (sure, possible) = self.scenario.contributors(attempt);
-        self.oracle.opened(terms, sure, possible);
+        self.oracle.opened(terms, self.now, sure, possible);
         self.terms = Some(terms.clone());
         self.log(format!("round {} opens, {sure} sure sites", terms.round));
         self.sites.clear();
@@ -170,9 +173,19 @@ impl<'a> World<'a> {
                     self.after(from, Task::Crash(node));
                     self.after(to, Task::Restart(node));
                 }
+                NodeRole::Restored(copied, killed, back) if attempt == 0 => {
+                    self.after(copied, Task::BackUp(node));
+                    self.after(killed, Task::Crash(node));
+                    self.after(back, Task::Restore(node));
+                }
                 _ => {}
             }
-            self.step(node, |shell, now, out| shell.start(terms, now, out));
+            let sight = match self.scenario.nodes[node - 1] {
+                NodeRole::Broken(Defect::BelievesOpenings) => Sight::Believing,
+                _ if self.scenario.opening.stalled => Sight::Late,
+                _ => Sight::Following,
+            };
+            self.step(node, |shell, now, out| shell.start(terms, sight, now, out));
             self.after(offset, Task::Tick(node));
             self.after(offset / 2, Task::Poll(node));
         }
@@ -185,7 +198,12 @@ impl<'a> World<'a> {
     fn is_over(&self) -> bool {
         let closed = |stage| matches!(stage, Stage::Settled | Stage::Closed);
         let told = |node: &&Shell| matches!(self.scenario.nodes[node.node - 1], NodeRole::Honest | NodeRole::Broken(_));
-        self.nodes.iter().filter(told).all(|node| node.stage().is_none_or(closed))
+        if self.nodes.iter().any(|node| told(&node)) {
+            return self.nodes.iter().filter(told).all(|node| node.stage().is_none_or(closed));
+        }
+        // Where everybody is restarted, those count that run again.
+        let runs = |node: &&Shell| self.scenario.nodes[node.node - 1] != NodeRole::Silent;
+        self.nodes.iter().filter(runs).all(|node| node.stage().is_some_and(closed))
     }
 
     fn handle(&mut self, task: Task) {
@@ -224,12 +242,13 @@ impl<'a> World<'a> {
                 self.log(format!("node {node} crashes"));
                 self.nodes[node - 1].crash();
             }
-            Task::Restart(node) => {
-                self.log(format!("node {node} restarts"));
-                if let Some(terms) = self.terms.clone() {
-                    self.step(node, |shell, now, out| shell.start(&terms, now, out));
-                }
+            Task::BackUp(node) => self.nodes[node - 1].back_up(),
+            Task::Restore(node) => {
+                self.nodes[node - 1].restore();
+                self.log(format!("node {node}'s folder is restored"));
+                self.restart(node);
             }
+            Task::Restart(node) => self.restart(node),
             Task::Reorganise => {
                 let round = self.terms.as_ref().map_or(0, |terms| terms.round);
                 if !self.reorganised && self.ledger.reorganise(round, self.now) {
@@ -237,6 +256,13 @@ impl<'a> World<'a> {
                     self.log("the chain drops the certificate");
                 }
             }
+        }
+    }
+
+    fn restart(&mut self, node: usize) {
+        self.log(format!("node {node} restarts"));
+        if let Some(terms) = self.terms.clone() {
+            self.step(node, |shell, now, out| shell.start(&terms, Sight::Late, now, out));
         }
     }
 

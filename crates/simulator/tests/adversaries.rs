@@ -1,6 +1,8 @@
 //! Each adversary alone against five honest parties, over several seeds: the round closes, and nothing fails.
 
-use consilium_simulator::{Cheat, Corruption, Network, NodeRole, Outcome, Scenario, SiteRole, check, run};
+use consilium_simulator::{
+    Cheat, Corruption, Lie, Network, NodeRole, Opening, Outcome, Scenario, SiteRole, check, run,
+};
 
 const SEEDS: u64 = 4;
 
@@ -56,6 +58,8 @@ node_tests! {
     a_flood_of_proposals: Flooder,
     fishing_for_seeds: SeedFisher,
     garbage_for_seeds: BadRepairs,
+    a_vote_that_only_the_chain_sees: HiddenVoter,
+    intents_that_others_never_signed: ForgedIntents,
 }
 
 macro_rules! site_tests {
@@ -97,6 +101,61 @@ fn a_crash_and_a_restart_from_the_journal() {
     }
 }
 
+/// Whatever moment the copy is of: nothing is signed twice, and the round closes.
+#[test]
+fn a_folder_that_is_restored_from_a_copy() {
+    for (copied, killed, back) in [(0, 900, 1_000), (0, 2_000, 2_100), (700, 1_500, 1_600), (1_000, 2_500, 2_600), (0, 4_000, 9_000)]
+    {
+        settles(with_node(NodeRole::Restored(copied, killed, back)));
+    }
+}
+
+#[test]
+fn all_nodes_that_restart_at_once() {
+    for at in [300, 1_200, 1_800, 2_400, 3_000] {
+        settles(|seed| {
+            let mut scenario = Scenario::honest(seed, 5, 1, 4);
+            scenario.nodes.fill(NodeRole::Crashes(at, at + 700));
+            scenario
+        });
+    }
+}
+
+/// One silent, and all others restarted: what t silent nodes know is not needed.
+#[test]
+fn nodes_that_restart_at_once_wait_for_no_silent_one() {
+    settles(|seed| {
+        let mut scenario = Scenario::honest(seed, 5, 1, 4);
+        scenario.nodes.fill(NodeRole::Crashes(1_500, 2_000));
+        scenario.nodes[(seed % 5) as usize] = NodeRole::Silent;
+        scenario
+    });
+}
+
+/// Endpoints of everyone show an opening time that is 40 seconds too early: nodes that follow the chain take no part.
+#[test]
+fn an_opening_that_is_older_than_its_appearance_is_served_by_nobody() {
+    for seed in 0..SEEDS {
+        let opening = Opening { early: 40, stalled: false };
+        let report = check(&Scenario { opening, ..Scenario::honest(seed, 5, 1, 4) }).unwrap();
+        assert!(report.outcomes.iter().all(|outcome| *outcome == Outcome::Void), "{:?}", report.outcomes);
+    }
+}
+
+/// The same after they showed nothing for a long time. By the false time the cutoff is 10 seconds after the opening; a site
+/// that comes after 20 is in the set all the same, as nodes leave half of the time from their own first sight.
+#[test]
+fn endpoints_that_stall_everybody_and_show_a_false_opening_leave_no_site_out() {
+    for seed in 0..SEEDS {
+        let opening = Opening { early: 40, stalled: true };
+        let mut scenario = Scenario { opening, ..Scenario::honest(seed, 5, 1, 5) };
+        scenario.sites[0] = SiteRole::Late(20_000);
+        scenario.sites[1] = SiteRole::Absent;
+        let report = check(&scenario).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(report.outcomes, [Outcome::Settled], "{}", report.trace.join("\n"));
+    }
+}
+
 /// At n = 3t+1 one killed node stalls the round until it is back.
 #[test]
 fn four_nodes_wait_for_the_one_that_crashed() {
@@ -110,7 +169,9 @@ fn four_nodes_wait_for_the_one_that_crashed() {
 
 #[test]
 fn an_endpoint_that_lies_to_one_node() {
-    settles(with_node(NodeRole::LiedTo));
+    for lie in [Lie::Certificate, Lie::Votes] {
+        settles(with_node(NodeRole::LiedTo(lie)));
+    }
 }
 
 #[test]
@@ -125,7 +186,7 @@ fn endpoints_that_lie_to_many_nodes_cost_liveness_and_nothing_else() {
     for seed in 0..SEEDS {
         let mut scenario = Scenario { window: 12, ..Scenario::honest(seed, 6, 1, 4) };
         for node in 0..=(seed % 4) as usize {
-            scenario.nodes[node] = NodeRole::LiedTo;
+            scenario.nodes[node] = NodeRole::LiedTo(if node % 2 == 0 { Lie::Certificate } else { Lie::Votes });
         }
         scenario.nodes[5] = NodeRole::Corrupt(Corruption::TwoFinals);
         let report = run(&scenario);

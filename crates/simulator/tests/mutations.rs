@@ -1,6 +1,6 @@
 //! The oracle must notice nodes that are said to be honest and are broken. Each defect names the failure it must cause.
 
-use consilium_simulator::{Cheat, Corruption, Defect, Failure, NodeRole, Scenario, SiteRole, run};
+use consilium_simulator::{Cheat, Corruption, Defect, Failure, NodeRole, Opening, Scenario, SiteRole, run};
 
 fn broken(nodes: &[usize], defect: Defect) -> impl Fn(u64) -> Scenario {
     move |seed| {
@@ -81,6 +81,22 @@ fn a_wrong_sum_that_all_agree_on_is_noticed() {
 #[test]
 fn nodes_that_do_not_vote_are_noticed() {
     is_noticed(broken(&[0, 3], Defect::Abstainer), |failure| matches!(failure, Failure::Stuck(_)));
+}
+
+#[test]
+fn a_final_for_whatever_an_endpoint_shows_is_noticed() {
+    is_noticed(broken(&[0, 1, 2, 3, 4], Defect::BelievesCertificates), |failure| matches!(failure, Failure::Unvoted(_)));
+}
+
+#[test]
+fn nodes_that_believe_a_false_opening_are_noticed() {
+    let scenario = |seed| {
+        let mut scenario = broken(&[0, 1, 2, 3, 4], Defect::BelievesOpenings)(seed);
+        scenario.opening = Opening { early: 40, stalled: true };
+        scenario.sites[1] = SiteRole::Late(20_000);
+        scenario
+    };
+    is_noticed(scenario, |failure| matches!(failure, Failure::EarlyVote(_)));
 }
 
 /// And an honest run is not.

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Omitted sites of which a proposer is told at once: it proposes again, and is told of further ones then.
 const OMITTED: usize = 1024;
 
+/// The number under which the set that the chain shows stands among those of proposers.
+const CHAIN: usize = 0;
+
 /// Sites in all the sets that a peer is sent at once when it asks for what it lacks: about half a megabyte.
 const SITES: usize = 4096;
 
@@ -60,6 +63,11 @@ impl Agreed {
         votes.and_then(|votes| votes.get(&vote.node)) == Some(&vote.signature)
     }
 
+    /// How many nodes voted for exactly this set, as far as this node knows.
+    pub(super) fn voters(&self, root: B256, size: u32) -> usize {
+        self.votes.get(&(root, size)).map_or(0, BTreeMap::len)
+    }
+
     fn proposal(&self, node: usize, root: &B256) -> Option<Message> {
         let cohort = self.cohorts.get(root)?;
         let signature = *self.votes.get(&(*root, cohort.size()))?.get(&node)?;
@@ -71,11 +79,28 @@ impl Agreed {
 impl Round {
     /// The moment from which sets are proposed: the scheduled cutoff, or earlier when every admitted site is certified.
     fn cutoff(&self) -> u64 {
-        let scheduled = self.terms.cutoff_millis();
+        let scheduled = self.scheduled();
         self.collected.complete_at().map_or(scheduled, |complete| complete.min(scheduled))
     }
 
+    /// The scheduled cutoff; for a node that saw the round too late to judge its age, not before half of the time from then to
+    /// the deadline: an endpoint that stalls, then shows a false opening time, must not close the round early.
+    fn scheduled(&self) -> u64 {
+        let of_latecomer = self.late_since.map_or(0, |seen| (seen + self.terms.deadline_millis()) / 2);
+        self.terms.cutoff_millis().max(of_latecomer)
+    }
+
+    /// Δ of the time that this node has from its scheduled cutoff to the deadline.
+    fn delta(&self) -> u64 {
+        self.terms.view_millis_from(self.scheduled()) / 5
+    }
+
     pub(super) fn advance_agreement(&mut self, effects: &mut Vec<Effect>) {
+        // Votes for a set that the chain shows as certified are of use after the certificate too: with Q of them others
+        // can go on.
+        if let Some(root) = self.certificate.as_ref().map(|certificate| certificate.set_root) {
+            self.vote(CHAIN, root, effects);
+        }
         if self.stage != Stage::Collecting {
             return;
         }
@@ -93,7 +118,7 @@ impl Round {
         if self.now < my_view || !pause_over {
             return;
         }
-        let members: Vec<SetMember> = self.collected.certificates().keys().copied().collect();
+        let members: Vec<SetMember> = self.collected.unambiguous().map(|(member, _)| *member).collect();
         let Ok(cohort) = Cohort::new(members) else { return };
         let root = cohort.root();
         let proposed = self.agreed.proposals.get(&self.me) == Some(&root);
@@ -150,10 +175,11 @@ impl Round {
         }
     }
 
-    /// Keeps a vote; of each node only those for sets that somebody proposes now or that this node voted for, so that
-    /// memory stays bounded.
+    /// Keeps a vote; of each node only those for sets that somebody proposes now, that this node voted for or that the chain
+    /// shows as certified, so that memory stays bounded.
     pub(super) fn record_vote(&mut self, vote: &SignedVote) {
-        let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).copied().collect();
+        let certified = self.certificate.iter().map(|certificate| &certificate.set_root);
+        let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).chain(certified).copied().collect();
         let (node, key) = (vote.node, (vote.set_root, vote.size));
         for ((root, _), votes) in &mut self.agreed.votes {
             if !live.contains(root) && *root != vote.set_root {
@@ -199,10 +225,10 @@ impl Round {
     /// Certificates that a set leaves out although they were known Δ before the scheduled cutoff; none at all may be
     /// left out when the round is closed early.
     fn omitted(&self, cohort: &Cohort) -> Vec<SetMember> {
-        let scheduled = self.terms.cutoff_millis();
-        let bound = scheduled.saturating_sub(self.terms.delta_millis());
+        let scheduled = self.scheduled();
+        let bound = scheduled.saturating_sub(self.delta());
         let all = self.collected.complete_at().is_some_and(|complete| complete <= scheduled);
-        let binding = self.collected.certificates().iter().filter(|(_, at)| all || **at <= bound);
+        let binding = self.collected.unambiguous().filter(|(_, at)| all || **at <= bound);
         binding.map(|(member, _)| *member).filter(|member| !cohort.contains(member)).collect()
     }
 

@@ -80,9 +80,35 @@ impl Collected {
             .collect()
     }
 
+    /// One node's receipts, one a site, from a site on, and the site with which there are more.
+    pub(super) fn receipts_by(
+        &self,
+        node: usize,
+        from: Option<Address>,
+        most: usize,
+    ) -> (Vec<SignedReceipt>, Option<Address>) {
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        let sites = self.receipts.range((start, Bound::Unbounded)).map(|(site, _)| *site);
+        let first = |site: Address| self.receipts_of(&site).into_iter().find(|receipt| receipt.node == node);
+        let mut found = sites.filter_map(first);
+        let page: Vec<_> = found.by_ref().take(most).collect();
+        (page, found.next().map(|receipt| receipt.member.site))
+    }
+
     /// Contributions with Q receipts, sites increasing, with the time of the Q-th.
     pub(super) fn certificates(&self) -> &BTreeMap<SetMember, u64> {
         &self.certificates
+    }
+
+    /// The certificates of sites that have one. Two of one site take more than t nodes that lie or forgot what they signed; a
+    /// set has a site once, so that none of them has to be in it.
+    pub(super) fn unambiguous(&self) -> impl Iterator<Item = (&SetMember, &u64)> {
+        let others = |member: &SetMember| {
+            let first = SetMember { site: member.site, digest: B256::ZERO };
+            let last = SetMember { site: member.site, digest: B256::repeat_byte(0xff) };
+            self.certificates.range(first..=last).count() > 1
+        };
+        self.certificates.iter().filter(move |(member, _)| !others(member))
     }
 
     /// The certificates that a node kept over a restart, with the times that they had.
@@ -124,7 +150,7 @@ impl Collected {
         receipts.map(|(&signer, _)| signer).filter(|(_, digest)| *digest == member.digest).map(|(node, _)| node).collect()
     }
 
-    fn has_receipt_of(&self, site: &Address, node: usize) -> bool {
+    pub(super) fn has_receipt_of(&self, site: &Address, node: usize) -> bool {
         self.receipts.get(site).is_some_and(|known| known.keys().any(|(signer, _)| *signer == node))
     }
 

@@ -1,6 +1,6 @@
 //! What the machine wants done.
 
-use super::{Message, Statement};
+use super::{Message, SignedIntent, Statement};
 use crate::audit::Evidence;
 use crate::certify::{Cohort, DatedCertificate, SetMember};
 use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};
@@ -23,6 +23,9 @@ pub enum Effect {
     Sign(Statement),
     /// Keep these certificates with their times over a restart, before any statement of the same step is signed.
     Keep(Vec<DatedCertificate>),
+    /// Keep a peer's intent unless its slot holds another, on disk before it is acknowledged, and feed back
+    /// [`super::Event::Held`] with the one that the slot holds.
+    Hold(SignedIntent),
     /// Send to one node, or to all others.
     Send {
         /// A node's number, or `None` for all others.

@@ -1,6 +1,6 @@
 //! What the machine is told.
 
-use super::{Genuine, Statement};
+use super::{Genuine, SignedIntent, SignedVote, Statement};
 use crate::certify::SetMember;
 use crate::eip712::{Settlement, Signed};
 use crate::error::Rejection;
@@ -34,6 +34,8 @@ pub enum Event {
         /// This node's signature.
         signature: Signed,
     },
+    /// The first intent of a peer for its slot is in the journal: the one of [`super::Effect::Hold`], or an earlier one.
+    Held(SignedIntent),
     /// Something on the chain.
     Chain(ChainEvent),
     /// This node's output share over the certified set is ready to be served.
@@ -64,7 +66,7 @@ pub enum Verdict {
 /// What the node sees on its own endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainEvent {
-    /// A certificate is in a block.
+    /// A certificate is in a block. It counts once this node holds Q votes for it, wherever they came from.
     Certified {
         /// The set's root.
         set_root: B256,
@@ -72,6 +74,8 @@ pub enum ChainEvent {
         size: u32,
         /// The nodes whose votes the chain recorded, in node order.
         voters: Vec<Address>,
+        /// The votes that the certificate's event carries. The machine checks them: an endpoint may invent them.
+        votes: Vec<SignedVote>,
     },
     /// The block with the certificate was reorganised away.
     CertificateGone,

@@ -1,9 +1,10 @@
 //! What nodes tell each other about a round. Every statement carries the number of its node and its signature.
 
 use crate::certify::{Cohort, SetMember};
-use crate::eip712::{Final, Receipt, Settlement, ShareRoot, Signed, Vote};
+use crate::eip712::{Domain, Final, Intent, Receipt, SecretKey, Settlement, ShareRoot, Signed, Vote};
 use crate::terms::Terms;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::SolStruct;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,15 @@ pub enum Statement {
     ShareRoot(ShareRoot),
     /// What it computed. One a round.
     Settlement(Settlement),
+    /// It is about to make a statement that it may make only once.
+    Intent {
+        /// What it says.
+        intent: Intent,
+        /// The round's subject, which names the slot of a Final.
+        subject: B256,
+        /// The set that the statement is about.
+        set_root: B256,
+    },
 }
 
 /// A message between nodes of one committee about one round.
@@ -56,6 +66,30 @@ pub enum Message {
         member: SetMember,
         /// Seed numbers.
         numbers: Vec<usize>,
+    },
+    /// Asks others to remember what the sender is about to sign.
+    Intent(SignedIntent),
+    /// The first intent of the recipient that the sender holds for a slot.
+    Acknowledged(SignedIntent),
+    /// Asks for what others hold of the sender, which was started.
+    Recall {
+        /// Names this start of the sender, so that no answer to an earlier one counts.
+        start: B256,
+        /// The site from which on receipts are asked for.
+        from: Option<Address>,
+    },
+    /// An answer to [`Message::Recall`].
+    Recalled {
+        /// The start that was named.
+        start: B256,
+        /// The site from which on these receipts are.
+        from: Option<Address>,
+        /// Intents of the recipient for this round's slots.
+        intents: Vec<SignedIntent>,
+        /// Receipts of the recipient, sites increasing.
+        receipts: Vec<SignedReceipt>,
+        /// The site from which on there are more.
+        next: Option<Address>,
     },
     /// Seeds, each sealed to the asking node.
     Seeds {
@@ -94,6 +128,12 @@ impl Message {
         let genuine = |node, statement: Statement, signature: &Signed| known_at(0) || statement.is_by(terms, node, signature);
         let whole = match &self {
             Self::Receipts(_) | Self::Cohort(_) | Self::Sync { .. } | Self::SeedRequest { .. } | Self::Seeds { .. } => true,
+            Self::Recall { .. } => true,
+            Self::Intent(said) | Self::Acknowledged(said) => said.is_genuine(terms),
+            Self::Recalled { intents, receipts, .. } => {
+                let by_node = |receipt: &SignedReceipt| receipt.is_genuine(terms);
+                intents.iter().all(|said| said.is_genuine(terms)) && receipts.iter().all(by_node)
+            }
             Self::Proposal { vote, .. } | Self::Vote(vote) => {
                 genuine(vote.node, Statement::Vote(vote.statement(terms)), &vote.signature)
             }
@@ -103,11 +143,8 @@ impl Message {
         };
         match self {
             Self::Receipts(receipts) => {
-                let by_node = |receipt: &SignedReceipt| {
-                    Statement::Receipt(receipt.statement(terms)).is_by(terms, receipt.node, &receipt.signature)
-                };
                 let good = |(place, receipt): &(usize, SignedReceipt)| {
-                    terms.admits(&receipt.member.site) && (known_at(*place) || by_node(receipt))
+                    terms.admits(&receipt.member.site) && (known_at(*place) || receipt.is_genuine(terms))
                 };
                 let good = receipts.into_iter().enumerate().filter(good).map(|(_, receipt)| receipt);
                 Some(Genuine(Self::Receipts(good.collect())))
@@ -118,6 +155,19 @@ impl Message {
 }
 
 impl Statement {
+    /// Signs the statement in its domain.
+    #[must_use]
+    pub fn sign(&self, domain: &Domain, key: &SecretKey) -> Signed {
+        match self {
+            Self::Receipt(said) => domain.sign(key, said),
+            Self::Vote(said) => domain.sign(key, said),
+            Self::Final(said) => domain.sign(key, said),
+            Self::ShareRoot(said) => domain.sign(key, said),
+            Self::Settlement(said) => domain.sign(key, said),
+            Self::Intent { intent, .. } => domain.sign(key, intent),
+        }
+    }
+
     fn is_by(&self, terms: &Terms, node: usize, signature: &Signed) -> bool {
         let Some(address) = terms.committee.member(node).map(|member| member.address) else { return false };
         let checked = match self {
@@ -126,6 +176,7 @@ impl Statement {
             Self::Final(said) => terms.domain.check(said, signature, address),
             Self::ShareRoot(said) => terms.domain.check(said, signature, address),
             Self::Settlement(said) => terms.domain.check(said, signature, address),
+            Self::Intent { intent, .. } => terms.domain.check(intent, signature, address),
         };
         checked.is_ok()
     }
@@ -149,6 +200,10 @@ impl SignedReceipt {
     pub fn statement(&self, terms: &Terms) -> Receipt {
         Receipt { study: terms.study, round: terms.round, site: self.member.site, digest: self.member.digest }
     }
+
+    fn is_genuine(&self, terms: &Terms) -> bool {
+        Statement::Receipt(self.statement(terms)).is_by(terms, self.node, &self.signature)
+    }
 }
 
 /// A vote with its signature.
@@ -169,6 +224,62 @@ impl SignedVote {
     #[must_use]
     pub fn statement(&self, terms: &Terms) -> Vote {
         Vote { study: terms.study, round: terms.round, setRoot: self.set_root, size: self.size }
+    }
+
+    pub(super) fn is_genuine(&self, terms: &Terms) -> bool {
+        Statement::Vote(self.statement(terms)).is_by(terms, self.node, &self.signature)
+    }
+}
+
+/// The statements of which a node may make only one, so that others remember what it is about to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentKind {
+    /// One for a subject.
+    Final = 1,
+    /// One for a round.
+    ShareRoot = 2,
+    /// One for a round.
+    Settlement = 3,
+}
+
+/// An intent with its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SignedIntent {
+    /// Who signed, 1..=n.
+    pub node: usize,
+    /// The round that the statement is about: that of a Final may be an earlier one about the same subject.
+    pub round: u64,
+    /// Which statement.
+    pub kind: IntentKind,
+    /// The set that the statement is about.
+    pub set_root: B256,
+    /// The statement's EIP-712 struct hash.
+    pub hash: B256,
+    /// The signature.
+    pub signature: Signed,
+}
+
+impl SignedIntent {
+    /// The statement that was signed.
+    #[must_use]
+    pub fn statement(&self, terms: &Terms) -> Intent {
+        Intent { study: terms.study, round: self.round, kind: self.kind as u8, hash: self.hash }
+    }
+
+    /// Whether it is its node's, and about a slot of this round. The slot of a Final is its subject, which the intent names in
+    /// its hash alone: a node whose endpoint shows another subject must not keep the intent under that one.
+    fn is_genuine(&self, terms: &Terms) -> bool {
+        let of_slot = match self.kind {
+            IntentKind::Final => {
+                let Self { round, set_root, .. } = *self;
+                let said = Final { study: terms.study, subject: terms.subject, round, setRoot: set_root };
+                round <= terms.round && said.eip712_hash_struct() == self.hash
+            }
+            IntentKind::ShareRoot | IntentKind::Settlement => self.round == terms.round,
+        };
+        let (intent, subject) = (self.statement(terms), terms.subject);
+        of_slot && Statement::Intent { intent, subject, set_root: self.set_root }.is_by(terms, self.node, &self.signature)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Sections 6.7 to 6.11: final, release, unmask, settle; and the evidence that contradictions leave behind.
 
 use super::{
-    Effect, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage, Statement, Unmasked,
+    Effect, IntentKind, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage, Statement,
+    Unmasked, intent::hash_of,
 };
 use crate::audit::{Contradicts, Evidence};
 use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};
@@ -26,7 +27,7 @@ pub(super) struct Settling {
     unmasked: Option<Unmasked>,
     /// The share roots that the chain settled.
     settled: Option<Vec<B256>>,
-    asked: BTreeSet<Asked>,
+    pub(super) asked: BTreeSet<Asked>,
     /// Contradictions that were reported: the kind of statement and the node.
     reported: BTreeSet<(Asked, usize)>,
     quorum_at: Option<u64>,
@@ -40,6 +41,16 @@ pub(super) enum Asked {
     Release,
     ShareRoot,
     Settlement,
+}
+
+impl From<IntentKind> for Asked {
+    fn from(kind: IntentKind) -> Self {
+        match kind {
+            IntentKind::Final => Self::Final,
+            IntentKind::ShareRoot => Self::ShareRoot,
+            IntentKind::Settlement => Self::Settlement,
+        }
+    }
 }
 
 /// A statement with its signature, of which a node may make only one.
@@ -170,10 +181,11 @@ impl Round {
 
     fn sign_final(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
         let known_set = self.certified().is_some();
-        if known_set && !self.settling.finals.contains_key(&self.me) && self.settling.asked.insert(Asked::Final) {
+        if known_set && !self.settling.finals.contains_key(&self.me) {
             let Self { terms, .. } = self;
             let statement = Final { study: terms.study, subject: terms.subject, round: terms.round, setRoot: set_root };
-            effects.push(Effect::Sign(Statement::Final(statement)));
+            let hash = hash_of(&statement);
+            self.sign_once(IntentKind::Final, Statement::Final(statement), hash, effects);
         }
     }
 
@@ -203,11 +215,12 @@ impl Round {
 
     fn sign_share_root(&mut self, set_root: B256, effects: &mut Vec<Effect>) {
         let Some(root) = self.settling.released else { return };
-        if !self.settling.share_roots.contains_key(&self.me) && self.settling.asked.insert(Asked::ShareRoot) {
+        if !self.settling.share_roots.contains_key(&self.me) {
             let Self { terms, .. } = self;
             let index = self.me as u8;
             let statement = ShareRoot { study: terms.study, round: terms.round, setRoot: set_root, index, root };
-            effects.push(Effect::Sign(Statement::ShareRoot(statement)));
+            let hash = hash_of(&statement);
+            self.sign_once(IntentKind::ShareRoot, Statement::ShareRoot(statement), hash, effects);
         }
     }
 
@@ -249,8 +262,9 @@ impl Round {
         let Some(unmasked) = self.settling.unmasked.as_ref().filter(|_| self.is_open()) else { return };
         let statement = unmasked.settlement.clone();
         let off = unmasked.liars.contains(&self.me);
-        if !off && !self.settling.settlements.contains_key(&self.me) && self.settling.asked.insert(Asked::Settlement) {
-            effects.push(Effect::Sign(Statement::Settlement(statement)));
+        if !off && !self.settling.settlements.contains_key(&self.me) {
+            let hash = hash_of(&statement);
+            self.sign_once(IntentKind::Settlement, Statement::Settlement(statement), hash, effects);
         }
     }
 

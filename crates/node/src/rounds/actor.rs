@@ -1,15 +1,14 @@
 //! One task a round: it feeds core's machine with events and carries out the effects, in order.
 //!
 //! `Effect::Sign` goes through the journal: what is to be signed is on disk before it is signed, and what contradicts
-//! the journal is never signed.
+//! the journal is never signed. So does `Effect::Hold`: what is acknowledged is on disk before.
 
 use super::{OpenRound, again, pull, release, repair, seat, transact, verify, view};
 use crate::court;
 use crate::metrics::Metrics;
 use crate::service::{Service, locked, now_millis};
-use crate::store::{Database, StoreError};
+use crate::store::{Database, Entries, StoreError};
 use consilium_core::accusation::Accusation;
-use consilium_core::certify::DatedCertificate;
 use consilium_core::eip712::Signed;
 use consilium_core::round::{Effect, Event, Offender, Stage, Statement};
 use std::future::Future;
@@ -28,14 +27,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// Signs a statement. Only for what the journal holds.
 pub(super) fn sign(service: &Service, statement: &Statement) -> Signed {
-    let (domain, key) = (&service.domain, service.keys.signing_key());
-    match statement {
-        Statement::Receipt(said) => domain.sign(key, said),
-        Statement::Vote(said) => domain.sign(key, said),
-        Statement::Final(said) => domain.sign(key, said),
-        Statement::ShareRoot(said) => domain.sign(key, said),
-        Statement::Settlement(said) => domain.sign(key, said),
-    }
+    statement.sign(&service.domain, service.keys.signing_key())
 }
 
 pub(super) struct Actor {
@@ -124,15 +116,16 @@ impl Actor {
     /// Applies events and carries out their effects, until no statement is left to sign.
     async fn handle(&mut self, mut events: Vec<Event>) {
         while !events.is_empty() && !self.round.is_dismissed() {
-            let (mut statements, mut certificates) = (Vec::new(), Vec::new());
+            let mut entries = Entries { subject: self.round.terms.subject, ..Entries::default() };
             for effect in self.apply(events) {
                 match effect {
-                    Effect::Sign(statement) => statements.push(statement),
-                    Effect::Keep(fresh) => certificates.extend(fresh),
+                    Effect::Sign(statement) => entries.statements.push(statement),
+                    Effect::Keep(fresh) => entries.certificates.extend(fresh),
+                    Effect::Hold(intent) => entries.intents.extend(self.round.address_of(intent.node).map(|of| (of, intent))),
                     other => self.carry_out(other),
                 }
             }
-            events = self.sign_all(statements, certificates).await;
+            events = self.enter(entries).await;
         }
     }
 
@@ -143,17 +136,17 @@ impl Actor {
     }
 
     /// Journals, then signs.
-    async fn sign_all(&self, statements: Vec<Statement>, certificates: Vec<DatedCertificate>) -> Vec<Event> {
-        if statements.is_empty() && certificates.is_empty() {
+    async fn enter(&self, entries: Entries) -> Vec<Event> {
+        if entries.is_empty() {
             return Vec::new();
         }
-        let batch = Arc::new((statements.clone(), certificates));
-        let verdicts = loop {
-            let (batch, seat) = (Arc::clone(&batch), Arc::clone(&self.round));
+        let entries = Arc::new(entries);
+        let entered = loop {
+            let (entries, seat) = (Arc::clone(&entries), Arc::clone(&self.round));
             // A seat may be dismissed while it waits for the disk: the flag is read within the transaction.
-            let write = move |db: &Database| db.journal_unless(&seat.opening, &batch.0, &batch.1, || seat.is_dismissed());
+            let write = move |db: &Database| db.journal_unless(&seat.opening, &entries, || seat.is_dismissed());
             match self.service.database.run(write).await {
-                Ok(Some(verdicts)) => break verdicts,
+                Ok(Some(entered)) => break entered,
                 Ok(None) => return Vec::new(),
                 Err(error) => {
                     tracing::error!(%error, "the journal cannot be written: signing nothing until it can");
@@ -164,31 +157,29 @@ impl Actor {
         if self.round.is_dismissed() {
             return Vec::new();
         }
-        let mut signed = Vec::with_capacity(statements.len());
-        for (statement, verdict) in statements.into_iter().zip(verdicts) {
+        let mut events: Vec<Event> = entered.intents.into_iter().map(Event::Held).collect();
+        for (statement, verdict) in entries.statements.iter().zip(entered.verdicts) {
             match verdict {
-                Ok(()) => signed.push(Event::Signed { signature: sign(&self.service, &statement), statement }),
-                Err(conflict) => {
-                    let (study, round) = self.round.id();
-                    let (slot, kind) = (conflict.slot, seat::name_of(&statement));
-                    tracing::error!(
-                        study,
-                        round,
-                        slot,
-                        kind,
-                        "the journal holds another statement here: NOT signing a second one"
-                    );
-                    Metrics::add(&self.service.metrics.journal_refusals, 1);
+                Ok(()) => {
+                    let signature = sign(&self.service, statement);
+                    events.push(Event::Signed { statement: statement.clone(), signature });
                 }
+                Err(conflict) => self.refuse(statement, conflict.slot),
             }
         }
-        signed
+        events
+    }
+
+    fn refuse(&self, statement: &Statement, slot: String) {
+        let ((study, round), kind) = (self.round.id(), seat::name_of(statement));
+        tracing::error!(study, round, slot, kind, "the journal holds another statement here: NOT signing a second one");
+        Metrics::add(&self.service.metrics.journal_refusals, 1);
     }
 
     fn carry_out(&mut self, effect: Effect) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
         match effect {
-            Effect::Sign(_) | Effect::Keep(_) => unreachable!("handle() collects them"),
+            Effect::Sign(_) | Effect::Keep(_) | Effect::Hold(_) => unreachable!("handle() collects them"),
             Effect::Send { to, message } => seat::broadcast(&service, &round, to, &message),
             Effect::Verify(member) => self.service.spawn(verify::run(service, round, member)),
             Effect::Pull { member, from } => pull::start(&service, &round, member, from),

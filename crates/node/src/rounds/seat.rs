@@ -4,11 +4,16 @@ use super::actor::{self, Actor};
 use super::mailbox::Mailbox;
 use super::{Absence, Entry, OpenRound};
 use crate::service::{Service, locked, now_millis};
-use crate::store::{Database, Opening, StoreError};
+use crate::store::{Database, Opening, Sight, StoreError};
 use crate::watch::End;
 use consilium_core::release::RunningSum;
-use consilium_core::round::{ChainEvent, Event, Message, Round, Stage, Statement};
+use consilium_core::clock::{self, FalseOpening, Seen};
+use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, Stage, Statement};
+use consilium_core::terms::Terms;
 use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
+use alloy_primitives::{Address, B256};
+use consilium_core::certify::SetMember;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -42,6 +47,9 @@ pub(crate) enum Refusal {
         /// Height up to which events were taken in.
         known: u64,
     },
+    /// The cutoff follows from the opening time.
+    #[error("{0}; `clock_tolerance_seconds` is what is tolerated, and a quarter of the round at most")]
+    Opening(#[from] FalseOpening),
     /// All nodes must refuse the same sites.
     #[error("the endpoints disagree about which sites are struck off: {0}; find out which one lies, or remove it")]
     Strikes(LedgerError),
@@ -58,19 +66,21 @@ impl Refusal {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
-            Self::Behind { .. } | Self::Store(_) | Self::Strikes(_) => true,
+            Self::Behind { .. } | Self::Opening(FalseOpening::Ahead { .. }) | Self::Store(_) | Self::Strikes(_) => true,
             Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
+            Self::Opening(FalseOpening::Stale { .. }) => false,
         }
     }
 }
 
 /// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once.
-/// `opened` is the height of the block that opened the round, `known` the block up to which events have been taken in.
+/// `opened` is the height of the block that opened the round, `seen` how this node sees it, `known` the block up to which
+/// events have been taken in.
 pub(crate) async fn take(
     service: &Arc<Service>,
-    study: u64,
-    round: u64,
+    (study, round): (u64, u64),
     opened: u64,
+    seen: Seen,
     known: Option<BlockRef>,
 ) -> Result<(), Refusal> {
     if service.rounds.get(study, round).is_some() {
@@ -80,12 +90,16 @@ pub(crate) async fn take(
     if over {
         return Ok(());
     }
-    match admit(service, study, round, known).await {
-        Ok(on_chain) => open(service, on_chain).await,
+    let seated = match admit(service, study, round, known).await {
+        Ok(on_chain) => seated(service, on_chain, seen).await,
+        Err(refusal) => Err(refusal),
+    };
+    match seated {
+        Ok(()) => Ok(()),
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Err(refusal) => {
             let reason = refusal.to_string();
-            let may_change = matches!(refusal, Refusal::SubjectCertified(_));
+            let may_change = matches!(refusal, Refusal::SubjectCertified(_) | Refusal::Opening(_));
             match refusal {
                 Refusal::NotMember => tracing::debug!(study, round, "no seat in this round"),
                 _ => tracing::error!(study, round, %reason, "taking no part in this round"),
@@ -118,6 +132,16 @@ async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef
         Some(certified) => Err(Refusal::SubjectCertified(certified.round)),
         None => Ok(found),
     }
+}
+
+/// Holds a round's opening time against the clock and opens it.
+async fn seated(service: &Arc<Service>, on_chain: consilium_ledger::Round, seen: Seen) -> Result<(), Refusal> {
+    let opening = Opening::of(&on_chain.terms);
+    let tolerance = service.config.clock_tolerance.as_millis().try_into().unwrap_or(u64::MAX);
+    let in_time = clock::judge(&on_chain.terms.policy, seen, now_millis(), tolerance)?;
+    let sight = Sight { at: seen.at, in_time };
+    let first = service.database.run(move |db| db.sight(&opening, sight)).await?;
+    open(service, on_chain, first).await
 }
 
 /// What was announced up to a block is told once: a round that is read at an earlier one, or in a history without it, may
@@ -157,25 +181,50 @@ fn correct_certificate(open: &OpenRound, shown: Option<&Certified>) {
     }
 }
 
-/// Starts the actor with what the disk and the chain say.
-async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round) -> Result<(), Refusal> {
-    let terms = on_chain.terms.clone();
-    let (study, number, subject) = (terms.study, terms.round, terms.subject);
-    let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
-    let opening = Opening::of(&terms);
-    let read = move |db: &Database| Ok((db.journalled(&opening, &subject)?, db.certificates(&opening)?, db.foreign(&opening)?));
-    let (statements, mut certificates, foreign) = service.database.run(read).await?;
+/// What this node kept of a round, and contributions that are bound to other openings under its number.
+async fn kept(service: &Service, terms: &Terms, sight: Sight) -> Result<(Kept, BTreeSet<SetMember>), Refusal> {
+    let (opening, subject) = (Opening::of(terms), terms.subject);
+    let read = move |db: &Database| {
+        let statements = db.journalled(&opening, &subject)?;
+        Ok((statements, db.certificates(&opening)?, db.intents(&opening, &subject)?, db.foreign(&opening)?))
+    };
+    let (statements, mut certificates, intents, foreign) = service.database.run(read).await?;
     // A round that is opened again on the same terms may come after a site was struck off.
     certificates.retain(|kept| terms.admits(&kept.certificate.member.site));
+    let statements = statements.into_iter().map(|statement| {
+        let signature = actor::sign(service, &statement);
+        (statement, signature)
+    });
+    let of_member = |(of, intent): (Address, SignedIntent)| Some(SignedIntent { node: terms.committee.index_of(of)?, ..intent });
+    let kept = Kept {
+        statements: statements.collect(),
+        certificates,
+        intents: intents.into_iter().filter_map(of_member).collect(),
+        late_since: (!sight.in_time).then_some(sight.at),
+    };
+    Ok((kept, foreign))
+}
+
+/// Names this start of the node: no answer to an earlier one counts.
+fn new_start() -> B256 {
+    let mut start = B256::ZERO;
+    getrandom::fill(start.as_mut_slice())
+        .unwrap_or_else(|error| panic!("the operating system gives no randomness, so no start can be told apart: {error}"));
+    start
+}
+
+/// Starts the actor with what the disk and the chain say.
+async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round, sight: Sight) -> Result<(), Refusal> {
+    let terms = on_chain.terms.clone();
+    let (study, number) = (terms.study, terms.round);
+    let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
+    let opening = Opening::of(&terms);
+    let (kept, foreign) = kept(service, &terms, sight).await?;
     if !foreign.is_empty() {
         let contributions = foreign.len();
         tracing::warn!(study, round = number, contributions, "the round was opened again: what was said before is set aside");
     }
-    let journal = statements.into_iter().map(|statement| {
-        let signature = actor::sign(service, &statement);
-        (statement, signature)
-    });
-    let machine = Round::new(terms.clone(), me, now_millis(), journal.collect(), certificates);
+    let machine = Round::new(terms.clone(), me, now_millis(), new_start(), kept);
     let (events, internal) = mpsc::unbounded_channel();
     let (members, most) = (terms.committee.sizes().n(), 2 * service.config.limits.message_bytes);
     let round = Arc::new(OpenRound {
@@ -239,7 +288,7 @@ pub(crate) fn tell_certified(round: &OpenRound, certificate: &Certified) {
     let voters = numbers.into_iter().filter_map(|node| round.address_of(node)).collect();
     *locked(&round.certificate) = Some(certificate.clone());
     let (set_root, size) = (certificate.vote.setRoot, certificate.vote.size);
-    round.tell(Event::Chain(ChainEvent::Certified { set_root, size, voters }));
+    round.tell(Event::Chain(ChainEvent::Certified { set_root, size, voters, votes: Vec::new() }));
 }
 
 /// Sends a message to one node, or to all others.
@@ -265,5 +314,6 @@ pub(super) fn name_of(statement: &Statement) -> &'static str {
         Statement::Final(_) => "final",
         Statement::ShareRoot(_) => "share root",
         Statement::Settlement(_) => "settlement",
+        Statement::Intent { .. } => "intent",
     }
 }

@@ -4,16 +4,20 @@
 //! subject), ShareRoot (study, round), Settlement (study, round). Votes have a slot for each set, as several are
 //! harmless. Signatures are deterministic, so that the statement alone is kept.
 //!
+//! An Intent has the slot of the statement that it announces, apart from that statement. What is held of peers' intents
+//! has slots likewise, by the peer's address.
+//!
 //! Beside them stand the receipt certificates with the times since when this node has held them: what it votes for must
 //! not depend on whether it was started again.
 
 use super::StoreError;
 use super::database::{Database, JOURNAL, round_key};
+use super::memory::hold;
 use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::{DatedCertificate, SetMember};
-use consilium_core::eip712::{Final, Receipt, Settlement, ShareRoot, Vote};
-use consilium_core::round::Statement;
+use consilium_core::eip712::{Final, Intent, Receipt, Settlement, ShareRoot, Vote};
+use consilium_core::round::{IntentKind, SignedIntent, Statement};
 use redb::{Durability, ReadableTable as _, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -34,6 +38,7 @@ enum Entry {
     Final { study: u64, subject: B256, round: u64, set_root: B256 },
     ShareRoot { study: u64, round: u64, set_root: B256, index: u8, root: B256 },
     Settlement { study: u64, round: u64, set_root: B256, share_roots_hash: B256, aggregate_root: B256, reward_root: B256 },
+    Intent { study: u64, round: u64, kind: u8, hash: B256, subject: B256, set_root: B256 },
 }
 
 impl From<&Statement> for Entry {
@@ -44,6 +49,10 @@ impl From<&Statement> for Entry {
             Statement::Final(s) => Self::Final { study: s.study, subject: s.subject, round: s.round, set_root: s.setRoot },
             Statement::ShareRoot(s) => {
                 Self::ShareRoot { study: s.study, round: s.round, set_root: s.setRoot, index: s.index, root: s.root }
+            }
+            Statement::Intent { intent, subject, set_root } => {
+                let Intent { study, round, kind, hash } = *intent;
+                Self::Intent { study, round, kind, hash, subject: *subject, set_root: *set_root }
             }
             Statement::Settlement(s) => Self::Settlement {
                 study: s.study,
@@ -65,6 +74,9 @@ impl From<Entry> for Statement {
             Entry::Final { study, subject, round, set_root } => Self::Final(Final { study, subject, round, setRoot: set_root }),
             Entry::ShareRoot { study, round, set_root, index, root } => {
                 Self::ShareRoot(ShareRoot { study, round, setRoot: set_root, index, root })
+            }
+            Entry::Intent { study, round, kind, hash, subject, set_root } => {
+                Self::Intent { intent: Intent { study, round, kind, hash }, subject, set_root }
             }
             Entry::Settlement { study, round, set_root, share_roots_hash, aggregate_root, reward_root } => {
                 Self::Settlement(Settlement {
@@ -92,6 +104,10 @@ impl Entry {
             Self::Final { study, subject, .. } => format!("final/{study:016x}/{}", hex::encode(subject)),
             Self::ShareRoot { study, round, .. } => format!("round/{}share-root", round_key(*study, *round)),
             Self::Settlement { study, round, .. } => format!("round/{}settlement", round_key(*study, *round)),
+            Self::Intent { study, kind, subject, .. } if *kind == IntentKind::Final as u8 => {
+                format!("intent/{study:016x}/{}", hex::encode(subject))
+            }
+            Self::Intent { study, round, kind, .. } => format!("round/{}intent/{kind}", round_key(*study, *round)),
         }
     }
 }
@@ -112,34 +128,65 @@ fn enter(
     })
 }
 
+/// What is written in one step, before anything of it is signed or acknowledged.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entries {
+    /// What this node is to sign.
+    pub(crate) statements: Vec<Statement>,
+    /// Certificates, which keep the time that they were first written with.
+    pub(crate) certificates: Vec<DatedCertificate>,
+    /// Intents of peers with their addresses.
+    pub(crate) intents: Vec<(Address, SignedIntent)>,
+    /// What the round is about: the slot of a Final's intent.
+    pub(crate) subject: B256,
+}
+
+impl Entries {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.statements.is_empty() && self.certificates.is_empty() && self.intents.is_empty()
+    }
+}
+
+/// What came of [`Entries`].
+#[derive(Debug, PartialEq)]
+pub(crate) struct Entered {
+    /// For each statement whether it may be signed; others never.
+    pub(crate) verdicts: Vec<Result<(), Conflict>>,
+    /// For each intent the one that its slot holds.
+    pub(crate) intents: Vec<SignedIntent>,
+}
+
 fn certificates_key(round: &str) -> String {
     format!("certificate/{round}")
 }
 
 impl Database {
-    /// Writes statements in one durable transaction. Those whose slot is free or holds the very same statement may be
-    /// signed once this returns; the others never. With them certificates of a round, which keep the time that they were
-    /// first written with. For a seat that has been dismissed by then nothing is written, and the answer is `None`.
+    /// Writes in one durable transaction. Statements whose slot is free or holds the very same statement may be signed once
+    /// this returns; the others never. For a seat that has been dismissed by then nothing is written, and the answer is
+    /// `None`.
     pub(crate) fn journal_unless(
         &self,
         opening: &Opening,
-        statements: &[Statement],
-        certificates: &[DatedCertificate],
+        entries: &Entries,
         dismissed: impl FnOnce() -> bool,
-    ) -> Result<Option<Vec<Result<(), Conflict>>>, StoreError> {
+    ) -> Result<Option<Entered>, StoreError> {
         self.write(Durability::Immediate, |transaction| {
             if dismissed() {
                 return Ok(None);
             }
             let mut table = transaction.open_table(JOURNAL)?;
-            for kept in certificates {
+            for kept in &entries.certificates {
                 let SetMember { site, digest } = kept.certificate.member;
                 let key = format!("{}{}/{}", certificates_key(&opening.key()), hex::encode(site), hex::encode(digest));
                 if table.get(key.as_str())?.is_none() {
                     table.insert(key.as_str(), tagged(kept, opening).as_slice())?;
                 }
             }
-            statements.iter().map(|statement| enter(&mut table, opening, statement)).collect::<Result<_, _>>().map(Some)
+            let statements = entries.statements.iter();
+            let verdicts = statements.map(|statement| enter(&mut table, opening, statement)).collect::<Result<_, _>>()?;
+            let intents = entries.intents.iter();
+            let held = |(of, intent): &(Address, SignedIntent)| hold(&mut table, opening, &entries.subject, of, intent);
+            Ok(Some(Entered { verdicts, intents: intents.map(held).collect::<Result<_, _>>()? }))
         })
     }
 
@@ -149,12 +196,16 @@ impl Database {
         Ok(found.filter(|kept| kept.is_of(opening)).map(|kept: Kept<DatedCertificate>| kept.what).collect())
     }
 
-    /// The statements about one opening, and the Final about its subject if it was given for it. Those about another
+    /// The statements about one opening, and the Final about its subject and its intent if they were given for it. Those about another
     /// opening of the same number are not repeated, and keep their slots all the same.
     pub(crate) fn journalled(&self, opening: &Opening, subject: &B256) -> Result<Vec<Statement>, StoreError> {
         let mut found = self.kept::<Entry>(JOURNAL, &format!("round/{}", opening.key()))?;
         found.extend(self.kept(JOURNAL, &format!("final/{:016x}/{}", opening.study, hex::encode(subject)))?);
-        let of_other = |entry: &Entry| matches!(entry, Entry::Final { round, .. } if *round != opening.round);
+        found.extend(self.kept(JOURNAL, &format!("intent/{:016x}/{}", opening.study, hex::encode(subject)))?);
+        let of_other = |entry: &Entry| match entry {
+            Entry::Final { round, .. } | Entry::Intent { round, .. } => *round != opening.round,
+            _ => false,
+        };
         let here = found.into_iter().filter(|kept| kept.is_of(opening) && !of_other(&kept.what));
         Ok(here.map(|kept| kept.what.into()).collect())
     }
@@ -183,7 +234,18 @@ mod tests {
     }
 
     fn journal(database: &Database, statements: &[Statement]) -> Vec<Result<(), Conflict>> {
-        database.journal_unless(&opening(1), statements, &[], || false).unwrap().unwrap()
+        enter_in(database, &opening(1), statements, &[])
+    }
+
+    fn enter_in(
+        database: &Database,
+        opening: &Opening,
+        statements: &[Statement],
+        certificates: &[DatedCertificate],
+    ) -> Vec<Result<(), Conflict>> {
+        let entries =
+            Entries { statements: statements.to_vec(), certificates: certificates.to_vec(), ..Entries::default() };
+        database.journal_unless(opening, &entries, || false).unwrap().unwrap().verdicts
     }
 
     fn final_of(round: u64, set: u8) -> Statement {
@@ -214,7 +276,7 @@ mod tests {
         let since = |since| DatedCertificate { certificate: certificate.clone(), since };
         let database = Database::open(&path, "x").unwrap();
         for time in [5, 9] {
-            database.journal_unless(&opening(2), &[], &[since(time)], || false).unwrap();
+            enter_in(&database, &opening(2), &[], &[since(time)]);
         }
         drop(database);
         let database = Database::open(&path, "x").unwrap();
@@ -238,7 +300,7 @@ mod tests {
         };
         database.add_seat(1, 2, 7).unwrap();
         database.add_contribution(&first, &member(5)).unwrap();
-        database.journal_unless(&first, &[receipt(4)], std::slice::from_ref(&kept), || false).unwrap().unwrap();
+        enter_in(&database, &first, &[receipt(4)], std::slice::from_ref(&kept));
 
         let nothing = BTreeSet::new();
         assert_eq!((database.certificates(&first).unwrap(), database.foreign(&first).unwrap()), (vec![kept], nothing));
@@ -249,7 +311,7 @@ mod tests {
         assert!(database.journalled(&again, &B256::ZERO).unwrap().is_empty());
         assert_eq!(database.foreign(&again).unwrap(), [member(3), member(4), member(5)].into());
         // Nobody can tell the two openings apart by a receipt: there is no second one.
-        let second = database.journal_unless(&again, &[receipt(9)], &[], || false).unwrap().unwrap();
+        let second = enter_in(&database, &again, &[receipt(9)], &[]);
         assert!(second[0].is_err());
         // What is deleted with the round is of all openings.
         assert_eq!(database.contributions(1, 2).unwrap(), [member(5)]);
@@ -259,7 +321,8 @@ mod tests {
     fn a_dismissed_seat_writes_nothing_that_could_be_signed() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
-        assert_eq!(database.journal_unless(&opening(1), &[final_of(1, 1)], &[], || true).unwrap(), None);
+        let entries = Entries { statements: vec![final_of(1, 1)], ..Entries::default() };
+        assert_eq!(database.journal_unless(&opening(1), &entries, || true).unwrap(), None);
         assert!(database.journalled(&opening(1), &B256::repeat_byte(7)).unwrap().is_empty());
     }
 

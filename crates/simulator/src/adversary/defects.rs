@@ -122,6 +122,32 @@ impl Mischief for Doubler {
     }
 }
 
+/// Signs a Final for the set that its endpoint shows, whoever voted for it, and releases when Q nodes have.
+#[derive(Debug, Default)]
+pub(super) struct BelievesCertificates {
+    finals: BTreeSet<usize>,
+    signed: bool,
+    released: bool,
+}
+
+impl Mischief for BelievesCertificates {
+    fn tick(&mut self, me: &Me<'_>) -> Vec<Effect> {
+        match me.round.certified() {
+            Some(cohort) if !core::mem::replace(&mut self.signed, true) => vec![to_all(me.a_final(cohort.root()))],
+            _ => Vec::new(),
+        }
+    }
+
+    fn overhear(&mut self, me: &Me<'_>, message: &Message) -> Vec<Effect> {
+        if let Message::Final(said) = message {
+            self.finals.insert(said.node);
+        }
+        let Some(cohort) = me.round.certified().filter(|_| self.signed) else { return Vec::new() };
+        let enough = self.finals.len() + 1 >= me.terms.committee.sizes().quorum();
+        if enough && !core::mem::replace(&mut self.released, true) { vec![Effect::Release(cohort.clone())] } else { Vec::new() }
+    }
+}
+
 /// Never votes.
 #[derive(Debug)]
 pub(super) struct Abstainer;

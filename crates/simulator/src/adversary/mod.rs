@@ -7,6 +7,8 @@ mod defects;
 mod false_receipts;
 mod fickle_leader;
 mod flooder;
+mod forged_intents;
+mod hidden_voter;
 mod omitting_leader;
 mod replayer;
 mod seed_fisher;
@@ -69,7 +71,7 @@ pub(crate) trait Mischief: core::fmt::Debug {
 pub(crate) fn mischief(role: NodeRole, draw: &mut Draw) -> Option<Box<dyn Mischief>> {
     match role {
         NodeRole::Corrupt(corruption) => Some(corrupt(corruption, draw)),
-        NodeRole::Broken(defect) => Some(broken(defect)),
+        NodeRole::Broken(defect) => broken(defect),
         _ => None,
     }
 }
@@ -90,11 +92,13 @@ fn corrupt(corruption: Corruption, draw: &mut Draw) -> Box<dyn Mischief> {
         Corruption::Flooder => Box::new(flooder::Flooder),
         Corruption::SeedFisher => Box::new(seed_fisher::SeedFisher),
         Corruption::BadRepairs => Box::new(bad_repairs::BadRepairs),
+        Corruption::HiddenVoter => Box::new(hidden_voter::HiddenVoter::default()),
+        Corruption::ForgedIntents => Box::new(forged_intents::ForgedIntents),
     }
 }
 
-fn broken(defect: Defect) -> Box<dyn Mischief> {
-    match defect {
+fn broken(defect: Defect) -> Option<Box<dyn Mischief>> {
+    let mischief: Box<dyn Mischief> = match defect {
         Defect::HastyRelease => Box::new(defects::HastyRelease),
         Defect::LowerQuorum => Box::new(defects::LowerQuorum::default()),
         Defect::SecondFinal => Box::new(defects::SecondFinal),
@@ -104,7 +108,11 @@ fn broken(defect: Defect) -> Box<dyn Mischief> {
         Defect::OpenSeeds => Box::new(defects::OpenSeeds),
         Defect::Doubler => Box::new(defects::Doubler),
         Defect::Abstainer => Box::new(defects::Abstainer),
-    }
+        Defect::BelievesCertificates => Box::new(defects::BelievesCertificates::default()),
+        // Its shell does.
+        Defect::BelievesOpenings => return None,
+    };
+    Some(mischief)
 }
 
 impl Me<'_> {

@@ -6,9 +6,12 @@ use consilium_core::eip712::{Domain, Receipt, SecretKey, Signed};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, Member, Policy};
 use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_core::round::{
-    ChainEvent, Effect, Event, Message, Round, SignedFinal, SignedReceipt, SignedVote, Statement, Verdict,
+    ChainEvent, Effect, Event, Kept, Message, Round, SignedFinal, SignedIntent, SignedReceipt, SignedVote, Statement, Verdict,
 };
 use consilium_core::terms::Terms;
+
+mod certificates;
+mod intents;
 
 const ME: usize = 1;
 /// The leader of the first view of round 2.
@@ -17,6 +20,8 @@ const LEADER: usize = 3;
 const IN_TIME: u64 = 1_040_000;
 const TOO_LATE_TO_BIND: u64 = 1_049_000;
 const AFTER_CUTOFF: u64 = 1_051_000;
+/// Names this start of a node.
+const START: B256 = B256::repeat_byte(0x57);
 /// No votes.
 const NONE: [B256; 0] = [];
 /// What a node takes as one body at most.
@@ -96,6 +101,36 @@ fn proposal_of(terms: &Terms, node: usize, cohort: Cohort) -> Message {
     Message::Proposal { cohort, vote }
 }
 
+/// A node that was started with what it kept, and to which the others have told that they hold nothing else of it.
+fn joined(terms: &Terms, me: usize, now: u64, kept: Kept) -> Round {
+    let mut round = Round::new(terms.clone(), me, now, START, kept);
+    for node in (1..=5).filter(|node| *node != me) {
+        hear(&mut round, now, node, recalled(START, Vec::new()));
+    }
+    assert!(round.is_recovered());
+    round
+}
+
+/// An answer to the start `start` that holds these intents and no receipts.
+fn recalled(start: B256, intents: Vec<SignedIntent>) -> Message {
+    Message::Recalled { start, from: None, intents, receipts: Vec::new(), next: None }
+}
+
+/// The votes of these nodes for a set.
+fn votes_of(terms: &Terms, nodes: &[usize], cohort: &Cohort) -> Vec<SignedVote> {
+    let vote = |node: &usize| match proposal_of(terms, *node, cohort.clone()) {
+        Message::Proposal { vote, .. } => vote,
+        _ => unreachable!(),
+    };
+    nodes.iter().map(vote).collect()
+}
+
+/// The certificate of a set, as an endpoint shows it with these votes.
+fn shown(cohort: &Cohort, votes: Vec<SignedVote>) -> Event {
+    let voters = (1..=4).map(|node| key(node).address()).collect();
+    Event::Chain(ChainEvent::Certified { set_root: cohort.root(), size: cohort.size(), voters, votes })
+}
+
 /// A signature of nobody here.
 fn nobody() -> Signed {
     let receipt = Receipt { study: 0, round: 0, site: Address::ZERO, digest: B256::ZERO };
@@ -117,7 +152,7 @@ fn kept(effects: Vec<Effect>) -> Vec<DatedCertificate> {
 #[test]
 fn a_node_that_was_started_again_insists_on_a_site_that_it_knew_in_time() {
     let terms = terms(4);
-    let mut before = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let mut before = joined(&terms, ME, IN_TIME, Kept::default());
     hold(&mut before, IN_TIME, &[0, 1, 2]);
     let certificates = kept(hear(&mut before, IN_TIME, 2, receipts(&terms, &[0, 1, 2])));
     assert_eq!(certificates.len(), 3);
@@ -127,7 +162,7 @@ fn a_node_that_was_started_again_insists_on_a_site_that_it_knew_in_time() {
     }
 
     let after = |certificates: Vec<DatedCertificate>, proposed: &[u32]| {
-        let mut round = Round::new(terms.clone(), ME, TOO_LATE_TO_BIND, Vec::new(), certificates);
+        let mut round = joined(&terms, ME, TOO_LATE_TO_BIND, Kept { certificates, ..Kept::default() });
         hold(&mut round, TOO_LATE_TO_BIND, &[0, 1, 2]);
         hear(&mut round, TOO_LATE_TO_BIND, 2, receipts(&terms, &[0, 1, 2]));
         votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort(proposed))))
@@ -141,7 +176,7 @@ fn a_node_that_was_started_again_insists_on_a_site_that_it_knew_in_time() {
 #[test]
 fn a_certificate_reads_back_from_its_record() {
     let terms = terms(4);
-    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let mut round = joined(&terms, ME, IN_TIME, Kept::default());
     let certificates = kept(hear(&mut round, IN_TIME, 2, receipts(&terms, &[1])));
     let record = serde_json::to_vec(&certificates).unwrap();
     assert_eq!(serde_json::from_slice::<Vec<DatedCertificate>>(&record).unwrap(), certificates);
@@ -151,7 +186,7 @@ fn a_certificate_reads_back_from_its_record() {
 fn a_bad_set_is_refused_before_a_vote() {
     let terms = terms(4);
     let proposed = |cohort: Cohort| {
-        let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+        let mut round = joined(&terms, ME, IN_TIME, Kept::default());
         hold(&mut round, IN_TIME, &[0, 1]);
         // It has receipts for site 2 and lacks the contribution; it has the contribution of nobody else.
         hear(&mut round, TOO_LATE_TO_BIND, 2, receipts(&terms, &[0, 1, 2]));
@@ -172,7 +207,7 @@ fn a_bad_set_is_refused_before_a_vote() {
 #[test]
 fn statements_that_are_not_their_nodes_leave_nothing_of_a_message() {
     let terms = terms(4);
-    let round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let round = joined(&terms, ME, IN_TIME, Kept::default());
     let (good, mut forged) = (receipt(&terms, 2, member(0)), receipt(&terms, 3, member(1)));
     forged.node = 4;
     let stranger = receipt(&terms, 2, member(9));
@@ -190,7 +225,7 @@ fn statements_that_are_not_their_nodes_leave_nothing_of_a_message() {
 #[test]
 fn a_round_whose_end_is_not_final_agrees_on_nothing_until_it_goes_on() {
     let terms = terms(4);
-    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let mut round = joined(&terms, ME, IN_TIME, Kept::default());
     hold(&mut round, IN_TIME, &[0, 1]);
     hear(&mut round, IN_TIME, 2, receipts(&terms, &[0, 1]));
     round.apply(IN_TIME, Event::Chain(ChainEvent::Paused));
@@ -208,7 +243,7 @@ fn receipts_of_a_hundred_thousand_sites_travel_in_messages_that_a_peer_takes() {
         let receipts = (1..=4).map(|node| (node, signature)).collect();
         DatedCertificate { certificate: ReceiptCertificate { member: member(number), receipts }, since: IN_TIME }
     });
-    let mut round = Round::new(terms(count), ME, IN_TIME, Vec::new(), certificates.collect());
+    let mut round = joined(&terms(count), ME, IN_TIME, Kept { certificates: certificates.collect(), ..Kept::default() });
     let (mut now, mut seen, mut answers) = (IN_TIME, Vec::new(), 0);
     while seen.len() < 4 * count as usize {
         now += 500;
@@ -233,20 +268,18 @@ fn final_of(terms: &Terms, node: usize, cohort: &Cohort) -> Message {
     Message::Final(said)
 }
 
-/// Feeds back the signatures of what a step asks to sign, and returns its effects with those that follow.
+/// Feeds back the signatures of what a step asks to sign and the others' acknowledgements, and returns its effects with those
+/// that follow.
 fn signed(terms: &Terms, round: &mut Round, now: u64, effects: Vec<Effect>) -> Vec<Effect> {
     let mut all = effects;
     let mut next = 0;
     while next < all.len() {
         if let Effect::Sign(statement) = all[next].clone() {
-            let signature = match &statement {
-                Statement::Receipt(said) => terms.domain.sign(&key(ME), said),
-                Statement::Vote(said) => terms.domain.sign(&key(ME), said),
-                Statement::Final(said) => terms.domain.sign(&key(ME), said),
-                Statement::ShareRoot(said) => terms.domain.sign(&key(ME), said),
-                Statement::Settlement(said) => terms.domain.sign(&key(ME), said),
-            };
+            let signature = statement.sign(&terms.domain, &key(ME));
             all.extend(round.apply(now, Event::Signed { statement, signature }));
+        }
+        if let Effect::Send { to: Some(node), message: Message::Intent(intent) } = all[next].clone() {
+            all.extend(hear(round, now, node, Message::Acknowledged(intent)));
         }
         next += 1;
     }
@@ -255,12 +288,11 @@ fn signed(terms: &Terms, round: &mut Round, now: u64, effects: Vec<Effect>) -> V
 
 /// A round in which this node holds and knows the certified set of sites 0 and 1, and the certificate is not final yet.
 fn certified(terms: &Terms) -> Round {
-    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let mut round = joined(terms, ME, IN_TIME, Kept::default());
     hold(&mut round, IN_TIME, &[0, 1]);
     hear(&mut round, AFTER_CUTOFF, LEADER, proposal(terms, cohort(&[0, 1])));
-    let voters = (1..=4).map(|node| key(node).address()).collect();
-    let certified = ChainEvent::Certified { set_root: cohort(&[0, 1]).root(), size: 2, voters };
-    round.apply(AFTER_CUTOFF, Event::Chain(certified));
+    let certified = cohort(&[0, 1]);
+    round.apply(AFTER_CUTOFF, shown(&certified, votes_of(terms, &[2, 3, 4, 5], &certified)));
     round
 }
 
@@ -273,7 +305,7 @@ fn each_peer_that_is_ahead_makes_a_node_look_at_the_chain_once() {
     let terms = terms(4);
     let heard = |round: &mut Round, node| hear(round, AFTER_CUTOFF, node, final_of(&terms, node, &cohort(&[0, 1])));
     // Before it has seen the certificate, and before it has seen that this is final.
-    let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+    let mut round = joined(&terms, ME, IN_TIME, Kept::default());
     assert_eq!(heard(&mut round, 2), [Effect::Look]);
     let mut round = certified(&terms);
     for node in 2..=3 {
@@ -323,7 +355,7 @@ fn a_paused_round_signs_and_releases_nothing_until_it_goes_on() {
         assert!(statements(&effects).is_empty(), "{effects:?}");
     }
     let effects = round.apply(AFTER_CUTOFF, resume.clone());
-    assert!(matches!(statements(&effects)[..], [Statement::Receipt(_), Statement::Final(_)]), "{effects:?}");
+    assert!(matches!(statements(&effects)[..], [Statement::Receipt(_), Statement::Intent { .. }]), "{effects:?}");
     signed(&terms, &mut round, AFTER_CUTOFF, effects);
     // The release.
     round.apply(AFTER_CUTOFF, pause.clone());
@@ -338,14 +370,14 @@ fn a_paused_round_signs_and_releases_nothing_until_it_goes_on() {
     let effects = round.apply(AFTER_CUTOFF, Event::Released { root: B256::repeat_byte(9) });
     assert!(effects.is_empty(), "{effects:?}");
     let effects = round.apply(AFTER_CUTOFF, resume);
-    assert!(matches!(statements(&effects)[..], [Statement::ShareRoot(_)]), "{effects:?}");
+    assert!(matches!(statements(&effects)[..], [Statement::Intent { .. }]), "{effects:?}");
 }
 
 #[test]
 fn large_sets_go_to_a_peer_that_asks_one_after_the_other_and_small_ones_together() {
     for (sites, together) in [(1_000, true), (5_000, false)] {
         let terms = terms(sites + 5);
-        let mut round = Round::new(terms.clone(), ME, IN_TIME, Vec::new(), Vec::new());
+        let mut round = joined(&terms, ME, IN_TIME, Kept::default());
         for node in 2..=5 {
             let cohort = cohort(&(node as u32..node as u32 + sites).collect::<Vec<_>>()[..]);
             hear(&mut round, IN_TIME, node, proposal_of(&terms, node, cohort));
