@@ -42,8 +42,8 @@ pub(crate) enum Refusal {
         /// Height up to which events were taken in.
         known: u64,
     },
-    /// All nodes must refuse the same sites.
-    #[error("the endpoints disagree about which sites are struck off: {0}; find out which one lies, or remove it")]
+    /// All nodes must refuse the same sites, and one endpoint alone may leave a strike out.
+    #[error("not every endpoint tells which sites are struck off: {0}; see that it answers, or remove it from `rpc`")]
     Strikes(LedgerError),
     /// The chain cannot be read, or what it says is unsound.
     #[error(transparent)]
@@ -106,7 +106,7 @@ async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef
     if dimension > limit {
         return Err(Refusal::TooLarge { dimension, limit });
     }
-    service.endpoints.same_strikes(&found).await.map_err(Refusal::Strikes)?;
+    let found = service.endpoints.strike_out(found).await.map_err(Refusal::Strikes)?;
     let committee = &found.terms.committee;
     let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
     let registered = committee.member(me).map(|member| member.kem_key.as_slice());
