@@ -74,7 +74,7 @@ contract Consilium is Studies {
         head.voters = signers.toUint32();
         _keepHead(stored, head);
         stored.setRoot = setRoot;
-        emit RoundCertified(study, round, setRoot, size, signers);
+        emit RoundCertified(study, round, setRoot, size, signers, signatures);
     }
 
     function settle(

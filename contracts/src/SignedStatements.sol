@@ -22,12 +22,24 @@ abstract contract SignedStatements {
 
     /// @dev Reverts rather than yield nobody.
     /// @param signature Compact: the two words of EIP-2098.
-    function _signerOf(bytes32 statement, bytes32[2] calldata signature) internal view returns (address signer) {
-        // A chain that splits has a new id: what was signed for one half is not evidence on the other.
-        bytes32 domain = block.chainid == _domainChain ? _domain : _separator();
+    function _signerOf(bytes32 statement, bytes32[2] calldata signature) internal view returns (address) {
+        return _signerIn(_domainNow(), statement, signature);
+    }
+
+    /// @dev As `_signerOf`, where several signatures share one look at the domain.
+    function _signerIn(bytes32 domain, bytes32 statement, bytes32[2] calldata signature)
+        internal
+        view
+        returns (address signer)
+    {
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, statement);
         signer = Signatures.signerOfCompact(digest, signature);
         require(signer != address(0), UnreadableSignature());
+    }
+
+    /// @dev A chain that splits has a new id: what was signed for one half is not evidence on the other.
+    function _domainNow() internal view returns (bytes32) {
+        return block.chainid == _domainChain ? _domain : _separator();
     }
 
     function _separator() private view returns (bytes32) {

@@ -143,17 +143,27 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         bytes32 otherBoxes,
         bytes32[2] calldata otherSignature
     ) external {
-        address signer = _signerOf(Statements.contribution(study, round, site, digest, boxes), signature);
-        address other = _signerOf(Statements.contribution(study, round, site, otherDigest, otherBoxes), otherSignature);
-        bool different = digest != otherDigest || boxes != otherBoxes;
-        require(different && signer == site && other == site, NoEquivocation(signer, other));
+        (bytes32 one, bytes32 another) =
+            Statements.contributions(study, round, site, digest, boxes, otherDigest, otherBoxes);
+        bytes32 domain = _domainNow();
+        address signer = _signerIn(domain, one, signature);
+        address other = _signerIn(domain, another, otherSignature);
+        // What is signed is the same exactly if its hash is.
+        require(one != another && signer == site && other == site, NoEquivocation(signer, other));
 
         Marks storage marks = _marks(study, 0, site, round);
         uint256 bits = marks.bits;
-        uint256 bit = 1 << (FORFEITED + round % ROUNDS_A_WORD);
+        uint256 bit = (1 << FORFEITED) << (round % ROUNDS_A_WORD);
         require(bits & bit == 0, AlreadyStruck(study, round, site));
         marks.bits = bits | bit | STRUCK;
-        emit SiteStruck(study, site, round);
+        // emit SiteStruck(study, round, site, digest, ..., otherSignature), whose data are the arguments after the first,
+        // in their order. None has dirty bits: decoding them has refused those.
+        bytes32 topic = SiteStruck.selector;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            calldatacopy(buffer, 0x24, 0x140)
+            log2(buffer, 0x140, topic, study)
+        }
     }
 
     function restore(uint64 study, address site, uint64 round) external {

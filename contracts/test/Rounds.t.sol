@@ -4,6 +4,14 @@ pragma solidity ^0.8.28;
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
+/// @dev Calls on: the transaction's input does not show what a contract was called with.
+contract Relay {
+    function pass(address to, bytes calldata call) external {
+        (bool done,) = to.call(call);
+        require(done);
+    }
+}
+
 /// @dev A round from open to its end: every allowed step, every step twice, every step too late or too early.
 contract RoundsTest is Deployment {
     uint256 private constant QUORUM = 15; // nodes 1 to 4 of 5
@@ -27,8 +35,9 @@ contract RoundsTest is Deployment {
         emit IConsilium.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
         vm.assertEq(open(study, SUBJECT), 1, "first round");
 
+        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, QUORUM);
+        emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
         certify(study, 1, QUORUM);
 
         vm.expectEmit(address(consilium));
@@ -169,6 +178,17 @@ contract RoundsTest is Deployment {
     }
 
     // -------------------------------------------------------------------------------------------- certify
+
+    /// Whoever reads the event can verify the votes, although another contract passed them on.
+    function test_certify_tellsTheVotesAsTheyCame() public {
+        open(study, SUBJECT);
+        uint256 voters = 29; // nodes 1, 3, 4, 5
+        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), voters);
+        Relay relay = new Relay();
+        vm.expectEmit(address(consilium));
+        emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
+        relay.pass(address(consilium), abi.encodeCall(IConsilium.certify, (study, 1, SET_ROOT, 5, voters, votes)));
+    }
 
     function test_certify_untilJustBeforeTheDeadline() public {
         open(study, SUBJECT);

@@ -364,6 +364,61 @@ contract TreasuryTest is Play {
         treasury.proveEquivocation(study, 1, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }
 
+    struct Said {
+        bytes32 digest;
+        bytes32 boxes;
+        bytes32[2] signature;
+    }
+
+    function said(uint64 round, bytes32 digest, bytes32 boxes) private view returns (Said memory) {
+        bytes32 signed = consilium.contributionDigest(study, round, vm.addr(SITE_KEY), digest, boxes);
+        return Said(digest, boxes, signCompact(SITE_KEY, signed));
+    }
+
+    /// @dev Statements have no part of their own length: they are encoded as their four words.
+    function proofOf(uint64 round, Said memory one, Said memory other) private view returns (bytes memory) {
+        bytes4 selector = ITreasury.proveEquivocation.selector;
+        return abi.encodeWithSelector(selector, study, round, vm.addr(SITE_KEY), one, other);
+    }
+
+    /// Whoever reads the event can verify the strike without the contract.
+    function testFuzz_equivocation_tellsTheEvidenceAsItWasShown(uint64 round, bytes32[4] calldata words) public {
+        if (words[0] == words[2] && words[1] == words[3]) return;
+        Said memory one = said(round, words[0], words[1]);
+        Said memory other = said(round, words[2], words[3]);
+        vm.recordLogs();
+        (bool proved,) = address(treasury).call(proofOf(round, one, other));
+        vm.assertTrue(proved, "two contributions");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 1, "one event");
+        vm.assertEq(logs[0].topics.length, 2, "name and study");
+        vm.assertEq(logs[0].topics[0], ITreasury.SiteStruck.selector, "its name");
+        vm.assertEq(uint256(logs[0].topics[1]), study, "study");
+        bytes memory expected = abi.encode(round, vm.addr(SITE_KEY), one, other);
+        vm.assertEq(keccak256(logs[0].data), keccak256(expected), "round, site and both statements");
+    }
+
+    /// One digest with two lists of boxes is two contributions.
+    function test_equivocation_inTheBoxesAlone() public {
+        (bool proved,) =
+            address(treasury).call(proofOf(1, said(1, SUBJECT, SET_ROOT), said(1, SUBJECT, keccak256("others"))));
+        vm.assertTrue(proved && treasury.isStruck(study, vm.addr(SITE_KEY), 1), "struck");
+    }
+
+    /// The arguments are the event's data: none may have bits that its type has not.
+    function test_equivocation_refusesArgumentsOutOfTheirRange() public {
+        bytes memory proof = proofOf(1, said(1, SUBJECT, SET_ROOT), said(1, REWARD_ROOT, SET_ROOT));
+        // The highest byte of study, round and site.
+        for (uint256 place = 4; place < 4 + 3 * 32; place += 32) {
+            proof[place] = 0x01;
+            (bool accepted,) = address(treasury).call(proof);
+            vm.assertTrue(!accepted, "dirty");
+            proof[place] = 0x00;
+        }
+        (bool proved,) = address(treasury).call(proof);
+        vm.assertTrue(proved, "clean");
+    }
+
     // -------------------------------------------------------------------------------------------- odd currencies
 
     function withCurrency(address currency) private returns (uint64 other) {

@@ -179,8 +179,11 @@ interface IConsilium {
         uint64 settleBy,
         bytes32 frozen
     );
-    /// @notice The set of contributions that counts.
-    event RoundCertified(uint64 indexed study, uint64 indexed round, bytes32 setRoot, uint32 size, uint256 voters);
+    /// @notice The set of contributions that counts, with the votes for it as they came: 65 bytes for each set bit of
+    /// `voters`, in increasing node index, so that nobody has to take an endpoint's word for a certificate.
+    event RoundCertified(
+        uint64 indexed study, uint64 indexed round, bytes32 setRoot, uint32 size, uint256 voters, bytes signatures
+    );
     /// @notice The result that counts.
     event RoundSettled(
         uint64 indexed study,

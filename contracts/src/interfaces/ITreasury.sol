@@ -63,7 +63,18 @@ interface ITreasury {
     /// @notice Licence revenue was shared out.
     event PeriodClosed(uint64 indexed study, uint32 indexed period, uint96 perSite, uint96 perNode, uint64 through);
     /// @notice A site signed two contributions to one round: it lost what the round pays it, and its place on the list.
-    event SiteStruck(uint64 indexed study, address indexed site, uint64 indexed round);
+    /// The evidence is here as it was shown, so that nobody has to take an endpoint's word for a strike.
+    event SiteStruck(
+        uint64 indexed study,
+        uint64 round,
+        address site,
+        bytes32 digest,
+        bytes32 boxes,
+        bytes32[2] signature,
+        bytes32 otherDigest,
+        bytes32 otherBoxes,
+        bytes32[2] otherSignature
+    );
     /// @notice The sponsor took a site back.
     event SiteRestored(uint64 indexed study, address indexed site, uint64 indexed round);
 

@@ -23,7 +23,9 @@ library Signatures {
     /// @return signer Zero if there is none.
     function signerOfCompact(bytes32 digest, bytes32[2] calldata signature) internal view returns (address signer) {
         uint256 vs = uint256(signature[1]);
-        return _recover(digest, 27 + (vs >> 255), signature[0], vs & (type(uint256).max >> 1));
+        unchecked {
+            return _recover(digest, 27 + (vs >> 255), signature[0], vs & (type(uint256).max >> 1));
+        }
     }
 
     /// @dev What the precompile reads (digest, v, r, s) is laid out past the free memory, which stays free.

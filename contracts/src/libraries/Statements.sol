@@ -26,6 +26,33 @@ library Statements {
         return _hash(CONTRIBUTION, study, round, bytes32(uint256(uint160(site))), digest, boxes);
     }
 
+    /// @notice Two contributions of one site to one round.
+    function contributions(
+        uint64 study,
+        uint64 round,
+        address site,
+        bytes32 digest,
+        bytes32 boxes,
+        bytes32 otherDigest,
+        bytes32 otherBoxes
+    ) internal pure returns (bytes32 hash, bytes32 otherHash) {
+        bytes32 kind = CONTRIBUTION;
+        // As `_hash`; the second differs in its last two words.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, kind)
+            mstore(add(buffer, 0x20), study)
+            mstore(add(buffer, 0x40), round)
+            mstore(add(buffer, 0x60), site)
+            mstore(add(buffer, 0x80), digest)
+            mstore(add(buffer, 0xa0), boxes)
+            hash := keccak256(buffer, 0xc0)
+            mstore(add(buffer, 0x80), otherDigest)
+            mstore(add(buffer, 0xa0), otherBoxes)
+            otherHash := keccak256(buffer, 0xc0)
+        }
+    }
+
     /// @notice A node verified and keeps a site's contribution.
     function receipt(uint64 study, uint64 round, address site, bytes32 digest) internal pure returns (bytes32) {
         return keccak256(abi.encode(RECEIPT, study, round, site, digest));

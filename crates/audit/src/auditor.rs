@@ -94,6 +94,7 @@ impl Auditor {
             chain::committee(&view, committee, &mut book);
         }
         chain::convictions(&view, &mut book);
+        money::strikes(&view, &mut book);
         let may_read = level == Level::Full && capability::check(&view.study, self.key.as_ref(), &mut book);
         let books = money::read(&view, &mut book).await;
         let rounds = self.chosen(view.study.rounds, &mut book);

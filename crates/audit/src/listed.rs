@@ -84,9 +84,10 @@ fn proved_in(view: &View, accusation: &Accusation) -> Option<B256> {
             let ours = accusation.node().map_or(told.round == accusation.round, |node| node == told.node);
             ours && is_of(&accusation.charge, told.offence)
         }
-        Event::Money(Money::SiteStruck { study, site, round }) => {
-            (*study, *round) == (accusation.study, accusation.round)
-                && matches!(accusation.charge, Charge::TwoContributions { site: accused, .. } if accused == *site)
+        Event::Money(Money::SiteStruck(proof)) => {
+            (proof.study, proof.round) == (accusation.study, accusation.round)
+                && proof.holds(&view.ledger.domain())
+                && matches!(accusation.charge, Charge::TwoContributions { site: accused, .. } if accused == proof.site)
         }
         _ => false,
     };

@@ -58,15 +58,17 @@ impl Flows {
     fn of(events: &[ChainEvent], wanted: impl Fn(u64) -> bool) -> Self {
         let mut flows = Self::default();
         for event in events {
-            let Event::Money(money) = event.event else { continue };
+            let Event::Money(money) = &event.event else { continue };
             if !wanted(money.study()) {
                 continue;
             }
             match money {
                 Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } => {
-                    flows.came = flows.came.saturating_add(amount);
+                    flows.came = flows.came.saturating_add(*amount);
                 }
-                Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => flows.went = flows.went.saturating_add(amount),
+                Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => {
+                    flows.went = flows.went.saturating_add(*amount)
+                }
                 _ => {}
             }
         }
@@ -162,15 +164,30 @@ pub(crate) async fn pay(books: &Books, number: u64, book: &mut Book) {
     }
 }
 
+/// Sites that lost their place and their pay: the treasury's event counts with what these sites signed, and not without.
+pub(crate) fn strikes(view: &View, book: &mut Book) {
+    for event in &view.all {
+        let Event::Money(Money::SiteStruck(proof)) = &event.event else { continue };
+        let (site, round) = (proof.site, proof.round);
+        if proof.study != view.study.id {
+            continue;
+        }
+        if proof.holds(&view.ledger.domain()) {
+            let reason = format!("site {site} signed two contributions to round {round}: it is not paid for it");
+            book.note(Check::Claims, Scope::Study, reason);
+        } else {
+            let reason = format!(
+                "an endpoint shows that site {site} was struck for round {round}, without two contributions that the site \
+                 signed: the contract cannot have said so; remove the endpoint"
+            );
+            book.fail(Check::Claims, Scope::Study, reason);
+        }
+    }
+}
+
 /// Who claimed, against who was owed: by the sets of all settled rounds.
 pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mut Book) {
     let scope = Scope::Study;
-    for (_, money) in books.events() {
-        if let Money::SiteStruck { site, round, .. } = money {
-            let reason = format!("site {site} signed two contributions to round {round}: it is not paid for it");
-            book.note(Check::Claims, scope, reason);
-        }
-    }
     let strangers = strangers(books, &sets);
     // A set that the settled rewards are not of is known all the same: whoever is in none was paid wrongly. Sets of rounds
     // that did not settle tell nothing about who was paid.

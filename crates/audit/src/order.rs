@@ -76,7 +76,7 @@ fn step(rounds: &mut BTreeMap<u64, Tracked>, round: u64, event: &Event, time: u6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{B256, U256};
+    use alloy_primitives::{B256, Bytes, U256};
 
     fn opened(round: u64, at: u64) -> Event {
         let (deadline, settle_by) = (at + 10, at + 20);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn certified(round: u64) -> Event {
-        Event::RoundCertified { study: 1, round, set_root: B256::ZERO, size: 2, voters: U256::ZERO }
+        Event::RoundCertified { study: 1, round, set_root: B256::ZERO, size: 2, voters: U256::ZERO, signatures: Bytes::new() }
     }
 
     fn settled(round: u64) -> Event {

@@ -97,7 +97,7 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
         return None;
     };
     chain::subject(view, case.number(), case.round.terms.subject, book);
-    certified(endpoints, view, case, certificate, book).await;
+    certified(endpoints, case, certificate, book).await;
     let cohort = set(case, certificate, book).await;
     match &cohort {
         Some(cohort) => receipts(case, cohort, &gathered, book),
@@ -113,10 +113,9 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
     cohort
 }
 
-async fn certified(endpoints: &Endpoints, view: &View, case: &Case<'_>, certificate: &Certified, book: &mut Book) {
+async fn certified(endpoints: &Endpoints, case: &Case<'_>, certificate: &Certified, book: &mut Book) {
     let (scope, terms) = (case.scope(), &case.round.terms);
-    let votes = view.ledger.votes(terms, certificate).await;
-    signatures(case, Check::Certificate, "votes for the set", votes, book);
+    votes(case, certificate, book);
     let rule = terms.policy.finality;
     match endpoints.certificate(certificate, rule).await {
         Ok(Standing::Final) => {
@@ -134,15 +133,31 @@ async fn certified(endpoints: &Endpoints, view: &View, case: &Case<'_>, certific
     }
 }
 
-type Checked = Result<Option<Result<Signatures, CertificateError>>, Error>;
+fn votes(case: &Case<'_>, certificate: &Certified, book: &mut Book) {
+    let genuine: Vec<usize> = certificate.genuine_votes(&case.round.terms).into_keys().collect();
+    let (named, needed) = (certificate.voters(), case.quorum());
+    if genuine.len() >= needed && genuine == named {
+        let reason =
+            format!("{} votes for the set ({needed} needed), by nodes {genuine:?}, as its event shows them", genuine.len());
+        return book.pass(Check::Certificate, case.scope(), reason);
+    }
+    let reason = format!(
+        "the certificate names nodes {named:?} ({needed} needed), and only the votes of {genuine:?} are genuine: the contract \
+         cannot have accepted it"
+    );
+    book.fail(Check::Certificate, case.scope(), reason);
+}
 
-fn signatures(case: &Case<'_>, check: Check, what: &str, found: Checked, book: &mut Book) {
-    let scope = case.scope();
+fn signatures(case: &Case<'_>, found: Result<Option<Result<Signatures, CertificateError>>, Error>, book: &mut Book) {
+    let (scope, check) = (case.scope(), Check::Settlement);
     match found {
         Ok(Some(Ok(signed))) => {
             let nodes: Vec<usize> = signed.keys().copied().collect();
-            let reason =
-                format!("{} {what} ({} needed), by nodes {nodes:?}, recovered from the transaction", signed.len(), case.quorum());
+            let reason = format!(
+                "{} signatures under the result ({} needed), by nodes {nodes:?}, recovered from the transaction",
+                signed.len(),
+                case.quorum()
+            );
             book.pass(check, scope, reason);
         }
         Ok(Some(Err(reason))) => {
@@ -150,10 +165,8 @@ fn signatures(case: &Case<'_>, check: Check, what: &str, found: Checked, book: &
             book.fail(check, scope, reason);
         }
         Ok(None) => {
-            let reason = format!(
-                "the transaction did not call the contract directly, so its input does not show the {what}: they are attested by \
-                 the contract alone"
-            );
+            let reason = "the transaction did not call the contract directly, so its input does not show the signatures under \
+                          the result: they are attested by the contract alone";
             book.note(check, scope, reason);
         }
         Err(error) => book.write(status_of(&error), check, scope, error.to_string()),
@@ -270,7 +283,7 @@ async fn settlement(
 ) {
     let (scope, terms) = (case.scope(), &case.round.terms);
     let signed = view.ledger.settlement_signatures(terms, settled).await;
-    signatures(case, Check::Settlement, "signatures under the result", signed, book);
+    signatures(case, signed, book);
     let Some(cohort) = cohort else {
         return book.unavailable(Check::Rewards, scope, "without the set, the credits cannot be recomputed");
     };

@@ -96,6 +96,28 @@ impl SignedContribution {
     }
 }
 
+/// Two contributions of one site to one round: what a strike rests on. Nobody takes a site out of a round before they hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Equivocation {
+    /// The study.
+    pub study: u64,
+    /// The round.
+    pub round: u64,
+    /// Who is said to have signed both.
+    pub site: Address,
+    /// What it is said to have signed.
+    pub statements: [SignedContribution; 2],
+}
+
+impl Equivocation {
+    /// Whether the site signed both, in this domain, and they are not the same.
+    #[must_use]
+    pub fn holds(&self, domain: &Domain) -> bool {
+        let [one, other] = self.statements.map(|said| (said.statement(self.study, self.round, self.site), said.signature));
+        one.0 != other.0 && [one, other].iter().all(|(said, signature)| domain.check(said, signature, self.site).is_ok())
+    }
+}
+
 impl Accusation {
     /// What the round machine found.
     #[must_use]
@@ -169,8 +191,7 @@ impl Accusation {
                 record.roots.is_some_and(|roots| flaw.holds(record.committee, record.length, &roots))
             }
             Charge::TwoContributions { site, statements } => {
-                let said = |i: usize| statements[i].statement(study, round, *site);
-                said(0) != said(1) && (0..2).all(|i| by(site).said(&said(i), &statements[i].signature))
+                Equivocation { study, round, site: *site, statements: **statements }.holds(domain)
             }
         }
     }
@@ -259,6 +280,34 @@ mod tests {
         assert!(!accuse(key(2).address(), [signed(1), signed(1)]).holds(&domain, &record));
         assert!(!accuse(key(3).address(), [signed(1), signed(2)]).holds(&domain, &record));
         assert!(!Accusation { round: 8, ..proof }.holds(&domain, &record));
+    }
+
+    #[test]
+    fn an_equivocation_holds_for_two_contributions_of_its_site_to_its_round_alone() {
+        let domain = Domain { chain_id: 1, contract: Address::repeat_byte(1) };
+        let site = key(5).address();
+        let said = |digest: u8, boxes: u8| {
+            let (digest, boxes) = (B256::repeat_byte(digest), B256::repeat_byte(boxes));
+            let mut said = SignedContribution { digest, boxes, signature: some() };
+            said.signature = domain.sign(&key(5), &said.statement(4, 7, site));
+            said
+        };
+        let proof = Equivocation { study: 4, round: 7, site, statements: [said(1, 9), said(2, 9)] };
+        assert!(proof.holds(&domain));
+        assert!(Equivocation { statements: [said(1, 9), said(1, 8)], ..proof }.holds(&domain), "other boxes");
+        let unsigned = SignedContribution { signature: some(), ..said(2, 9) };
+        for wrong in [
+            Equivocation { study: 5, ..proof },
+            Equivocation { round: 8, ..proof },
+            Equivocation { site: key(6).address(), ..proof },
+            Equivocation { statements: [said(1, 9); 2], ..proof },
+            Equivocation { statements: [unsigned, said(1, 9)], ..proof },
+            Equivocation { statements: [said(1, 9), unsigned], ..proof },
+        ] {
+            assert!(!wrong.holds(&domain), "{wrong:?}");
+        }
+        assert!(!proof.holds(&Domain { chain_id: 2, ..domain }));
+        assert!(!proof.holds(&Domain { contract: Address::repeat_byte(2), ..domain }));
     }
 
     fn some() -> Signed {

@@ -126,6 +126,27 @@ impl Signed {
         &self.0
     }
 
+    /// The signature in the two words of EIP-2098, in which proofs go to the contracts: r, then s with v - 27 in its highest
+    /// bit, which a low s leaves free.
+    #[must_use]
+    pub fn to_compact(&self) -> [B256; 2] {
+        let [words @ .., v] = &self.0;
+        let (r, s) = words.split_at(B256::len_bytes());
+        let mut vs = B256::from_slice(s);
+        vs[0] |= (v - 27) << 7;
+        [B256::from_slice(r), vs]
+    }
+
+    /// Reads [`Self::to_compact`] back.
+    ///
+    /// # Errors
+    /// [`SignatureError::NotCanonical`].
+    pub fn from_compact([r, mut vs]: [B256; 2]) -> Result<Self, SignatureError> {
+        let v = 27 + (vs[0] >> 7);
+        vs[0] &= 0x7f;
+        Self::from_bytes(&[r.as_slice(), vs.as_slice(), &[v]].concat())
+    }
+
     /// The one key under which this is a signature of the digest: Q = r^-1 (s R - z G) (SEC 1, 4.1.6). The library's own
     /// recovery verifies the signature under Q once more, which Q satisfies by its definition and which doubles the time.
     fn recover(&self, digest: &B256) -> Option<Address> {

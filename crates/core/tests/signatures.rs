@@ -1,6 +1,6 @@
 //! Recovery of signers against the library's own, which also verifies.
 
-use alloy_primitives::{B256, Signature};
+use alloy_primitives::{B256, Signature, U256};
 use consilium_core::eip712::{Domain, Receipt, SecretKey, Signed};
 use proptest::prelude::*;
 
@@ -26,5 +26,23 @@ proptest! {
         let library = Signature::from_raw_array(&bytes).and_then(|signature| signature.recover_address_from_prehash(&hash));
         prop_assert_eq!(domain.signer(&said, &signed).ok(), library.ok());
         prop_assert_eq!(domain.check(&said, &signed, key.address()).is_ok(), !alter);
+    }
+}
+
+proptest! {
+    /// The compact form is the standard's, and reads back; of two words that are no signature nothing is made.
+    #[test]
+    fn compact_signatures_are_those_of_the_standard(key in prop::array::uniform32(1u8..), digest: [u8; 32], words: [[u8; 32]; 2]) {
+        let signed = SecretKey::from_bytes(&key).unwrap().sign(&B256::from(digest));
+        let expected = Signature::from_raw_array(signed.as_bytes()).unwrap();
+        prop_assert_eq!(signed.to_compact().concat(), expected.as_erc2098());
+        prop_assert_eq!(Signed::from_compact(signed.to_compact()), Ok(signed));
+        let words = words.map(B256::from);
+        if let Ok(read) = Signed::from_compact(words) {
+            prop_assert_eq!(read.to_compact(), words);
+        }
+        prop_assert!(Signed::from_compact([words[0], B256::ZERO]).is_err());
+        let high: U256 = U256::MAX >> 1;
+        prop_assert!(Signed::from_compact([signed.to_compact()[0], high.into()]).is_err(), "s in the upper half");
     }
 }

@@ -77,8 +77,9 @@ impl Books {
 
     /// The rounds for which sites lost their pay, for good.
     fn struck(&self) -> BTreeSet<(Address, u64)> {
-        let struck = self.events().filter_map(|(_, money)| match *money {
-            Money::SiteStruck { site, round, .. } => Some((site, round)),
+        let domain = self.ledger.domain();
+        let struck = self.events().filter_map(|(_, money)| match money {
+            Money::SiteStruck(proof) if proof.holds(&domain) => Some((proof.site, proof.round)),
             _ => None,
         });
         struck.collect()

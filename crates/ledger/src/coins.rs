@@ -48,13 +48,13 @@ impl Ledger {
         let Some(moved) = self.some_logs(&moved, at).await? else { return Ok(None) };
         let (mut came, mut went) = (U256::ZERO, U256::ZERO);
         for event in &moved.events {
-            match event.event {
+            match &event.event {
                 Event::Money(money) if !paying.contains(&money.study()) => {}
                 Event::Money(Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. }) => {
-                    came = came.saturating_add(amount);
+                    came = came.saturating_add(*amount);
                 }
                 Event::Money(Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. }) => {
-                    went = went.saturating_add(amount);
+                    went = went.saturating_add(*amount);
                 }
                 _ => {}
             }

@@ -14,9 +14,8 @@ use alloy::network::TransactionBuilder as _;
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
-use consilium_core::eip712::Signed;
 use consilium_core::openings::{Flaw, Opening, Roots};
 use consilium_core::params::{Finality, KIND_SUM};
 use consilium_core::round::{SignedSettlement, SignedShareRoot};
@@ -113,7 +112,7 @@ impl Ledger {
             roots: roots(settled),
             index: index(said),
             root: said.root,
-            signature: compact(&said.signature),
+            signature: said.signature.to_compact(),
         };
         Ok(call.abi_encode())
     }
@@ -138,15 +137,6 @@ impl Ledger {
             }
         })
     }
-}
-
-/// The two words of EIP-2098 that proofs take: r, then s with v - 27 in its highest bit, which a low s leaves free.
-fn compact(signature: &Signed) -> [B256; 2] {
-    let [words @ .., v] = signature.as_bytes();
-    let (r, s) = words.split_at(B256::len_bytes());
-    let mut vs = B256::from_slice(s);
-    vs[0] |= (v - 27) << 7;
-    [B256::from_slice(r), vs]
 }
 
 /// A number that is no index proves nothing to the contract either.
@@ -174,7 +164,7 @@ fn foreign_share(study: u64, round: u64, said: &SignedShareRoot) -> Vec<u8> {
         setRoot: said.set_root,
         index: index(said),
         root: said.root,
-        signature: compact(&said.signature),
+        signature: said.signature.to_compact(),
     };
     call.abi_encode()
 }
@@ -185,10 +175,10 @@ fn two_finals(study: u64, [first, second]: &[FinalOf; 2]) -> Vec<u8> {
         subject: first.subject,
         round: first.round,
         setRoot: first.signed.set_root,
-        signature: compact(&first.signed.signature),
+        signature: first.signed.signature.to_compact(),
         otherRound: second.round,
         otherSetRoot: second.signed.set_root,
-        otherSignature: compact(&second.signed.signature),
+        otherSignature: second.signed.signature.to_compact(),
     };
     call.abi_encode()
 }
@@ -200,10 +190,10 @@ fn two_shares(study: u64, round: u64, [first, second]: &[SignedShareRoot; 2]) ->
         index: index(first),
         setRoot: first.set_root,
         root: first.root,
-        signature: compact(&first.signature),
+        signature: first.signature.to_compact(),
         otherSetRoot: second.set_root,
         otherRoot: second.root,
-        otherSignature: compact(&second.signature),
+        otherSignature: second.signature.to_compact(),
     };
     call.abi_encode()
 }
@@ -214,7 +204,7 @@ fn two_settlements(study: u64, round: u64, [first, second]: &[SignedSettlement; 
         shareRootsHash: said.share_roots_hash,
         aggregateRoot: said.aggregate_root,
         rewardRoot: said.reward_root,
-        signature: compact(&said.signature),
+        signature: said.signature.to_compact(),
     };
     R::proveTwoSettlementsCall { study, round, said: said(first), otherSaid: said(second) }.abi_encode()
 }
@@ -226,31 +216,10 @@ fn two_contributions(study: u64, round: u64, site: Address, [first, second]: &[S
         site,
         digest: first.digest,
         boxes: first.boxes,
-        signature: compact(&first.signature),
+        signature: first.signature.to_compact(),
         otherDigest: second.digest,
         otherBoxes: second.boxes,
-        otherSignature: compact(&second.signature),
+        otherSignature: second.signature.to_compact(),
     };
     call.abi_encode()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::compact;
-    use alloy_primitives::{Signature, keccak256};
-    use consilium_core::eip712::SecretKey;
-
-    #[test]
-    fn compact_signatures_are_those_of_the_standard() {
-        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
-        let mut seen = [false; 2];
-        for i in 0..32u8 {
-            let digest = keccak256([i]);
-            let signed = key.sign(&digest);
-            let expected = Signature::from_raw_array(signed.as_bytes()).unwrap();
-            assert_eq!(compact(&signed).concat(), expected.as_erc2098());
-            seen[usize::from(expected.v())] = true;
-        }
-        assert_eq!(seen, [true; 2]);
-    }
 }

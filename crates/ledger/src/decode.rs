@@ -211,7 +211,10 @@ impl RoundOpened {
 fn round_certified(log: &Log) -> Result<Event, Defect> {
     let e = strictly::<C::RoundCertified>(log)?;
     let voters = bitmap(e.voters)?;
-    Ok(Event::RoundCertified { study: e.study, round: e.round, set_root: e.setRoot, size: e.size, voters })
+    let length = 65 * voters.count_ones();
+    within("the list of votes", e.signatures.len(), length, length)?;
+    let (set_root, signatures) = (e.setRoot, e.signatures);
+    Ok(Event::RoundCertified { study: e.study, round: e.round, set_root, size: e.size, voters, signatures })
 }
 
 fn round_settled(log: &Log) -> Result<Event, Defect> {

@@ -265,6 +265,9 @@ pub enum Event {
         size: u32,
         /// Bit j-1: node j voted.
         voters: U256,
+        /// The votes as they came, 65 bytes for each voter, by node number. Nothing about them has been checked but their
+        /// length.
+        signatures: Bytes,
     },
     /// The result that counts.
     RoundSettled {
@@ -562,6 +565,9 @@ pub enum Defect {
     /// The offence has a number that is none.
     #[error("it names an offence that there is not")]
     Offence,
+    /// A signature is not what the contracts accept.
+    #[error("a signature in it is not canonical")]
+    Signature,
     /// The bitmap names nodes that no committee has.
     #[error("the bitmap names nodes beyond number 32")]
     Bitmap,

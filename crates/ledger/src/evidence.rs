@@ -1,5 +1,5 @@
-//! The signatures behind a certificate and a settlement, from the transactions that carried them: what an endpoint
-//! cannot invent.
+//! The signatures behind a certificate, from its event, and behind a settlement, from the transaction that carried them:
+//! what an endpoint cannot invent.
 
 use crate::contracts::Consilium as C;
 use crate::endpoint::Ledger;
@@ -15,30 +15,34 @@ use std::collections::BTreeMap;
 /// Signatures by node number.
 pub type Signatures = BTreeMap<usize, Signed>;
 
+impl Certified {
+    /// The votes that the event shows, by increasing node number. Whose they are has not been checked: an endpoint may have
+    /// made them up.
+    pub fn votes(&self) -> impl Iterator<Item = (usize, Signed)> {
+        let pieces = self.signatures.as_chunks::<65>().0;
+        let votes = self.voters().into_iter().zip(pieces);
+        votes.filter_map(|(node, piece)| Some((node, Signed::from_bytes(piece).ok()?)))
+    }
+
+    /// Of the votes, those that their nodes signed. The contract accepts no certificate with another vote, nor with fewer
+    /// than a quorum: if any is missing here, the endpoint made the certificate up.
+    #[must_use]
+    pub fn genuine_votes(&self, terms: &Terms) -> Signatures {
+        let is_genuine = |(node, vote): &(usize, Signed)| {
+            let member = terms.committee.member(*node);
+            member.is_some_and(|member| terms.domain.check(&self.vote, vote, member.address).is_ok())
+        };
+        self.votes().filter(is_genuine).collect()
+    }
+}
+
 impl Ledger {
-    /// The votes behind a certificate, by node number, all checked. `None` if the transaction did not call the contract
+    /// The signatures under a settlement, by node number, all checked. `None` if the transaction did not call the contract
     /// directly, so that its input does not show them.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint. Signatures that prove nothing are the inner error: then
     /// the contract cannot have accepted the transaction, so the endpoint made it up.
-    pub async fn votes(
-        &self,
-        terms: &Terms,
-        certificate: &Certified,
-    ) -> Result<Option<Result<Signatures, CertificateError>>, Error> {
-        let Some(input) = self.direct_input(certificate.at.transaction).await? else { return Ok(None) };
-        let Ok(call) = C::certifyCall::abi_decode(&input) else { return Ok(None) };
-        if call.signers != certificate.voters {
-            return Ok(None);
-        }
-        Ok(Some(checked(terms, &certificate.vote, certificate.voters, &call.signatures)))
-    }
-
-    /// The signatures under a settlement, as [`Self::votes`].
-    ///
-    /// # Errors
-    /// As [`Self::votes`].
     pub async fn settlement_signatures(
         &self,
         terms: &Terms,

@@ -209,6 +209,7 @@ impl Certified {
             set_root: vote.setRoot,
             size: vote.size,
             voters: self.voters,
+            signatures: self.signatures.clone(),
         };
         event.at == self.at && event.event == expected
     }

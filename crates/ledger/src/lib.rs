@@ -25,7 +25,8 @@
 //! **An endpoint is not believed.** Chain data is bounded and checked; hashes (frozen terms, KEM keys, program, sites)
 //! are recomputed; events are held against the contract's storage, so that a left-out event shows; a round's
 //! [`Terms`](consilium_core::terms::Terms) are built here and checked by core. What one endpoint alone can still do is
-//! invent a whole chain: hence [`Endpoints`], and [`Ledger::votes`], which shows the committee's own signatures.
+//! invent a whole chain: hence [`Endpoints`], [`Certified::genuine_votes`] with the committee's own signatures, and strikes that
+//! count only with the site's two.
 //!
 //! **Nonces.** A [`Wallet`] counts its own and asks the chain again after an error. Do not send with the same key from two
 //! processes, nor through a provider with alloy's nonce filler.

@@ -1,9 +1,10 @@
 //! What the treasury and the licences announce.
 
 use alloy_primitives::{Address, U256};
+use consilium_core::accusation::Equivocation;
 
 /// An event about a study's money. Amounts are in the smallest unit of the study's currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Money {
     /// The study was given money.
     Funded {
@@ -56,15 +57,9 @@ pub enum Money {
         /// The newest round that has a part.
         through: u64,
     },
-    /// A site was proved to have signed two contributions to one round.
-    SiteStruck {
-        /// The study.
-        study: u64,
-        /// The site.
-        site: Address,
-        /// The round.
-        round: u64,
-    },
+    /// A site is said to have signed two contributions to one round. Nothing has been checked: an endpoint may have
+    /// invented it, unless [`Equivocation::holds`].
+    SiteStruck(Box<Equivocation>),
     /// The sponsor took a site back. What it lost stays lost.
     SiteRestored {
         /// The study.
@@ -108,10 +103,10 @@ impl Money {
             | Self::Claimed { study, .. }
             | Self::RevenueReceived { study, .. }
             | Self::PeriodClosed { study, .. }
-            | Self::SiteStruck { study, .. }
             | Self::SiteRestored { study, .. }
             | Self::Offered { study, .. }
             | Self::LicencesBought { study, .. } => *study,
+            Self::SiteStruck(proof) => proof.study,
         }
     }
 }

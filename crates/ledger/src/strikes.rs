@@ -1,20 +1,25 @@
 //! Sites that have lost their place on a study's list: two signed contributions to one round were proved (`SiteStruck`),
 //! and the sponsor has not taken them back (`SiteRestored`).
 //!
+//! A strike counts only with its proof, the two contributions under the site's own signatures: none can be invented against
+//! a site that has signed one contribution a round. An endpoint can still leave a strike out, or what restored a site, and
+//! show an earlier place for a strike that is true; [`Endpoints::strike_out`] lets the strikes of all of them count.
+//!
 //! What counts for a round is what stood on the chain when it was opened, so that everyone decides alike, whenever it
 //! looks. As the contract does, strikes are kept by groups of 80 rounds, and a restoration takes back those of its group.
 
 use crate::contracts::Treasury as T;
 use crate::endpoint::Ledger;
-use crate::error::{Error, Malformed};
+use crate::error::Error;
 use crate::event::{BlockRef, ChainEvent, Event, LogPosition};
 use crate::finality::Endpoints;
-use crate::history::{Batch, History};
+use crate::history::History;
 use crate::money::Money;
 use crate::study::Round;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, U256};
+use consilium_core::eip712::Domain;
 use std::collections::BTreeSet;
 
 /// Rounds that share one mark of an account (`Treasury.ROUNDS_A_WORD`).
@@ -30,30 +35,28 @@ pub(crate) struct Strike {
 }
 
 impl Ledger {
-    /// The changes of all sites' standings in a study, up to a block.
+    /// The changes of all sites' standings in a study, up to a block. A log that proves nothing changes nothing: an endpoint
+    /// that shows one could as well leave a strike out.
     pub(crate) async fn strikes(&self, study: u64, to: u64) -> Result<Vec<Strike>, Error> {
         let filter = Filter::new()
             .address(self.addresses().treasury)
             .event_signature(vec![T::SiteStruck::SIGNATURE_HASH, T::SiteRestored::SIGNATURE_HASH])
             .topic1(B256::from(U256::from(study)));
         let logs = self.logs(&filter, self.addresses().deployed_at, to).await?;
-        let unasked = || self.malformed(Malformed::Unasked("a site that was struck or restored"));
-        let Batch { events, malformed } = self.decode(&logs);
-        if !malformed.is_empty() {
-            return Err(unasked());
-        }
-        events.iter().map(|event| Strike::of(event, study).ok_or_else(unasked)).collect()
+        let domain = self.domain();
+        Ok(self.decode(&logs).events.iter().filter_map(|event| Strike::of(event, study, &domain)).collect())
     }
 }
 
 impl Strike {
-    fn of(event: &ChainEvent, wanted: u64) -> Option<Self> {
-        let (study, site, round, struck) = match event.event {
-            Event::Money(Money::SiteStruck { study, site, round }) => (study, site, round, true),
-            Event::Money(Money::SiteRestored { study, site, round }) => (study, site, round, false),
+    fn of(event: &ChainEvent, wanted: u64, domain: &Domain) -> Option<Self> {
+        let Event::Money(money) = &event.event else { return None };
+        let (site, round, struck) = match money {
+            Money::SiteStruck(proof) if proof.holds(domain) => (proof.site, proof.round, true),
+            Money::SiteRestored { site, round, .. } => (*site, *round, false),
             _ => return None,
         };
-        (study == wanted).then_some(Self { at: event.at, site, round, struck })
+        (money.study() == wanted).then_some(Self { at: event.at, site, round, struck })
     }
 }
 
@@ -87,30 +90,32 @@ impl History {
 }
 
 impl History {
-    /// Whether two contributions of a site to a round were ever proved: what the site lost then stays lost.
+    /// Whether two contributions of a site to a round were ever proved on chain: what the site lost then stays lost.
     #[must_use]
     pub fn was_struck_for(&self, site: Address, round: u64) -> bool {
         self.strikes.iter().any(|strike| strike.struck && (strike.site, strike.round) == (site, round))
     }
 }
 
+impl Round {
+    /// Takes those of the round's sites out that are struck off. The root that is frozen stays that of the whole list.
+    pub(crate) fn strike_out(&mut self, struck: &BTreeSet<Address>) {
+        self.struck.extend(self.terms.sites.extract_if(.., |site| struck.contains(site)));
+    }
+}
+
 impl Endpoints {
-    /// Whether every endpoint has the same sites struck off as this round was read with: one that invents a strike, or
-    /// leaves one out, would set a node apart from the others.
+    /// The round, as the first endpoint showed it, without the sites that any of the others shows struck off: a strike that
+    /// one of them leaves out would set a node apart from the rest.
     ///
     /// # Errors
-    /// [`Error::Disagreement`]; [`Error::Unreachable`] when one does not answer.
-    pub async fn same_strikes(&self, round: &Round) -> Result<(), Error> {
-        let opened = &round.opened;
+    /// [`Error::Unreachable`] when one does not answer; other faults of an endpoint.
+    pub async fn strike_out(&self, mut round: Round) -> Result<Round, Error> {
         for other in &self.all()[1..] {
-            let strikes = other.strikes(round.terms.study, opened.block.number).await?;
-            let mut found = struck_before(&strikes, opened);
-            found.retain(|site| round.struck.contains(site) || round.terms.admits(site));
-            if found != round.struck {
-                return Err(crate::finality::differ(self.primary(), other, opened.block.number, &round.struck, &found));
-            }
+            let strikes = other.strikes(round.terms.study, round.opened.block.number).await?;
+            round.strike_out(&struck_before(&strikes, &round.opened));
         }
-        Ok(())
+        Ok(round)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Malformed, Unknown};
 use crate::event::{ChainEvent, Conditions, Event, LogPosition, RoundOpened, StudyTerms};
 use crate::history::History;
 use crate::state::State;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::eip712::{Settlement, Vote, nodes_in};
 use consilium_core::error::InvalidParameters;
 use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Member, Policy};
@@ -89,6 +89,8 @@ pub struct Certified {
     pub vote: Vote,
     /// Bit j-1: node j voted.
     pub voters: U256,
+    /// 65 bytes for each voter, as [`Certified::votes`] reads them.
+    pub signatures: Bytes,
     /// The certificate's place on the chain.
     pub at: LogPosition,
 }
@@ -425,13 +427,12 @@ impl History {
             let stored = self.ledger.view(call, Some(self.head.number)).await?;
             self.check_round(&stored, frozen, certificate.as_ref(), settlement.as_ref(), state)?;
         }
-        let mut terms = self.terms(opened, frozen)?;
+        let terms = self.terms(opened, frozen)?;
         terms.check().map_err(|reason| Error::Terms { study: self.study, round, reason })?;
-        // The root that is frozen is of the whole list; who takes part is what is left of it.
-        let mut struck = self.struck_before(opened);
-        struck.retain(|site| terms.admits(site));
-        terms.sites.retain(|site| !struck.contains(site));
-        Ok(Round { terms, state, opened: *opened, certificate, settlement, struck, read_at: self.head })
+        let struck = BTreeSet::new();
+        let mut found = Round { terms, state, opened: *opened, certificate, settlement, struck, read_at: self.head };
+        found.strike_out(&self.struck_before(opened));
+        Ok(found)
     }
 
     fn terms(&self, opened: &LogPosition, frozen: &RoundOpened) -> Result<Terms, Error> {
@@ -471,9 +472,10 @@ impl History {
     }
 
     pub(crate) fn certificate(&self, wanted: u64) -> Option<Certified> {
-        self.events.iter().find_map(|e| match e.event {
-            Event::RoundCertified { study, round, set_root, size, voters } if round == wanted => {
-                Some(Certified { vote: Vote { study, round, setRoot: set_root, size }, voters, at: e.at })
+        self.events.iter().find_map(|e| match &e.event {
+            Event::RoundCertified { study, round, set_root, size, voters, signatures } if *round == wanted => {
+                let vote = Vote { study: *study, round: *round, setRoot: *set_root, size: *size };
+                Some(Certified { vote, voters: *voters, signatures: signatures.clone(), at: e.at })
             }
             _ => None,
         })

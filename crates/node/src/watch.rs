@@ -208,10 +208,10 @@ impl Watch {
                 }
                 self.pending.insert(id, Wanted::new(at.block.number, self.followed_at));
             }
-            Event::RoundCertified { study, round, set_root, size, voters } => {
+            Event::RoundCertified { study, round, set_root, size, voters, signatures } => {
                 if let Some(Entry::Open(open)) = self.service.rounds.get(study, round) {
                     let vote = Vote { study, round, setRoot: set_root, size };
-                    self.certified(&open, &Certified { vote, voters, at });
+                    self.certified(&open, &Certified { vote, voters, signatures, at });
                 }
             }
             Event::RoundSettled { study, round, .. }

@@ -10,7 +10,7 @@ use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use consilium_chain::{Chain, Genesis, TRANSACTION_GAS_CAP};
 use consilium_core::certify::sites_root;
-use consilium_core::eip712::{Domain, nodes_in};
+use consilium_core::eip712::{Domain, Signed, nodes_in};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Policy};
 use consilium_core::round::SignedVote;
 use consilium_core::terms::Terms;
@@ -217,13 +217,18 @@ impl Ledger {
         let head = self.chain.head().clone();
         for log in head.included.iter().flat_map(|included| included.receipt.logs()) {
             if let Ok(event) = C::RoundCertified::decode_log(log) {
+                let (set_root, size) = (event.setRoot, event.size);
+                let pieces = nodes_in(event.voters).into_iter().zip(event.signatures.as_chunks::<65>().0);
+                let vote = |(node, piece): (usize, &[u8; 65])| {
+                    Some(SignedVote { node, set_root, size, signature: Signed::from_bytes(piece).ok()? })
+                };
                 let certified = Certified {
                     block: head.hash(),
                     number: head.number(),
                     set_root: event.setRoot,
                     size: event.size,
                     voters: nodes_in(event.voters),
-                    votes: Vec::new(),
+                    votes: pieces.filter_map(vote).collect(),
                 };
                 self.noted.push(Noted::Certified(event.round, certified));
             } else if let Ok(event) = C::RoundSettled::decode_log(log) {

@@ -10,14 +10,22 @@ fn settles(scenario: &Scenario) {
 /// Every garbage seed was answered with a request for seeds, which was answered with garbage.
 #[test]
 fn garbage_seeds_do_not_set_off_a_storm() {
-    settles(&Scenario::draw(96));
+    let mut scenario = Scenario { dimension: 11, depth: Some(1), ..Scenario::honest(96, 4, 1, 4) };
+    scenario.nodes[2] = NodeRole::Corrupt(Corruption::BadRepairs);
+    scenario.sites[..2].copy_from_slice(&[SiteRole::Cheat(Cheat::Context), SiteRole::Cheat(Cheat::Replay)]);
+    scenario.network = Network { max_delay: 20, loss: 100, duplicates: 50 };
+    settles(&scenario);
 }
 
 /// Nodes forgot a set that they had voted for when its proposer proposed another one; the certificate of the first
 /// could then never be settled.
 #[test]
 fn a_voted_set_is_not_forgotten() {
-    settles(&Scenario::draw(163));
+    let mut scenario = Scenario { dimension: 5, ..Scenario::honest(163, 6, 1, 5) };
+    scenario.nodes[1] = NodeRole::Corrupt(Corruption::FickleLeader);
+    scenario.sites[4] = SiteRole::Cheat(Cheat::WrongSeeds);
+    scenario.network.duplicates = 50;
+    settles(&scenario);
 }
 
 /// One node had a certificate that the others could not have, as they had kept the corrupt node's other receipt; it voted
@@ -36,7 +44,12 @@ fn split_receipts_do_not_divide_the_honest_nodes() {
 /// a quorum, and an honest voter that has seen all of them must not leave the site out.
 #[test]
 fn a_later_receipt_of_a_node_counts_between_those_of_others() {
-    settles(&Scenario::draw(1417));
+    let mut scenario = Scenario { dimension: 12, ballot: true, depth: Some(3), ..Scenario::honest(1417, 5, 1, 4) };
+    scenario.reorganises = true;
+    scenario.nodes[3] = NodeRole::Corrupt(Corruption::YesVoter);
+    scenario.sites[2] = SiteRole::Cheat(Cheat::Equivocate);
+    scenario.network = Network { max_delay: 500, loss: 0, duplicates: 50 };
+    settles(&scenario);
     for seed in 0..12 {
         let mut scenario = Scenario::honest(seed, 5, 1, 4);
         scenario.nodes[3] = NodeRole::Corrupt(Corruption::YesVoter);

@@ -4,7 +4,6 @@
 use crate::config::SitePolicy;
 use crate::error::{Error, Refusal};
 use crate::journal::Slot;
-use crate::progress::Progress;
 use crate::site::Site;
 use alloy_primitives::{Address, B256};
 use consilium_core::params::CommitteeMembers;
@@ -53,34 +52,10 @@ impl Site {
         self.endpoints().first_reachable(read).await.map_err(refuse_program)
     }
 
-    /// The same, where this site's being struck off needs the word of every endpoint: one that invents a strike could keep
-    /// the site out. The nodes decide by their own endpoints in any case.
-    async fn read_standing(&self, study: u64, round: u64) -> Result<(History, Round), Error> {
-        let (history, found) = self.read(study, round).await?;
-        let site = self.address();
-        if !found.struck.contains(&site) {
-            return Ok((history, found));
-        }
-        for ledger in self.endpoints().all() {
-            let history = ledger.history(study).await?;
-            let other = history.round(round).await.map_err(refuse_program)?;
-            if !other.struck.contains(&site) && other.terms.context() == found.terms.context() {
-                let endpoint = ledger.endpoint();
-                let words = format!(
-                    "one endpoint has site {site} struck off in study {study}, {endpoint} has not: going on; find out which one lies, \
-                     or remove it"
-                );
-                self.tell(Progress::StrikeDisputed(words));
-                return Ok((history, other));
-            }
-        }
-        Ok((history, found))
-    }
-
     /// Reads a round and checks every rule of this site.
     pub(crate) async fn admit(&self, study: u64, round: u64, about: About) -> Result<Round, Error> {
         self.check_chain().await?;
-        let (history, round) = self.read_standing(study, round).await?;
+        let (history, round) = self.read(study, round).await?;
         let (terms, policy) = (&round.terms, &self.config().policy);
         check_committee(policy, terms)?;
         check_cohort(policy, terms)?;

@@ -38,8 +38,6 @@ pub enum Progress {
     NodeFailed(String),
     /// The chain could not be read; it is tried again.
     ChainFailed(String),
-    /// Not every endpoint has this site struck off: it takes part all the same.
-    StrikeDisputed(String),
     /// The state of a round that is waited for.
     Waiting {
         /// As the chain has it.
@@ -59,7 +57,7 @@ pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
 #[must_use]
 pub fn log() -> Observer {
     Arc::new(|progress| match progress {
-        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::StrikeDisputed(reason) => {
+        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) => {
             tracing::warn!("{reason}");
         }
         Progress::Uploading { sent, total, .. } if sent < total => {}

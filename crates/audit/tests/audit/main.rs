@@ -2,6 +2,7 @@
 
 mod chain_faults;
 mod honest;
+mod lies;
 mod money;
 mod nodes;
 mod tampering;

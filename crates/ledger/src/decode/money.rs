@@ -8,6 +8,8 @@ use crate::money::Money;
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{B256, U256};
+use consilium_core::accusation::{Equivocation, SignedContribution};
+use consilium_core::eip712::Signed;
 
 /// The licences' own events; the transfers and approvals of ERC-1155 are no business of this crate.
 pub(crate) const OF_LICENCES: [B256; 2] = [L::Offered::SIGNATURE_HASH, L::Bought::SIGNATURE_HASH];
@@ -36,15 +38,23 @@ pub(super) fn treasury(log: &Log) -> Result<Event, Defect> {
             per_node: U256::from(e.perNode),
             through: e.through,
         }),
-        T::SiteStruck::SIGNATURE_HASH => {
-            strictly::<T::SiteStruck>(log).map(|e| Money::SiteStruck { study: e.study, site: e.site, round: e.round })
-        }
+        T::SiteStruck::SIGNATURE_HASH => site_struck(log),
         T::SiteRestored::SIGNATURE_HASH => {
             strictly::<T::SiteRestored>(log).map(|e| Money::SiteRestored { study: e.study, site: e.site, round: e.round })
         }
         _ => Err(Defect::UnknownEvent),
     };
     money.map(Event::Money)
+}
+
+fn site_struck(log: &Log) -> Result<Money, Defect> {
+    let e = strictly::<T::SiteStruck>(log)?;
+    let said = |digest, boxes, signature| {
+        let signature = Signed::from_compact(signature).map_err(|_| Defect::Signature)?;
+        Ok(SignedContribution { digest, boxes, signature })
+    };
+    let statements = [said(e.digest, e.boxes, e.signature)?, said(e.otherDigest, e.otherBoxes, e.otherSignature)?];
+    Ok(Money::SiteStruck(Box::new(Equivocation { study: e.study, round: e.round, site: e.site, statements })))
 }
 
 pub(super) fn licences(log: &Log) -> Result<Event, Defect> {

@@ -27,8 +27,8 @@ pub(crate) struct Bench {
     pub(crate) ledger: Ledger,
     pub(crate) nodes: Vec<Wallet>,
     pub(crate) reporter: Wallet,
-    sponsor: Wallet,
-    sites: Vec<SecretKey>,
+    pub(crate) sponsor: Wallet,
+    pub(crate) sites: Vec<SecretKey>,
 }
 
 /// A settled round of a study of its own.

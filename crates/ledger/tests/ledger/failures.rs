@@ -1,13 +1,16 @@
 //! Wrong addresses, wrong chains, nobody there, nothing to pay with: the cause and the remedy must be named.
 
+use crate::court::{Bench, honest};
 use crate::scenario::{Stage, root};
 use crate::worlds::{CHAIN_ID, Liar, Lie, START, World, ether, wallet};
 use alloy::sol_types::SolEvent;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
+use consilium_core::eip712::Vote;
+use consilium_core::merkle::vector_root;
 use consilium_core::params::Finality;
 use consilium_ledger::contracts::Consilium;
 use consilium_ledger::error::Refusal;
-use consilium_ledger::{Addresses, Cursor, DeployOptions, Error, Ledger, Progress, Wallet, Watcher, deploy};
+use consilium_ledger::{Addresses, Certified, Cursor, DeployOptions, Error, Ledger, Progress, Wallet, Watcher, deploy};
 use serde_json::json;
 
 async fn addresses(world: &World) -> Addresses {
@@ -229,8 +232,55 @@ async fn a_chain_id_beyond_the_protocol_is_refused() {
 }
 
 #[tokio::test]
-async fn a_signature_that_an_endpoint_invents_proves_nothing() {
+async fn a_vote_that_an_endpoint_invents_is_told_apart_from_the_genuine_ones() {
     let ledger = lied_to(|method, answer| {
+        let certified = json!(Consilium::RoundCertified::SIGNATURE_HASH);
+        let logs = answer.as_array_mut().filter(|_| method == "eth_getLogs");
+        for log in logs.into_iter().flatten().filter(|log| log["topics"][0] == certified) {
+            let mut data: Bytes = serde_json::from_value(log["data"].clone()).unwrap();
+            let mut bytes = data.to_vec();
+            // In the third of four signatures, after root, size, bitmap, and offset and length of the votes.
+            bytes[5 * 32 + 2 * 65 + 20] ^= 1;
+            data = bytes.into();
+            log["data"] = json!(data);
+        }
+    });
+    let round = ledger.await.round(1, 1).await.unwrap();
+    let certificate = round.certificate.unwrap();
+    assert_eq!(certificate.voters(), [1, 3, 4, 5]);
+    assert_eq!(certificate.votes().map(|(node, _)| node).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    let genuine = certificate.genuine_votes(&round.terms);
+    assert_eq!(genuine.into_keys().collect::<Vec<_>>(), [1, 3, 5]);
+}
+
+#[tokio::test]
+async fn votes_for_another_set_or_round_are_not_genuine() {
+    let round = lied_to(|_, _| {}).await.round(1, 1).await.unwrap();
+    let certificate = round.certificate.unwrap();
+    assert_eq!(certificate.genuine_votes(&round.terms).len(), 4);
+    let vote = |change: fn(&mut Vote)| {
+        let mut other = certificate.clone();
+        change(&mut other.vote);
+        other.genuine_votes(&round.terms).len()
+    };
+    assert_eq!(vote(|vote| vote.setRoot = root("another set")), 0);
+    assert_eq!(vote(|vote| vote.size += 1), 0);
+    assert_eq!(vote(|vote| vote.round += 1), 0);
+    assert_eq!(vote(|vote| vote.study += 1), 0);
+    let elsewhere = Certified { voters: certificate.voters << 1, ..certificate.clone() };
+    assert_eq!(elsewhere.genuine_votes(&round.terms).len(), 0, "under other numbers, one of which the committee lacks");
+    let mut terms = round.terms.clone();
+    terms.domain.chain_id += 1;
+    assert_eq!(certificate.genuine_votes(&terms).len(), 0);
+}
+
+#[tokio::test]
+async fn a_signature_under_a_settlement_that_an_endpoint_invents_proves_nothing() {
+    let world = World::embedded();
+    let bench = Bench::set(&world, 5).await;
+    let roots: Vec<_> = honest(5, 1, 40, 2).iter().map(|values| vector_root(values)).collect();
+    let settled = bench.settle(1, 40, &roots, &[1, 2, 3, 4]).await;
+    let lie: Lie = |method, answer| {
         if method == "eth_getTransactionByHash" {
             let input = answer["input"].as_str().unwrap();
             // The last byte of the last signature, before the padding to whole words.
@@ -238,11 +288,13 @@ async fn a_signature_that_an_endpoint_invents_proves_nothing() {
             let other = if &input[at..=at] == "a" { "b" } else { "a" };
             answer["input"] = json!(format!("{}{other}{}", &input[..at], &input[at + 1..]));
         }
-    });
-    let ledger = ledger.await;
-    let round = ledger.round(1, 1).await.unwrap();
-    let votes = ledger.votes(&round.terms, &round.certificate.unwrap()).await.unwrap();
-    assert!(votes.unwrap().is_err());
+    };
+    let liar = Ledger::new(Liar::provider(world.sequencer(), lie), *bench.ledger.addresses()).await.unwrap();
+    let round = bench.round(&settled).await;
+    let settlement = round.settlement.unwrap();
+    let signed = async |ledger: &Ledger| ledger.settlement_signatures(&round.terms, &settlement).await.unwrap().unwrap();
+    assert_eq!(signed(&bench.ledger).await.unwrap().len(), 4);
+    assert!(signed(&liar).await.is_err());
 }
 
 #[test]

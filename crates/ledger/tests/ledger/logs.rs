@@ -4,9 +4,9 @@ use alloy::primitives::{Log as RawLog, LogData};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R};
+use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R, Treasury as T};
 use consilium_ledger::event::{Defect, RoundOpened};
-use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Offence};
+use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Money, Offence};
 use proptest::prelude::*;
 
 const ADDRESSES: Addresses = Addresses {
@@ -85,6 +85,33 @@ fn settled(roots: usize, signers: u64) -> C::RoundSettled {
     }
 }
 
+fn certified(voters: u64, signatures: usize) -> C::RoundCertified {
+    C::RoundCertified {
+        study: 1,
+        round: 2,
+        setRoot: B256::repeat_byte(1),
+        size: 3,
+        voters: U256::from(voters),
+        signatures: vec![0xee; signatures].into(),
+    }
+}
+
+fn struck() -> T::SiteStruck {
+    // Small numbers are in range and low.
+    let signature = [B256::with_last_byte(1), B256::with_last_byte(2)];
+    T::SiteStruck {
+        study: 1,
+        round: 2,
+        site: Address::repeat_byte(7),
+        digest: B256::repeat_byte(1),
+        boxes: B256::repeat_byte(2),
+        signature,
+        otherDigest: B256::repeat_byte(3),
+        otherBoxes: B256::repeat_byte(4),
+        otherSignature: signature,
+    }
+}
+
 fn convicted(offence: u8) -> R::Convicted {
     R::Convicted {
         study: 1,
@@ -115,6 +142,14 @@ fn good_logs_decode() {
     assert!(matches!(conviction, Event::Convicted(Conviction { offence: Offence::ForeignShare, study: 1, round: 2, .. })));
     let log = mined(ADDRESSES.consilium, settled(32, u32::MAX.into()).encode_log_data());
     assert!(ChainEvent::decode(&ADDRESSES, &log).is_ok());
+    // Whose the votes are is for those who rely on them.
+    let log = mined(ADDRESSES.consilium, certified(u32::MAX.into(), 32 * 65).encode_log_data());
+    assert!(matches!(ChainEvent::decode(&ADDRESSES, &log).unwrap().event, Event::RoundCertified { .. }));
+    let log = mined(ADDRESSES.treasury, struck().encode_log_data());
+    let Event::Money(Money::SiteStruck(proof)) = ChainEvent::decode(&ADDRESSES, &log).unwrap().event else { panic!() };
+    assert_eq!((proof.study, proof.round, proof.site), (1, 2, Address::repeat_byte(7)));
+    assert_eq!(proof.statements.map(|said| (said.digest.0[0], said.boxes.0[0])), [(1, 2), (3, 4)]);
+    assert!(!proof.holds(&ADDRESSES.domain()));
 }
 
 #[test]
@@ -128,6 +163,19 @@ fn bad_logs_are_named_with_their_defect() {
     assert_eq!(consilium(long.encode_log_data()), Defect::Length("the finality rule"));
     assert_eq!(consilium(settled(33, 1).encode_log_data()), Defect::Length("the list of share roots"));
     assert_eq!(consilium(settled(5, 1 << 32).encode_log_data()), Defect::Bitmap);
+
+    for (voters, length) in [(0b1101, 2 * 65), (0b1101, 4 * 65), (0b1101, 3 * 65 - 1), (0, 1)] {
+        assert_eq!(consilium(certified(voters, length).encode_log_data()), Defect::Length("the list of votes"));
+    }
+    assert_eq!(consilium(certified(1 << 32, 65).encode_log_data()), Defect::Bitmap);
+    let treasury = |event: T::SiteStruck| defect(&mined(ADDRESSES.treasury, event.encode_log_data()));
+    let upper: U256 = U256::MAX >> 1;
+    let high = [B256::with_last_byte(1), upper.into()];
+    assert_eq!(treasury(T::SiteStruck { signature: high, ..struck() }), Defect::Signature);
+    assert_eq!(treasury(T::SiteStruck { otherSignature: [B256::ZERO; 2], ..struck() }), Defect::Signature);
+    let short = struck().encode_log_data();
+    let short = LogData::new_unchecked(short.topics().to_vec(), short.data.slice(..64));
+    assert_eq!(defect(&mined(ADDRESSES.treasury, short)), Defect::Encoding("SiteStruck"));
 
     let long = R::NodeRegistered { operator: "x".repeat(129), ..registered() };
     assert_eq!(registry(long.encode_log_data()), Defect::Length("the operator"));

@@ -1,8 +1,9 @@
 //! The ledger against real chains: the embedded one and anvil.
 //!
 //! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
-//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `money` funds, pays
-//! and claims; `gas` tells what all of it costs under two sets of rules.
+//! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `strikes` lets them
+//! invent that sites were struck off; `money` funds, pays and claims; `gas` tells what all of it costs under two sets of
+//! rules.
 
 mod court;
 mod differential;
@@ -12,4 +13,5 @@ mod gas;
 mod logs;
 mod money;
 mod scenario;
+mod strikes;
 mod worlds;

@@ -121,11 +121,11 @@ pub(crate) type Lie = fn(&str, &mut Value);
 
 /// The embedded chain behind an endpoint that lies.
 #[derive(Clone)]
-pub(crate) struct Liar(InProcess, Lie);
+pub(crate) struct Liar(InProcess, Arc<dyn Fn(&str, &mut Value) + Send + Sync>);
 
 impl Liar {
-    pub(crate) fn provider(sequencer: &Sequencer, lie: Lie) -> DynProvider {
-        client_provider(RpcClient::new(Self(InProcess::new(sequencer.clone()), lie), true))
+    pub(crate) fn provider(sequencer: &Sequencer, lie: impl Fn(&str, &mut Value) + Send + Sync + 'static) -> DynProvider {
+        client_provider(RpcClient::new(Self(InProcess::new(sequencer.clone()), Arc::new(lie)), true))
     }
 }
 
@@ -140,7 +140,7 @@ impl Service<RequestPacket> for Liar {
 
     fn call(&mut self, request: RequestPacket) -> TransportFut<'static> {
         let method = request.as_single().expect("no batches").method().to_owned();
-        let (answer, lie) = (self.0.call(request), self.1);
+        let (answer, lie) = (self.0.call(request), self.1.clone());
         Box::pin(async move {
             let mut packet = answer.await?;
             if let ResponsePacket::Single(Response { payload: ResponsePayload::Success(raw), .. }) = &mut packet {

@@ -8,7 +8,7 @@ use crate::store::{Database, Opening, Sight, StoreError};
 use crate::watch::End;
 use consilium_core::release::RunningSum;
 use consilium_core::clock::{self, FalseOpening, Seen};
-use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, Stage, Statement};
+use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, SignedVote, Stage, Statement};
 use consilium_core::terms::Terms;
 use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
 use alloy_primitives::{Address, B256};
@@ -50,8 +50,8 @@ pub(crate) enum Refusal {
     /// The cutoff follows from the opening time.
     #[error("{0}; `clock_tolerance_seconds` is what is tolerated, and a quarter of the round at most")]
     Opening(#[from] FalseOpening),
-    /// All nodes must refuse the same sites.
-    #[error("the endpoints disagree about which sites are struck off: {0}; find out which one lies, or remove it")]
+    /// All nodes must refuse the same sites, and one endpoint alone may leave a strike out.
+    #[error("not every endpoint tells which sites are struck off: {0}; see that it answers, or remove it from `rpc`")]
     Strikes(LedgerError),
     /// The chain cannot be read, or what it says is unsound.
     #[error(transparent)]
@@ -120,7 +120,7 @@ async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef
     if dimension > limit {
         return Err(Refusal::TooLarge { dimension, limit });
     }
-    service.endpoints.same_strikes(&found).await.map_err(Refusal::Strikes)?;
+    let found = service.endpoints.strike_out(found).await.map_err(Refusal::Strikes)?;
     let committee = &found.terms.committee;
     let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
     let registered = committee.member(me).map(|member| member.kem_key.as_slice());
@@ -288,7 +288,8 @@ pub(crate) fn tell_certified(round: &OpenRound, certificate: &Certified) {
     let voters = numbers.into_iter().filter_map(|node| round.address_of(node)).collect();
     *locked(&round.certificate) = Some(certificate.clone());
     let (set_root, size) = (certificate.vote.setRoot, certificate.vote.size);
-    round.tell(Event::Chain(ChainEvent::Certified { set_root, size, voters, votes: Vec::new() }));
+    let votes = certificate.votes().map(|(node, signature)| SignedVote { node, set_root, size, signature }).collect();
+    round.tell(Event::Chain(ChainEvent::Certified { set_root, size, voters, votes }));
 }
 
 /// Sends a message to one node, or to all others.

@@ -138,7 +138,7 @@ async fn stage(world: &World, node: usize) -> String {
     if status == 200 { shown["stage"].as_str().unwrap().to_owned() } else { "none".to_owned() }
 }
 
-const CERTIFIED: &str = "RoundCertified(uint64,uint64,bytes32,uint32,uint256)";
+const CERTIFIED: &str = "RoundCertified(uint64,uint64,bytes32,uint32,uint256,bytes)";
 const SETTLED: &str = "RoundSettled(uint64,uint64,bytes32,bytes32[],bytes32,bytes32,uint256)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,15 +2,13 @@
 
 use crate::world::{CHAIN_ID, START, World, ballot, model, site_keys, update, wallet, weighted_mean};
 use alloy_primitives::{Address, B256};
-use consilium_chain::Sequencer;
 use consilium_core::accusation::{Accusation, Charge, SignedContribution};
 use consilium_core::eip712::Contribution;
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_ledger::{Conditions, Endpoints, Ledger, NewStudy, Wallet, client_provider};
+use consilium_ledger::{Conditions, Endpoints, Ledger, NewStudy, client_provider};
 use consilium_site::journal::{HashFunction, Journal, Recorded, Slot};
-use consilium_site::{Error, Progress, Refusal, Site, SiteConfig};
-use std::sync::{Arc, Mutex};
+use consilium_site::{Error, Refusal, Site, SiteConfig};
 
 async fn refusal(site: &Site, study: u64, round: u64, base: B256) -> (Refusal, String) {
     let error = site.contribute(study, round, &update(1), 1, base).await.unwrap_err();
@@ -99,7 +97,7 @@ async fn a_round_that_is_not_open_or_does_not_admit_it() {
 }
 
 /// Proves that site 1 signed two contributions to a round.
-async fn strike(world: &World, ledger: &Ledger, round: u64) {
+async fn strike(world: &World, round: u64) {
     let (domain, keys) = (world.ledger.domain(), site_keys(1));
     let signed = |byte: u8| {
         let (digest, boxes) = (B256::repeat_byte(byte), B256::ZERO);
@@ -107,48 +105,19 @@ async fn strike(world: &World, ledger: &Ledger, round: u64) {
         SignedContribution { digest, boxes, signature: domain.sign(keys.signing(), &said) }
     };
     let charge = Charge::TwoContributions { site: keys.address(), statements: Box::new([signed(1), signed(2)]) };
-    ledger.accuse(&wallet(2), &Accusation { study: 1, round, charge }).await.unwrap();
+    world.ledger.accuse(&wallet(2), &Accusation { study: 1, round, charge }).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn being_struck_off_on_every_endpoint() {
+async fn being_struck_off() {
     let world = World::new(weighted_mean()).await;
     let base = model().model_digest();
-    strike(&world, &world.ledger, 1).await;
+    strike(&world, 1).await;
     let terms = world.open(1, base).await;
-    let endpoints = Endpoints::new(vec![world.ledger.clone(), world.ledger.clone()]).unwrap();
-    let site = Site::new(world.config(1, &[1]).await, site_keys(1), endpoints).unwrap();
-    let (refused, words) = refusal(&site, 1, terms.round, base).await;
+    let (refused, words) = refusal(&world.site(1).await, 1, terms.round, base).await;
     assert_eq!(refused, Refusal::Struck { site: site_keys(1).address(), study: 1 });
     assert!(words.contains("ask the sponsor to restore the site"), "{words}");
     world.site(2).await.contribute(1, terms.round, &update(2), 1, base).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_strike_that_one_endpoint_alone_shows_is_told_and_keeps_no_site_out() {
-    let world = World::new(weighted_mean()).await;
-    let base = model().model_digest();
-    let start = world.now();
-    let fork = Sequencer::new(world.sequencer.chain().fork(), move || start);
-    let liar = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
-    strike(&world, &liar, 1).await;
-    liar.open_round(&Wallet::new(world.sponsor.key().clone()), 1, base, start + 100, start + 200).await.unwrap();
-    let terms = world.open(1, base).await;
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
-    let heard = told.clone();
-    let observer = Arc::new(move |progress| {
-        if let Progress::StrikeDisputed(words) = progress {
-            heard.lock().unwrap().push(words);
-        }
-    });
-    let alone = Site::new(world.config(1, &[1]).await, site_keys(1), Endpoints::new(vec![liar.clone()]).unwrap()).unwrap();
-    let (refused, _) = refusal(&alone, 1, terms.round, base).await;
-    assert!(matches!(refused, Refusal::Struck { .. }), "{refused:?}");
-    drop(alone);
-    let endpoints = Endpoints::new(vec![liar, world.ledger.clone()]).unwrap();
-    let site = Site::new(world.config(1, &[1]).await, site_keys(1), endpoints).unwrap().with_observer(observer);
-    site.contribute(1, terms.round, &update(1), 1, base).await.unwrap();
-    assert!(matches!(&told.lock().unwrap()[..], [one] if one.contains("going on")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
