@@ -52,6 +52,7 @@
 pub mod accusation;
 pub mod audit;
 pub mod certify;
+pub mod clock;
 pub mod codec;
 pub mod contribution;
 pub mod cores;

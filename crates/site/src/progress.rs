@@ -40,6 +40,8 @@ pub enum Progress {
     ChainFailed(String),
     /// Not every endpoint has this site struck off: it takes part all the same.
     StrikeDisputed(String),
+    /// A node has signed a receipt for a contribution of this site that the journal does not have and no node shows.
+    UnknownReceipt(String),
     /// The state of a round that is waited for.
     Waiting {
         /// As the chain has it.
@@ -59,7 +61,10 @@ pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
 #[must_use]
 pub fn log() -> Observer {
     Arc::new(|progress| match progress {
-        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::StrikeDisputed(reason) => {
+        Progress::NodeFailed(reason)
+        | Progress::ChainFailed(reason)
+        | Progress::StrikeDisputed(reason)
+        | Progress::UnknownReceipt(reason) => {
             tracing::warn!("{reason}");
         }
         Progress::Uploading { sent, total, .. } if sent < total => {}
