@@ -113,8 +113,8 @@ impl Site {
     /// `weight`, 1..=2^b. Returns when Q nodes have signed receipts.
     ///
     /// # Errors
-    /// [`Error::Refused`] when this site's rules forbid it; [`Error::Encode`]; [`Error::Undelivered`] when too few receipts
-    /// came: call again.
+    /// [`Error::Refused`] when this site's rules forbid it; [`Error::TooFewAnswers`] when too few nodes say what they hold of
+    /// this site; [`Error::Encode`]; [`Error::Undelivered`] when too few receipts came: call again.
     pub async fn contribute(&self, study: u64, round: u64, update: &[f64], weight: u64, base: B256) -> Result<Submitted, Error> {
         let input = Input::Update { values: Zeroizing::new(update.to_vec()), weight };
         self.submit(study, round, input, About::Model(base)).await
