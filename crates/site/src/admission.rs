@@ -168,12 +168,7 @@ impl Site {
     }
 
     /// Where the chain has a sum over the subject: in this study, or in one that this site knows and does not share it with.
-    async fn certified_on_chain(
-        &self,
-        history: &History,
-        here: &StudyCommittee,
-        subject: B256,
-    ) -> Result<Option<Slot>, Error> {
+    async fn certified_on_chain(&self, history: &History, here: &StudyCommittee, subject: B256) -> Result<Option<Slot>, Error> {
         let (domain, policy) = (self.config().addresses.domain(), &self.config().policy);
         if let Some(found) = history.certified_subjects().into_iter().find(|found| found.subject == subject) {
             return Ok(Some(Slot::new(domain, here.study, found.round)));

@@ -6,8 +6,8 @@
 //! its own key has signed: only the key's holder can have made that signature. A receipt alone is the word of a node; it is
 //! told and stops nothing.
 //!
-//! n - t nodes must answer. A contribution with Q receipts is held by Q nodes; Q + (n - t) - n = Q - t of them have answered,
-//! and Q - 2t >= 1 of those are honest. What only corrupt nodes have seen, and what is on its way while this site asks, is
+//! n - t nodes must answer. A contribution with Q = 3t+1 receipts is held by Q nodes; Q - t of them are among the n - t, and at
+//! least Q - 2t = t+1 of those are honest. What only corrupt nodes have seen, and what is on its way while this site asks, is
 //! not found.
 
 use crate::config::seconds;
@@ -83,21 +83,28 @@ impl Site {
             }
             lie = Some(node.failure(NodeFault::False(format!("contribution {}, which this site has not signed", said.digest))));
         }
-        let stray = held.receipts.iter().take(MOST).find(|r| r.member.site == site && is_genuine(terms, r));
-        if let Some(receipt) = stray {
-            let words = format!(
-                "node {} at {} shows a receipt for contribution {} of this site in {place}, and not the contribution: going on. \
-                 If this data folder is a copy or was restored, stop, and take a new key",
-                node.address(),
-                node.url(),
-                receipt.member.digest
-            );
-            self.tell(Progress::UnknownReceipt(words));
-        }
         if let Some(lie) = &lie {
             self.tell(Progress::NodeFailed(lie.to_string()));
         }
+        self.tell_of_receipts(node, terms, &held);
         Ok(lie)
+    }
+
+    /// A receipt for a contribution that nobody shows is a node's word against this journal: people hear of it.
+    fn tell_of_receipts(&self, node: &NodeClient, terms: &Terms, held: &Held) {
+        let site = self.address();
+        let stray = held.receipts.iter().take(MOST).find(|r| r.member.site == site && is_genuine(terms, r));
+        let Some(receipt) = stray else { return };
+        let words = format!(
+            "node {} at {} shows a receipt for contribution {} of this site in round {} of study {}, and not the contribution: \
+             going on. If this data folder is a copy or was restored, stop, and take a new key",
+            node.address(),
+            node.url(),
+            receipt.member.digest,
+            terms.round,
+            terms.study
+        );
+        self.tell(Progress::UnknownReceipt(words));
     }
 
     /// The committee's nodes that cannot be asked.

@@ -121,10 +121,21 @@ enum Line {
         site: Address,
     },
     Contribution(Recorded),
-    Receipts { slot: Slot, certificate: ReceiptCertificate },
-    Certified { slot: Slot, subject: B256 },
+    Receipts {
+        slot: Slot,
+        certificate: ReceiptCertificate,
+    },
+    Certified {
+        slot: Slot,
+        subject: B256,
+    },
     Void(Slot),
-    Model { chain_id: u64, contract: Address, study: u64, model: B256 },
+    Model {
+        chain_id: u64,
+        contract: Address,
+        study: u64,
+        model: B256,
+    },
 }
 
 /// The journal of one site key. One process at a time has it.
@@ -149,16 +160,7 @@ impl Journal {
         let messages = folder.join("messages");
         std::fs::create_dir_all(&messages).map_err(disk(&messages))?;
         let path = folder.join("journal");
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(disk(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked(folder.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(JournalError::Disk { path, source }),
-        }
+        let mut file = open_locked(folder, &path)?;
         let lines = read_lines(&mut file, &path)?;
         let mut journal = Self {
             folder: folder.to_owned(),
@@ -171,13 +173,11 @@ impl Journal {
         };
         match lines.first() {
             None => journal.append(Line::Journal { version: VERSION, site })?,
-            Some(&Line::Journal { version, .. }) if version != VERSION => {
-                return Err(JournalError::Version { path, line: 1 });
+            Some(&Line::Journal { version: VERSION, site: found }) if found == site => {}
+            Some(&Line::Journal { version: VERSION, site: found }) => {
+                return Err(JournalError::OtherSite { path: folder.to_owned(), found, expected: site });
             }
-            Some(Line::Journal { site: found, .. }) if *found == site => {}
-            Some(Line::Journal { site: found, .. }) => {
-                return Err(JournalError::OtherSite { path: folder.to_owned(), found: *found, expected: site });
-            }
+            Some(Line::Journal { .. }) => return Err(JournalError::Version { path, line: 1 }),
             Some(_) => return Err(JournalError::Damaged { path, line: 1 }),
         }
         lines.into_iter().for_each(|line| journal.take_in(line));
@@ -271,12 +271,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::AnotherDigest`]; [`JournalError::SubjectTaken`]; [`JournalError::Disk`].
-    pub fn record(
-        &mut self,
-        contribution: Recorded,
-        message: &Message,
-        shared: &SharedSubjects,
-    ) -> Result<(), JournalError> {
+    pub fn record(&mut self, contribution: Recorded, message: &Message, shared: &SharedSubjects) -> Result<(), JournalError> {
         if let Some(known) = self.contributions.get(&contribution.slot) {
             if known.digest == contribution.digest {
                 return Ok(());
@@ -359,6 +354,20 @@ impl Journal {
 
     fn message_path(&self, contribution: &Recorded) -> PathBuf {
         self.folder.join("messages").join(hex::encode(contribution.digest))
+    }
+}
+
+/// The journal's file, which one process at a time has.
+fn open_locked(folder: &Path, path: &Path) -> Result<File, JournalError> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(disk(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(JournalError::Disk { path: path.to_owned(), source }),
     }
 }
 

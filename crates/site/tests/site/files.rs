@@ -2,12 +2,12 @@
 
 use crate::world::{model, site_keys};
 use alloy_primitives::{Address, B256, keccak256};
-use consilium_site::message::Message;
 use consilium_core::eip712::Domain;
 use consilium_core::transcript::hash;
 use consilium_ledger::Addresses;
 use consilium_site::error::{JournalError, KeyError, TensorError};
 use consilium_site::journal::{Bar, Journal, Recorded, Slot};
+use consilium_site::message::Message;
 use consilium_site::sharing::{SharedSubjects, StudyCommittee};
 use consilium_site::tensors::{Tensors, add_mean, apply_mean};
 use consilium_site::{ConfigFile, SiteConfig, SiteKeys};
@@ -275,12 +275,18 @@ fn a_journal_keeps_one_digest_a_round_over_restarts() {
     assert!(matches!(open(&site_keys(1)), Err(JournalError::Locked(_))));
     journal.record(recorded(1, 1), &message(1), &SharedSubjects::default()).unwrap();
     journal.record(recorded(1, 1), &message(1), &SharedSubjects::default()).unwrap();
-    assert!(matches!(journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()), Err(JournalError::AnotherDigest { .. })));
+    assert!(matches!(
+        journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()),
+        Err(JournalError::AnotherDigest { .. })
+    ));
     drop(journal);
     assert!(matches!(open(&site_keys(2)), Err(JournalError::OtherSite { .. })));
     let mut journal = open(&site_keys(1)).unwrap();
     assert_eq!(journal.message(&recorded(1, 1)).unwrap().parts().concat(), [1; 9]);
-    assert!(matches!(journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()), Err(JournalError::AnotherDigest { .. })));
+    assert!(matches!(
+        journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()),
+        Err(JournalError::AnotherDigest { .. })
+    ));
     let message = folder.path().join("messages").join(hex::encode([1; 32]));
     std::fs::write(&message, b"other").unwrap();
     assert!(matches!(journal.message(&recorded(1, 1)), Err(JournalError::Message(_))));
