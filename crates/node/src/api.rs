@@ -29,6 +29,7 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Service>>)> {
         ("get", "/v1/status", get(read::status)),
         ("get", "/v1/studies/{study}/rounds/{round}", get(read::round)),
         ("post", UPLOAD, post(upload::contribution)),
+        ("get", UPLOAD, get(read::held)),
         ("get", "/v1/studies/{study}/rounds/{round}/receipts/{site}", get(read::receipts)),
         ("get", "/v1/studies/{study}/rounds/{round}/set", get(read::set)),
         ("get", "/v1/studies/{study}/rounds/{round}/statements", get(read::statements)),

@@ -3,14 +3,15 @@
 
 use crate::config::SitePolicy;
 use crate::error::{Error, Refusal};
-use crate::journal::Slot;
+use crate::journal::{Bar, Slot};
+use crate::sharing::StudyCommittee;
 use crate::site::Site;
 use alloy_primitives::{Address, B256};
+use consilium_core::clock;
 use consilium_core::params::CommitteeMembers;
 use consilium_core::terms::{Terms, TermsError};
 use consilium_ledger::{Event, History, Ledger, Round, State};
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the caller says that the round is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +37,6 @@ pub(crate) fn name(state: State) -> &'static str {
     }
 }
 
-/// Unix seconds.
-pub(crate) fn wall_clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
-}
-
 impl Site {
     /// The study's history and one of its rounds, from the first endpoint that answers.
     pub(crate) async fn read(&self, study: u64, round: u64) -> Result<(History, Round), Error> {
@@ -60,7 +56,8 @@ impl Site {
         check_committee(policy, terms)?;
         check_cohort(policy, terms)?;
         self.check_operators(&terms.committee).await?;
-        check_open(&round)?;
+        self.check_opening(terms)?;
+        check_open(&round, self.now().as_secs())?;
         let site = self.address();
         if round.struck.contains(&site) {
             return Err(Refusal::Struck { site, study: terms.study }.into());
@@ -78,6 +75,18 @@ impl Site {
         let expected = self.config().addresses.chain_id;
         let found = self.endpoints().first_reachable(|ledger| async move { ledger.served_chain_id().await }).await?;
         if found == expected { Ok(()) } else { Err(Refusal::WrongChain { found, expected }.into()) }
+    }
+
+    /// The opening time sets the cutoff: no round may open in the future. Its age is not judged, since a hospital may be late.
+    fn check_opening(&self, terms: &Terms) -> Result<(), Refusal> {
+        let (now, configured, policy) = (self.now(), self.config().clock.tolerance_millis(), &terms.policy);
+        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        if !clock::is_ahead(policy, millis, configured) {
+            return Ok(());
+        }
+        let tolerance_millis = clock::tolerance_millis(policy, configured);
+        let (study, round, opened) = (terms.study, terms.round, policy.opened);
+        Err(Refusal::OpensInTheFuture { study, round, opened, now: now.as_secs(), tolerance_millis })
     }
 
     async fn check_operators(&self, committee: &CommitteeMembers) -> Result<(), Error> {
@@ -112,53 +121,67 @@ impl Site {
         if known { Ok(()) } else { Err(Refusal::UnknownBaseModel { study, base: given, genesis }.into()) }
     }
 
-    /// One subject, one sum: in this study, in the others that this site knows, and wherever it has contributed itself.
+    /// One subject, one sum: wherever this site has contributed itself, in this study, and in the others that it knows.
     async fn check_subject(&self, history: &History, terms: &Terms) -> Result<(), Error> {
-        let (subject, domain, own) = (terms.subject, terms.domain, Slot::new(terms.domain, terms.study, terms.round));
-        let mut certified: Vec<(u64, u64)> =
-            history.certified_subjects().into_iter().filter(|c| c.subject == subject).map(|c| (terms.study, c.round)).collect();
-        for &study in self.config().policy.studies.keys().filter(|&&study| study != terms.study) {
-            certified.extend(self.certified_elsewhere(study, subject).await?);
+        let (subject, own) = (terms.subject, Slot::new(terms.domain, terms.study, terms.round));
+        let here = StudyCommittee::new(terms.domain, terms.study, terms.committee.hash());
+        let bar = || self.journal().bar(own, here.committee, subject, &self.config().policy.shared);
+        // The journal's own word first: no endpoint is asked about a round elsewhere.
+        if let Some(Bar::Elsewhere(earlier)) = bar() {
+            return Err(Refusal::SubjectElsewhere { subject, earlier: Box::new(earlier), here }.into());
         }
-        if let Some(&(study, round)) = certified.first() {
-            return Err(Refusal::SubjectCertified { subject, place: Slot::new(domain, study, round) }.into());
-        }
-        if let Some(place) = self.journal().certified(subject) {
+        if let Some(place) = self.certified_on_chain(history, &here, subject).await? {
             return Err(Refusal::SubjectCertified { subject, place }.into());
         }
-        let others: Vec<Slot> = self.journal().contributions_to(subject).map(|r| r.slot).filter(|slot| *slot != own).collect();
-        for place in others {
-            if !self.is_over_without_sum(place).await? {
-                return Err(Refusal::SubjectPending { subject, place }.into());
-            }
+        self.note_void_rounds(&here, own, subject).await?;
+        match bar() {
+            None => Ok(()),
+            Some(Bar::Elsewhere(earlier)) => Err(Refusal::SubjectElsewhere { subject, earlier: Box::new(earlier), here }.into()),
+            Some(Bar::Certified(place)) => Err(Refusal::SubjectCertified { subject, place }.into()),
+            Some(Bar::Pending(place)) => Err(Refusal::SubjectPending { subject, place }.into()),
         }
-        Ok(())
     }
 
-    async fn certified_elsewhere(&self, study: u64, subject: B256) -> Result<Option<(u64, u64)>, Error> {
+    /// Where the chain has a sum over the subject: in this study, or in one that this site knows and does not share it with.
+    async fn certified_on_chain(&self, history: &History, here: &StudyCommittee, subject: B256) -> Result<Option<Slot>, Error> {
+        let (domain, policy) = (self.config().addresses.domain(), &self.config().policy);
+        if let Some(found) = history.certified_subjects().into_iter().find(|found| found.subject == subject) {
+            return Ok(Some(Slot::new(domain, here.study, found.round)));
+        }
+        for &study in policy.studies.keys().filter(|&&study| study != here.study) {
+            let place = self.certified_elsewhere(study, subject).await?.map(|round| Slot::new(domain, study, round));
+            if let Some(place) = place.filter(|place| !policy.shared.allow_study(here, place)) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The round of another study that was certified about the subject.
+    async fn certified_elsewhere(&self, study: u64, subject: B256) -> Result<Option<u64>, Error> {
         let read = |ledger: Ledger| async move { ledger.certified_subjects(study).await };
         match self.endpoints().first_reachable(read).await {
-            Ok(list) => Ok(list.into_iter().find(|c| c.subject == subject).map(|c| (study, c.round))),
+            Ok(list) => Ok(list.into_iter().find(|c| c.subject == subject).map(|c| c.round)),
             Err(consilium_ledger::Error::Unknown(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether a round that this site contributed to is void for good. A round of another chain or contract counts as running
-    /// until the journal knows better.
-    async fn is_over_without_sum(&self, slot: Slot) -> Result<bool, Error> {
-        if self.journal().is_void(&slot) {
-            return Ok(true);
+    /// Looks at the earlier rounds of this study in which this site has contributed to the subject, and journals which of
+    /// them are void for good.
+    async fn note_void_rounds(&self, here: &StudyCommittee, own: Slot, subject: B256) -> Result<(), Error> {
+        let earlier: Vec<Slot> = {
+            let journal = self.journal();
+            let slots = journal.contributions_to(subject).map(|known| known.slot);
+            slots.filter(|slot| *slot != own && here.has_study_of(slot) && !journal.is_void(slot)).collect()
+        };
+        for slot in earlier {
+            let (_, round) = self.read(slot.study, slot.round).await?;
+            if self.is_void_for_good(&round).await? {
+                self.in_journal(move |journal| journal.note_void(slot)).await?;
+            }
         }
-        if slot.domain() != self.config().addresses.domain() {
-            return Ok(false);
-        }
-        let (_, round) = self.read(slot.study, slot.round).await?;
-        let void = self.is_void_for_good(&round).await?;
-        if void {
-            self.in_journal(move |journal| journal.note_void(slot)).await?;
-        }
-        Ok(void)
+        Ok(())
     }
 }
 
@@ -194,10 +217,10 @@ fn check_cohort(policy: &SitePolicy, terms: &Terms) -> Result<(), Refusal> {
     if round >= own { Ok(()) } else { Err(Refusal::CohortTooSmall { round, own }) }
 }
 
-/// Open by the chain's time and by this machine's.
-pub(crate) fn check_open(round: &Round) -> Result<(), Refusal> {
+/// Open by the chain's time and by this machine's, in Unix seconds.
+pub(crate) fn check_open(round: &Round, clock: u64) -> Result<(), Refusal> {
     let (terms, chain_time) = (&round.terms, round.read_at.timestamp);
-    let (deadline, now) = (terms.policy.deadline, chain_time.max(wall_clock()));
+    let (deadline, now) = (terms.policy.deadline, chain_time.max(clock));
     match round.state_at(chain_time) {
         State::Open if now < deadline => Ok(()),
         State::Open | State::Void if now >= deadline => Err(Refusal::DeadlinePassed { round: terms.round, deadline, now }),

@@ -24,15 +24,48 @@
 //!
 //! [timeouts]                            # seconds
 //! deliver = 120
+//!
+//! [clock]
+//! tolerance = 600                       # seconds by which a round may seem to open in the future; see below
+//!
+//! ## This site contributes to a subject (a base model, a question) in one study with one committee only. Each group
+//! ## names studies, with their committees, that may be about the same subjects all the same: see below.
+//! [[shared_subjects]]
+//! studies = [
+//!   { study = 1, committee = "0x2222222222222222222222222222222222222222222222222222222222222222" },
+//!   { study = 4, committee = "0x3333333333333333333333333333333333333333333333333333333333333333" },
+//! ]
 //! # "#;
 //! # let file = consilium_site::ConfigFile::parse(text, "site.toml".as_ref()).unwrap();
 //! # assert_eq!(file.timeouts.deliver, 120.0);
 //! ```
 //!
+//! **Shared subjects.** An entry's `chain_id` and `contract` are those of the addresses file unless it gives both.
+//! - Two studies that start from one public model: name both. The hospital then takes part in a sum in each. The two sums
+//!   together show the sum over the sites that only one of them has: with one such site, its update.
+//! - A committee that was changed while a round was void: a retry has another committee, whose nodes know nothing of the
+//!   first one's round. Name the study twice, with the old and the new committee, once the old committee's operators
+//!   confirm that they released nothing. The earlier round must be void on every endpoint all the same.
+//!
+//! The rule compares digests: a base model that differs in one unit in the last place of one weight is another subject.
+//! The rule does not see such a model; `genesis` and the successors that this site computes itself (see
+//! [`SitePolicy::any_base_model`]) keep a sponsor from making one up.
+//!
+//! **Clock.** A round whose opening time is ahead of this machine's clock is refused. What is tolerated is
+//! [`ClockSection::tolerance`], and at most a quarter of the time from opening to deadline. The age of a round is not
+//! judged: a hospital may see it for the first time on the second day.
+//!
+//! **Copies of the data folder.** Before this site signs in a round of which its journal has nothing, it asks the round's
+//! nodes what they hold under its address, and stops if they hold anything that its key signed. n - t of them must
+//! answer; [`SitePolicy::trust_journal`] lifts that.
+//!
 //! `CONSILIUM_RPC` (comma-separated), `CONSILIUM_ADDRESSES`, `CONSILIUM_KEY_FILE` and `CONSILIUM_DATA` take precedence.
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, SharingError};
+use crate::sharing::{SharedSubjects, StudyCommittee};
 use alloy_primitives::{Address, B256};
+use consilium_core::clock;
+use consilium_core::eip712::Domain;
 use consilium_ledger::Addresses;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +87,8 @@ pub struct SiteConfig {
     pub policy: SitePolicy,
     /// How long it waits.
     pub timeouts: Timeouts,
+    /// What it tolerates of clocks.
+    pub clock: ClockSection,
 }
 
 /// What a site insists on before it contributes.
@@ -70,6 +105,11 @@ pub struct SitePolicy {
     /// Contribute to any base model, not only to the genesis or a declared successor. Off by default: a sponsor who chooses
     /// the base model freely can choose one whose updates give more away.
     pub any_base_model: bool,
+    /// Studies that may be about the same subjects. None by default.
+    pub shared: SharedSubjects,
+    /// Sign although fewer than n - t nodes have said what they hold of this site. Off by default; for a data folder that
+    /// is no copy and was never restored, when more than t nodes are down.
+    pub trust_journal: bool,
 }
 
 /// What is known about one study, out of band.
@@ -88,6 +128,8 @@ pub struct StudyPins {
 pub struct Timeouts {
     /// For a connection to a node.
     pub connect: f64,
+    /// For the nodes' answers about what they hold of this site, before it signs.
+    pub inquiry: f64,
     /// For one answer of a node, uploads and downloads included.
     pub request: f64,
     /// For Q receipts after an upload, before the next node is given the contribution too.
@@ -102,7 +144,30 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: 5.0, request: 120.0, receipts: 15.0, deliver: 600.0, result: 0.0, poll: 0.5 }
+        Self { connect: 5.0, inquiry: 15.0, request: 120.0, receipts: 15.0, deliver: 600.0, result: 0.0, poll: 0.5 }
+    }
+}
+
+/// The section `[clock]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockSection {
+    /// Seconds by which a round's opening time may be ahead of this machine's clock, 600 unless said otherwise; never more
+    /// than a quarter of the time from opening to deadline.
+    pub tolerance: u64,
+}
+
+impl ClockSection {
+    /// The tolerance in milliseconds.
+    #[must_use]
+    pub fn tolerance_millis(&self) -> u64 {
+        self.tolerance.saturating_mul(1000)
+    }
+}
+
+impl Default for ClockSection {
+    fn default() -> Self {
+        Self { tolerance: clock::DEFAULT_TOLERANCE_MILLIS / 1000 }
     }
 }
 
@@ -136,6 +201,46 @@ pub struct ConfigFile {
     /// How long the site waits.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// What the site tolerates of clocks.
+    #[serde(default)]
+    pub clock: ClockSection,
+    /// Studies that may be about the same subjects.
+    #[serde(default)]
+    pub shared_subjects: Vec<SharedGroup>,
+}
+
+/// A group under `[[shared_subjects]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedGroup {
+    /// At least two.
+    pub studies: Vec<NamedStudy>,
+}
+
+/// A study with one of its committees, as the configuration names it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedStudy {
+    /// Its number.
+    pub study: u64,
+    /// The committee's fingerprint.
+    pub committee: B256,
+    /// Its chain; that of the addresses file unless said otherwise.
+    pub chain_id: Option<u64>,
+    /// Its contract; that of the addresses file unless said otherwise.
+    pub contract: Option<Address>,
+}
+
+impl NamedStudy {
+    /// `group` is for messages, `domain` that of the addresses file.
+    fn resolve(&self, group: usize, domain: Domain) -> Result<StudyCommittee, SharingError> {
+        let domain = match (self.chain_id, self.contract) {
+            (None, None) => domain,
+            (Some(chain_id), Some(contract)) => Domain { chain_id, contract },
+            _ => return Err(SharingError::Half { group, study: self.study }),
+        };
+        Ok(StudyCommittee::new(domain, self.study, self.committee))
+    }
 }
 
 /// The section `[policy]`.
@@ -150,11 +255,19 @@ pub struct PolicySection {
     pub jurisdictions: BTreeSet<String>,
     /// See [`SitePolicy::any_base_model`].
     pub any_base_model: bool,
+    /// See [`SitePolicy::trust_journal`].
+    pub trust_journal: bool,
 }
 
 impl Default for PolicySection {
     fn default() -> Self {
-        Self { minimum_cohort: 3, operators: BTreeSet::new(), jurisdictions: BTreeSet::new(), any_base_model: false }
+        Self {
+            minimum_cohort: 3,
+            operators: BTreeSet::new(),
+            jurisdictions: BTreeSet::new(),
+            any_base_model: false,
+            trust_journal: false,
+        }
     }
 }
 
@@ -201,16 +314,35 @@ impl SiteConfig {
         if rpc.is_empty() {
             return Err(ConfigError::Missing { setting: "rpc", variable: "CONSILIUM_RPC" });
         }
-        let number = |text: String| text.parse::<u64>().map_err(|_| ConfigError::StudyNumber(text.clone()));
-        let studies = file.studies.into_iter().map(|(study, pins)| Ok((number(study)?, pins)));
-        let policy = SitePolicy {
-            minimum_cohort: file.policy.minimum_cohort,
-            operators: file.policy.operators,
-            jurisdictions: file.policy.jurisdictions,
-            studies: studies.collect::<Result<_, ConfigError>>()?,
-            any_base_model: file.policy.any_base_model,
-        };
         let addresses = Addresses::load(&addresses)?;
-        Ok((Self { rpc, addresses, nodes: file.nodes, data, policy, timeouts: file.timeouts }, key_file))
+        let shared = shared(&file.shared_subjects, addresses.domain())?;
+        let policy = policy(file.policy, file.studies, shared)?;
+        let (nodes, timeouts, clock) = (file.nodes, file.timeouts, file.clock);
+        Ok((Self { rpc, addresses, nodes, data, policy, timeouts, clock }, key_file))
     }
+}
+
+fn policy(
+    section: PolicySection,
+    studies: BTreeMap<String, StudyPins>,
+    shared: SharedSubjects,
+) -> Result<SitePolicy, ConfigError> {
+    let number = |text: String| text.parse::<u64>().map_err(|_| ConfigError::StudyNumber(text.clone()));
+    let studies = studies.into_iter().map(|(study, pins)| Ok((number(study)?, pins)));
+    Ok(SitePolicy {
+        minimum_cohort: section.minimum_cohort,
+        operators: section.operators,
+        jurisdictions: section.jurisdictions,
+        studies: studies.collect::<Result<_, ConfigError>>()?,
+        any_base_model: section.any_base_model,
+        shared,
+        trust_journal: section.trust_journal,
+    })
+}
+
+fn shared(groups: &[SharedGroup], domain: Domain) -> Result<SharedSubjects, SharingError> {
+    let resolve = |(number, group): (usize, &SharedGroup)| {
+        group.studies.iter().map(|named| named.resolve(number, domain)).collect::<Result<Vec<_>, _>>()
+    };
+    SharedSubjects::new((1..).zip(groups).map(resolve).collect::<Result<_, _>>()?)
 }

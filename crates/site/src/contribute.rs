@@ -1,12 +1,12 @@
 //! From an update to a journalled message, and from there to Q receipts.
 //!
-//! `admit -> encode -> mask -> prove -> seal, sign -> journal -> deliver`. Whatever happens after the journal's line is on
+//! `admit -> ask the nodes -> encode -> mask -> prove -> seal, sign -> journal -> deliver`. Whatever happens after the journal's line is on
 //! disk, a repeated call sends the same bytes.
 
 use crate::admission::{About, check_committee, check_open};
 use crate::deliver::Delivered;
 use crate::error::{Error, Refusal};
-use crate::journal::{HashFunction, Recorded, Slot};
+use crate::journal::{Hasher, Recorded, Slot};
 use crate::message::Message;
 use crate::progress::Progress;
 use crate::site::{Site, blocking};
@@ -113,8 +113,8 @@ impl Site {
     /// `weight`, 1..=2^b. Returns when Q nodes have signed receipts.
     ///
     /// # Errors
-    /// [`Error::Refused`] when this site's rules forbid it; [`Error::Encode`]; [`Error::Undelivered`] when too few receipts
-    /// came: call again.
+    /// [`Error::Refused`] when this site's rules forbid it; [`Error::TooFewAnswers`] when too few nodes say what they hold of
+    /// this site; [`Error::Encode`]; [`Error::Undelivered`] when too few receipts came: call again.
     pub async fn contribute(&self, study: u64, round: u64, update: &[f64], weight: u64, base: B256) -> Result<Submitted, Error> {
         let input = Input::Update { values: Zeroizing::new(update.to_vec()), weight };
         self.submit(study, round, input, About::Model(base)).await
@@ -153,7 +153,7 @@ impl Site {
         let recorded = self.journal().contribution(&slot).copied().ok_or(Refusal::NothingToResume(slot))?;
         let round = self.read(study, round).await?.1;
         check_committee(&self.config().policy, &round.terms)?;
-        check_open(&round)?;
+        check_open(&round, self.now().as_secs())?;
         let message = self.stored(recorded).await?;
         self.send(&round.terms, message).await
     }
@@ -165,11 +165,12 @@ impl Site {
         let slot = Slot::new(round.terms.domain, study, round.terms.round);
         let known = self.journal().contribution(&slot).copied();
         let message = match known {
-            Some(recorded) if recorded.input == self.fingerprint(recorded.hash, &input, round.terms.subject) => {
-                self.stored(recorded).await?
-            }
+            Some(recorded) if recorded.input == self.fingerprint(&input, round.terms.subject) => self.stored(recorded).await?,
             Some(Recorded { digest: signed, .. }) => return Err(Refusal::AnotherDigest { place: slot, signed }.into()),
-            None => self.make(&round, slot, input).await?,
+            None => {
+                self.ask_what_nodes_hold(&round.terms).await?;
+                self.make(&round, slot, input).await?
+            }
         };
         self.send(&round.terms, message).await
     }
@@ -186,8 +187,8 @@ impl Site {
         self.tell(Progress::Proving { coordinates: prepared.terms.program.dimension() });
         let mut rng = self.draw_rng()?;
         let made = blocking(move || {
-            let (cores, started, hash) = (Cores::all(), Instant::now(), HashFunction::Blake3);
-            let fingerprint = site.fingerprint(hash, &input, prepared.terms.subject);
+            let (cores, started) = (Cores::all(), Instant::now());
+            let fingerprint = site.fingerprint(&input, prepared.terms.subject);
             let encoded = input.encode(cores, &prepared.terms.program, &mut *rng)?;
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
@@ -196,9 +197,9 @@ impl Site {
             let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
             let message = Message::new(&contribution.to_bytes(), values);
             let prove_seconds = started.elapsed().as_secs_f64();
-            let (subject, input) = (prepared.terms.subject, fingerprint);
-            let recorded = Recorded { slot, subject, digest, hash, input, message: message.hash(hash) };
-            site.journal().record(recorded, &message)?;
+            let (subject, committee) = (prepared.terms.subject, prepared.terms.committee.hash());
+            let recorded = Recorded { slot, committee, subject, digest, input: fingerprint, message: message.hash() };
+            site.journal().record(recorded, &message, &site.config().policy.shared)?;
             Ok(Journalled { recorded, message, resumed: false, prove_seconds })
         });
         let made = made.await?;
@@ -207,8 +208,8 @@ impl Site {
     }
 
     /// Recognises the same input again, and tells nothing to who reads the journal without the device secret.
-    fn fingerprint(&self, hash: HashFunction, input: &Input, subject: B256) -> B256 {
-        let mut hasher = hash.hasher();
+    fn fingerprint(&self, input: &Input, subject: B256) -> B256 {
+        let mut hasher = Hasher::new();
         hasher.update(self.keys().expose_device_secret());
         hasher.update(subject.as_slice());
         match input {

@@ -5,7 +5,6 @@
 //! honest node has refused and nobody else is asked. A receipt counts when its signature is that node's; who brought it
 //! does not matter.
 
-use crate::admission::wall_clock;
 use crate::config::seconds;
 use crate::error::Error;
 use crate::message::Message;
@@ -118,7 +117,7 @@ impl Delivery<'_> {
 
     fn is_late(&self) -> bool {
         let limit = seconds(self.site.config().timeouts.deliver);
-        self.started.elapsed() >= limit || wall_clock() >= self.terms.policy.deadline
+        self.started.elapsed() >= limit || self.site.now().as_secs() >= self.terms.policy.deadline
     }
 
     fn is_hopeless(&self) -> bool {
@@ -213,7 +212,7 @@ impl Delivery<'_> {
         let before = self.receipts.len();
         for receipt in receipts.into_iter().take(4 * self.terms.committee.sizes().n()) {
             if receipt.member == self.member && !self.receipts.contains_key(&receipt.node) {
-                if self.is_genuine(&receipt) {
+                if is_genuine(self.terms, &receipt) {
                     self.receipts.insert(receipt.node, receipt.signature);
                 } else {
                     let fault = NodeFault::False(format!("a receipt that node {} has not signed", receipt.node));
@@ -226,10 +225,11 @@ impl Delivery<'_> {
             self.site.tell(Progress::Receipts { have: self.receipts.len(), needed: self.needed() });
         }
     }
+}
 
-    fn is_genuine(&self, receipt: &SignedReceipt) -> bool {
-        let member = self.terms.committee.member(receipt.node);
-        let check = |address| self.terms.domain.check(&receipt.statement(self.terms), &receipt.signature, address).is_ok();
-        member.is_some_and(|member| check(member.address))
-    }
+/// Whether the node that a receipt names has signed it.
+pub(crate) fn is_genuine(terms: &Terms, receipt: &SignedReceipt) -> bool {
+    let member = terms.committee.member(receipt.node);
+    let check = |address| terms.domain.check(&receipt.statement(terms), &receipt.signature, address).is_ok();
+    member.is_some_and(|member| check(member.address))
 }

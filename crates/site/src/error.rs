@@ -5,15 +5,19 @@
 //! | this site says no | [`Error::Refused`] | read the remedy; nothing was sent |
 //! | the caller | [`Error::Encode`], [`Error::Tensors`], [`Error::Config`], [`Error::Key`] | correct it |
 //! | the chain | [`Error::Ledger`] | see [`consilium_ledger::Error`] |
-//! | the nodes | [`Error::Undelivered`], [`Error::NoResult`] | call again: the same bytes are sent |
+//! | the nodes | [`Error::TooFewAnswers`], [`Error::Undelivered`], [`Error::NoResult`] | call again: the same bytes are sent |
 //! | this machine | [`Error::Journal`], [`Error::Entropy`], [`Error::Interrupted`] | repair, call again |
 
-use crate::journal::Slot;
+mod refusal;
+
+pub use refusal::Refusal;
+
+use crate::journal::{Slot, VERSION};
 use crate::nodes::NodeFailure;
+use crate::sharing::StudyCommittee;
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::ReceiptCertificate;
 use consilium_core::error::EncodeError;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -41,6 +45,21 @@ pub enum Error {
     /// The chain.
     #[error(transparent)]
     Ledger(#[from] consilium_ledger::Error),
+    /// Too few nodes have said what they hold of this site. Nothing was signed.
+    #[error(
+        "only {have} of the {needed} nodes needed have said what they hold of this site: {}; nothing was signed: call again \
+         once more of them answer, or set `trust_journal = true` under [policy] if this data folder is no copy and was never \
+         restored",
+        list(attempts)
+    )]
+    TooFewAnswers {
+        /// How many have answered.
+        have: usize,
+        /// n - t.
+        needed: usize,
+        /// What the others did.
+        attempts: Vec<NodeFailure>,
+    },
     /// Not enough receipts. The contribution is in the journal and may be in the round all the same.
     #[error(
         "only {} of the {needed} receipts needed came in; {}; call again before the deadline, the same bytes are sent",
@@ -112,7 +131,11 @@ impl Error {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Undelivered { .. } | Self::NoResult { .. } | Self::StillRunning { .. } | Self::Interrupted => true,
+            Self::TooFewAnswers { .. }
+            | Self::Undelivered { .. }
+            | Self::NoResult { .. }
+            | Self::StillRunning { .. }
+            | Self::Interrupted => true,
             Self::Ledger(error) => error.is_temporary(),
             Self::NotSettled { .. }
             | Self::Refused(_)
@@ -131,180 +154,6 @@ fn list(failures: &[NodeFailure]) -> String {
         return "no node answered".to_owned();
     }
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// Why this site does not take part. Every message says what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// Nobody told this site about the committee.
-    #[error(
-        "the committee of study {study} (epoch {epoch}) has fingerprint {found}, this site was told {}: ask the operators \
-         for it by another way than the chain, and if it is theirs, add it to `committees` under [studies.{study}]",
-        told(pinned)
-    )]
-    UnknownCommittee {
-        /// The study.
-        study: u64,
-        /// The committee's epoch.
-        epoch: u64,
-        /// On the chain.
-        found: B256,
-        /// Out of band.
-        pinned: BTreeSet<B256>,
-    },
-    /// The round may be certified with too few sites.
-    #[error(
-        "the round's minimum cohort is {round}, this site's own is {own}: ask the sponsor to raise it with the next round, \
-         or lower `minimum_cohort` under [policy] if so few are enough to hide among"
-    )]
-    CohortTooSmall {
-        /// Frozen in the round.
-        round: u64,
-        /// Configured.
-        own: u64,
-    },
-    /// The subject has had its sum; a second one would show single sites by subtraction.
-    #[error(
-        "subject {subject} has been summed already, in {place}: a second sum over the same subject gives single sites away; \
-         the sponsor must open a round on another subject"
-    )]
-    SubjectCertified {
-        /// The subject.
-        subject: B256,
-        /// Where.
-        place: Slot,
-    },
-    /// A contribution to the same subject elsewhere may yet be summed.
-    #[error(
-        "this site has contributed to subject {subject} in {place} already, and that round is not known to be void: wait for \
-         its outcome there (`result`), and contribute here only if it was void"
-    )]
-    SubjectPending {
-        /// The subject.
-        subject: B256,
-        /// Where.
-        place: Slot,
-    },
-    /// A site signs one digest a round.
-    #[error(
-        "this site has signed contribution {signed} in {place} and signs no other: send that one again (`resume`), or wait for \
-         the next round"
-    )]
-    AnotherDigest {
-        /// The round.
-        place: Slot,
-        /// What was signed.
-        signed: B256,
-    },
-    /// The round is about something else than the caller's base model or question.
-    #[error("the round is about {subject}, the update was made for {given}: train on the round's own base model")]
-    OtherSubject {
-        /// The round's.
-        subject: B256,
-        /// The caller's.
-        given: B256,
-    },
-    /// The base model does not come from this study.
-    #[error(
-        "base model {base} is neither the genesis of study {study} ({genesis}) nor a successor that this site has computed \
-         from a settled round: compute it with `successor` from the round before, or, if you trust this model for another \
-         reason, declare it (`trust_model`) or set `any_base_model`"
-    )]
-    UnknownBaseModel {
-        /// The study.
-        study: u64,
-        /// The base model.
-        base: B256,
-        /// The first one.
-        genesis: B256,
-    },
-    /// The program is not for production.
-    #[error("the study's program is not for production: {0}; the sponsor must create another study")]
-    Program(consilium_core::error::InvalidParameters),
-    /// The program takes another kind of input.
-    #[error("study {study} runs program {program}: {hint}")]
-    OtherProgram {
-        /// The study.
-        study: u64,
-        /// Its program.
-        program: &'static str,
-        /// What to call.
-        hint: &'static str,
-    },
-    /// The endpoint serves another chain.
-    #[error("the chain's id is {found}, this site is configured for {expected}: correct `rpc` or the addresses file")]
-    WrongChain {
-        /// Served.
-        found: u64,
-        /// Configured.
-        expected: u64,
-    },
-    /// The round takes no contributions any more.
-    #[error("round {round} of study {study} is {state}: contribute to the next one")]
-    NotOpen {
-        /// The study.
-        study: u64,
-        /// The round.
-        round: u64,
-        /// Its state.
-        state: &'static str,
-    },
-    /// The deadline has passed.
-    #[error(
-        "the deadline of round {round} was {deadline}, it is {now} (Unix seconds): contribute to the next round; check this machine's clock"
-    )]
-    DeadlinePassed {
-        /// The round.
-        round: u64,
-        /// Unix seconds.
-        deadline: u64,
-        /// Unix seconds.
-        now: u64,
-    },
-    /// The sponsor does not admit this site.
-    #[error(
-        "site {site} is not among the {admitted} that the round admits: ask the sponsor to admit this address from the next round on"
-    )]
-    NotAdmitted {
-        /// This site.
-        site: Address,
-        /// How many are admitted.
-        admitted: usize,
-    },
-    /// This site was struck off for two contributions to one round.
-    #[error(
-        "site {site} is struck off in study {study}: two contributions signed with its key for one round were proved on chain. \
-         Find out who else uses the key or the journal, then ask the sponsor to restore the site"
-    )]
-    Struck {
-        /// This site.
-        site: Address,
-        /// The study.
-        study: u64,
-    },
-    /// A node is run by somebody, or somewhere, that this site does not accept.
-    #[error(
-        "node {node} is run by {operator:?} in {jurisdiction:?}, which `operators` or `jurisdictions` under [policy] does not \
-         allow: ask the sponsor for another committee, or allow it"
-    )]
-    Operator {
-        /// The node.
-        node: Address,
-        /// As registered.
-        operator: String,
-        /// As registered.
-        jurisdiction: String,
-    },
-    /// There is nothing to send again.
-    #[error("the journal has no contribution in {0}")]
-    NothingToResume(Slot),
-}
-
-fn told(pinned: &BTreeSet<B256>) -> String {
-    if pinned.is_empty() {
-        return "of none".to_owned();
-    }
-    pinned.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 /// Tensors that cannot be used: the caller's fault.
@@ -384,6 +233,9 @@ pub enum ConfigError {
         /// In the environment.
         variable: &'static str,
     },
+    /// Shared subjects that say nothing, or too little.
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     /// A study is not a number.
     #[error("[studies.{0}]: a study is a number, as in [studies.1]")]
     StudyNumber(String),
@@ -411,11 +263,41 @@ pub enum ConfigError {
     Client(String),
 }
 
+/// Entries of `[[shared_subjects]]` that cannot be used. Groups are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SharingError {
+    /// Fewer than two.
+    #[error("[[shared_subjects]] number {group}: name at least two studies, or one study with two committees")]
+    Alone {
+        /// Which group.
+        group: usize,
+    },
+    /// The same one again.
+    #[error("[[shared_subjects]] number {group} names this twice: {twice}; the second must differ in study or committee")]
+    Twice {
+        /// Which group.
+        group: usize,
+        /// What it names.
+        twice: StudyCommittee,
+    },
+    /// A contract on no chain, or a chain without a contract.
+    #[error(
+        "[[shared_subjects]] number {group}: study {study} needs both `chain_id` and `contract`, or neither, which means those \
+         of the addresses file"
+    )]
+    Half {
+        /// Which group.
+        group: usize,
+        /// The study.
+        study: u64,
+    },
+}
+
 /// Keys that cannot be used.
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// Cannot be read.
-    #[error("cannot read the key file {}: {source}; make one with `consilium keys site`", path.display())]
+    #[error("cannot read the key file {}: {source}; make one with `consilium keys new site`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -493,11 +375,26 @@ pub enum JournalError {
         /// From 1.
         line: usize,
     },
+    /// Another version of this program wrote it.
+    #[error(
+        "line {line} of the journal {} is not of version {VERSION}: another version of this program wrote it. Use that program, \
+         or a new key (`consilium keys new site`) with an empty data folder; do not delete this folder while its key is in use",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
     /// A stored message is not what was journalled.
     #[error("the stored message {} is missing or damaged: it cannot be sent again; wait for the next round", .0.display())]
     Message(PathBuf),
     /// A subject gets one sum.
-    #[error("the journal has a contribution to subject {subject} in {place}, or a certified round about it: one sum a subject")]
+    #[error(
+        "the journal has a contribution to subject {subject} in {place}, or knows that round to be certified: nothing was \
+         sent; another call of this process was faster, call again to see the rule"
+    )]
     SubjectTaken {
         /// The subject.
         subject: B256,

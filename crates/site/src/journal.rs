@@ -4,13 +4,20 @@
 //! that only ever grows, and one file a message under `messages/` with the exact bytes of the request, so that a retry after a
 //! crash sends the same ones. Messages go once their round is over; lines never. A line counts once it is synced to disk;
 //! half a line at the end was never acted on and is dropped.
+//!
+//! **One subject, one sum.** The journal bars a subject from every study, contract, chain and committee but those under
+//! which the site has contributed to it first, whatever became of that round: endpoints that lie about a round's end must
+//! not bring one update into two sums. A retry is a new round of the same study and committee, where the nodes' Finals
+//! allow one sum. [`SharedSubjects`] has the exceptions. Subjects are compared byte by byte: a base model that differs
+//! in one unit in the last place of one weight is another subject, and the journal does not connect the two.
 
 mod hash;
 
-pub use hash::HashFunction;
+pub(crate) use hash::Hasher;
 
 use crate::error::JournalError;
 use crate::message::Message;
+use crate::sharing::{SharedSubjects, StudyCommittee};
 use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::certify::ReceiptCertificate;
 use consilium_core::eip712::Domain;
@@ -19,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// The version of the journal's lines.
+pub(crate) const VERSION: u32 = 2;
 
 /// One round of one study of one contract on one chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,28 +70,72 @@ pub struct Recorded {
     /// In which round.
     #[serde(flatten)]
     pub slot: Slot,
+    /// The fingerprint of the round's committee.
+    pub committee: B256,
     /// What the round is about.
     pub subject: B256,
     /// What was signed.
     pub digest: B256,
-    /// With which function the next two are made.
-    #[serde(default)]
-    pub hash: HashFunction,
     /// A keyed hash of the plain input, to recognise a repeated call.
     pub input: B256,
     /// The hash of the message.
     pub message: B256,
 }
 
+impl Recorded {
+    /// The study and committee of the round.
+    #[must_use]
+    pub fn study_committee(&self) -> StudyCommittee {
+        StudyCommittee::new(self.slot.domain(), self.slot.study, self.committee)
+    }
+}
+
+/// What keeps a site from contributing to a subject in one more round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// The site has contributed to it in another study, contract or chain, or with another committee.
+    Elsewhere(Recorded),
+    /// The subject has its sum.
+    Certified(Slot),
+    /// The site has contributed to it in an earlier round of the study that is not known to be void.
+    Pending(Slot),
+}
+
+impl Bar {
+    /// The round that stands in the way.
+    #[must_use]
+    pub fn place(&self) -> Slot {
+        match self {
+            Self::Elsewhere(recorded) => recorded.slot,
+            Self::Certified(slot) | Self::Pending(slot) => *slot,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Site(Address),
+    /// The first line.
+    Journal {
+        version: u32,
+        site: Address,
+    },
     Contribution(Recorded),
-    Receipts { slot: Slot, certificate: ReceiptCertificate },
-    Certified { slot: Slot, subject: B256 },
+    Receipts {
+        slot: Slot,
+        certificate: ReceiptCertificate,
+    },
+    Certified {
+        slot: Slot,
+        subject: B256,
+    },
     Void(Slot),
-    Model { chain_id: u64, contract: Address, study: u64, model: B256 },
+    Model {
+        chain_id: u64,
+        contract: Address,
+        study: u64,
+        model: B256,
+    },
 }
 
 /// The journal of one site key. One process at a time has it.
@@ -91,7 +145,7 @@ pub struct Journal {
     file: File,
     contributions: BTreeMap<Slot, Recorded>,
     receipts: BTreeMap<Slot, ReceiptCertificate>,
-    certified: BTreeMap<B256, Slot>,
+    certified: BTreeMap<B256, BTreeSet<Slot>>,
     void: BTreeSet<Slot>,
     models: BTreeSet<(u64, Address, u64, B256)>,
 }
@@ -100,21 +154,13 @@ impl Journal {
     /// Opens the journal of `site` in a folder, or starts one.
     ///
     /// # Errors
-    /// [`JournalError`] when another process has it, when it is another site's, or when it is damaged.
+    /// [`JournalError`] when another process has it, when it is another site's, when it is damaged, or when another version
+    /// of this program wrote it.
     pub fn open(folder: &Path, site: Address) -> Result<Self, JournalError> {
         let messages = folder.join("messages");
         std::fs::create_dir_all(&messages).map_err(disk(&messages))?;
         let path = folder.join("journal");
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(disk(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked(folder.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(JournalError::Disk { path, source }),
-        }
+        let mut file = open_locked(folder, &path)?;
         let lines = read_lines(&mut file, &path)?;
         let mut journal = Self {
             folder: folder.to_owned(),
@@ -126,11 +172,12 @@ impl Journal {
             models: BTreeSet::new(),
         };
         match lines.first() {
-            None => journal.append(Line::Site(site))?,
-            Some(Line::Site(found)) if *found == site => {}
-            Some(Line::Site(found)) => {
-                return Err(JournalError::OtherSite { path: folder.to_owned(), found: *found, expected: site });
+            None => journal.append(Line::Journal { version: VERSION, site })?,
+            Some(&Line::Journal { version: VERSION, site: found }) if found == site => {}
+            Some(&Line::Journal { version: VERSION, site: found }) => {
+                return Err(JournalError::OtherSite { path: folder.to_owned(), found, expected: site });
             }
+            Some(Line::Journal { .. }) => return Err(JournalError::Version { path, line: 1 }),
             Some(_) => return Err(JournalError::Damaged { path, line: 1 }),
         }
         lines.into_iter().for_each(|line| journal.take_in(line));
@@ -140,7 +187,7 @@ impl Journal {
 
     fn take_in(&mut self, line: Line) {
         match line {
-            Line::Site(_) => {}
+            Line::Journal { .. } => {}
             Line::Contribution(recorded) => {
                 self.contributions.entry(recorded.slot).or_insert(recorded);
             }
@@ -148,7 +195,7 @@ impl Journal {
                 self.receipts.insert(slot, certificate);
             }
             Line::Certified { slot, subject } => {
-                self.certified.entry(subject).or_insert(slot);
+                self.certified.entry(subject).or_default().insert(slot);
             }
             Line::Void(slot) => {
                 self.void.insert(slot);
@@ -181,9 +228,25 @@ impl Journal {
     }
 
     /// Where a subject is known to have been certified.
+    pub fn certified(&self, subject: B256) -> impl Iterator<Item = Slot> {
+        self.certified.get(&subject).into_iter().flatten().copied()
+    }
+
+    /// What keeps the site from contributing to `subject` in a round of `committee`, if anything does.
     #[must_use]
-    pub fn certified(&self, subject: B256) -> Option<Slot> {
-        self.certified.get(&subject).copied()
+    pub fn bar(&self, slot: Slot, committee: B256, subject: B256, shared: &SharedSubjects) -> Option<Bar> {
+        let here = StudyCommittee::new(slot.domain(), slot.study, committee);
+        let others = || self.contributions_to(subject).filter(|known| known.slot != slot);
+        let is_foreign = |known: &&Recorded| {
+            let there = known.study_committee();
+            there != here && !shared.allow(&there, &here)
+        };
+        let counts = |place: &Slot| *place != slot && (here.has_study_of(place) || !shared.allow_study(&here, place));
+        // A named committee of the same study is one for a retry: its earlier round must be void all the same.
+        let is_pending = |known: &&Recorded| here.has_study_of(&known.slot) && !self.void.contains(&known.slot);
+        let elsewhere = others().find(is_foreign).map(|known| Bar::Elsewhere(*known));
+        let certified = || self.certified(subject).find(counts).map(Bar::Certified);
+        elsewhere.or_else(certified).or_else(|| others().find(is_pending).map(|known| Bar::Pending(known.slot)))
     }
 
     /// Whether a round is known to be void.
@@ -207,8 +270,8 @@ impl Journal {
     /// Writes a contribution and its message down. From then on it may be sent. Writing the same one again changes nothing.
     ///
     /// # Errors
-    /// [`JournalError::AnotherDigest`]; [`JournalError::Disk`].
-    pub fn record(&mut self, contribution: Recorded, message: &Message) -> Result<(), JournalError> {
+    /// [`JournalError::AnotherDigest`]; [`JournalError::SubjectTaken`]; [`JournalError::Disk`].
+    pub fn record(&mut self, contribution: Recorded, message: &Message, shared: &SharedSubjects) -> Result<(), JournalError> {
         if let Some(known) = self.contributions.get(&contribution.slot) {
             if known.digest == contribution.digest {
                 return Ok(());
@@ -217,10 +280,9 @@ impl Journal {
             return Err(JournalError::AnotherDigest { place, signed, refused });
         }
         // Under the journal's own lock, so that two calls at a time cannot both pass the rule of one sum a subject.
-        let subject = contribution.subject;
-        let elsewhere = self.contributions_to(subject).find(|known| !self.void.contains(&known.slot)).map(|known| known.slot);
-        if let Some(place) = self.certified(subject).filter(|place| *place != contribution.slot).or(elsewhere) {
-            return Err(JournalError::SubjectTaken { subject, place });
+        let Recorded { slot, committee, subject, .. } = contribution;
+        if let Some(bar) = self.bar(slot, committee, subject, shared) {
+            return Err(JournalError::SubjectTaken { subject, place: bar.place() });
         }
         let path = self.message_path(&contribution);
         write_synced(&path, message.parts()).map_err(disk(&path))?;
@@ -235,7 +297,7 @@ impl Journal {
     pub fn message(&self, contribution: &Recorded) -> Result<Message, JournalError> {
         let path = self.message_path(contribution);
         let read = std::fs::read(&path).ok().map(Message::from);
-        read.filter(|read| read.hash(contribution.hash) == contribution.message).ok_or(JournalError::Message(path))
+        read.filter(|read| read.hash() == contribution.message).ok_or(JournalError::Message(path))
     }
 
     /// Keeps the receipts of a contribution.
@@ -254,7 +316,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Disk`].
     pub fn note_certified(&mut self, slot: Slot, subject: B256) -> Result<(), JournalError> {
-        if self.certified.contains_key(&subject) { Ok(()) } else { self.append(Line::Certified { slot, subject }) }
+        let known = self.certified(subject).any(|place| place == slot);
+        if known { Ok(()) } else { self.append(Line::Certified { slot, subject }) }
     }
 
     /// Remembers that a round is void for good.
@@ -291,6 +354,20 @@ impl Journal {
 
     fn message_path(&self, contribution: &Recorded) -> PathBuf {
         self.folder.join("messages").join(hex::encode(contribution.digest))
+    }
+}
+
+/// The journal's file, which one process at a time has.
+fn open_locked(folder: &Path, path: &Path) -> Result<File, JournalError> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(disk(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(JournalError::Disk { path: path.to_owned(), source }),
     }
 }
 
@@ -338,7 +415,8 @@ fn read_lines(file: &mut File, path: &Path) -> Result<Vec<Line>, JournalError> {
         if sum != format!("{} ", checksum(json)).as_bytes() {
             return Err(damaged());
         }
-        serde_json::from_slice(json).map_err(|_| damaged())
+        // Whole, since its checksum holds, and yet of another form.
+        serde_json::from_slice(json).map_err(|_| JournalError::Version { path: path.to_owned(), line: index + 1 })
     };
     lines.iter().enumerate().map(parse).collect()
 }

@@ -78,7 +78,8 @@ impl SiteKeys {
         &self.signing
     }
 
-    /// The device secret, to be mixed into seeds and nothing else.
+    /// The device secret, to be hashed together with fresh randomness or with other secrets, never to be sent: into the seeds,
+    /// and into the journal's hash of an input.
     #[must_use]
     pub fn expose_device_secret(&self) -> &[u8; 32] {
         &self.device_secret

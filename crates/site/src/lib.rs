@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | read | safetensors -> flat vector in canonical order; the model's digest | [`tensors`] |
 //! | admit | the round is read from the chain; every rule of this site has its refusal | [`Refusal`], `admission` |
+//! | ask | nodes that hold a contribution of this key stop a copied or restored data folder | `inquiry` |
 //! | encode, mask, prove, seal, sign | by [`consilium_core`], on a thread of its own | [`Site::contribute`] |
 //! | journal | the message is on disk before it is on the wire | [`message`], [`journal`] |
 //! | deliver | one upload to one node; receipts of Q nodes, each signature checked | [`Submitted`], [`nodes`] |
@@ -51,6 +52,7 @@ mod config;
 mod contribute;
 mod deliver;
 pub mod error;
+mod inquiry;
 pub mod journal;
 mod keys;
 pub mod message;
@@ -59,15 +61,16 @@ mod outcome;
 mod pause;
 mod progress;
 mod reader;
+pub mod sharing;
 mod site;
 pub mod tensors;
 
 pub use aggregate::Aggregate;
-pub use config::{ConfigFile, PolicySection, SiteConfig, SitePolicy, StudyPins, Timeouts};
+pub use config::{ClockSection, ConfigFile, NamedStudy, PolicySection, SharedGroup, SiteConfig, SitePolicy, StudyPins, Timeouts};
 pub use contribute::{Cost, Prepared, Submitted};
 pub use error::{Error, Refusal};
 pub use keys::SiteKeys;
 pub use outcome::{Checked, Inclusion, Outcome};
 pub use progress::{Observer, Progress, log};
 pub use reader::Reader;
-pub use site::{RngSource, Site};
+pub use site::{RngSource, Site, TimeSource};

@@ -1,6 +1,6 @@
 //! A contribution as it is sent and as it lies in the journal: u32 LE length of the header, header, masked vector.
 
-use crate::journal::HashFunction;
+use crate::journal::Hasher;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use consilium_core::field::{self, Fp};
@@ -41,10 +41,10 @@ impl Message {
         self.head.len() + self.values.len()
     }
 
-    /// The hash of all bytes.
+    /// The journal's hash of all bytes.
     #[must_use]
-    pub fn hash(&self, function: HashFunction) -> B256 {
-        let mut hasher = function.hasher();
+    pub fn hash(&self) -> B256 {
+        let mut hasher = Hasher::new();
         self.parts().into_iter().for_each(|part| hasher.update(part));
         hasher.finish()
     }
@@ -77,11 +77,8 @@ mod tests {
         assert_eq!(message.parts().concat(), whole);
         assert_eq!(message.length(), whole.len());
         let read = Message::from(whole.clone());
-        assert_eq!(message.hash(HashFunction::Keccak256), alloy_primitives::keccak256(&whole));
-        assert_eq!(message.hash(HashFunction::Blake3).0, blake3::derive_key("consilium site journal", &whole));
-        for function in [HashFunction::Keccak256, HashFunction::Blake3] {
-            assert_eq!(read.hash(function), message.hash(function));
-        }
+        assert_eq!(message.hash().0, blake3::derive_key("consilium v2 journal", &whole));
+        assert_eq!(read.hash(), message.hash());
         for most in [1, 7, 10, 64, 1000] {
             for message in [&message, &read] {
                 let pieces: Vec<Bytes> = message.clone().pieces(most).collect();

@@ -5,6 +5,7 @@ use crate::config::{Timeouts, seconds};
 use crate::error::ConfigError;
 use crate::message::Message;
 use alloy_primitives::{Address, B256};
+use consilium_core::accusation::SignedContribution;
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::eip712::{Access, Domain, SecretKey, Signed};
 use consilium_core::round::{SignedReceipt, SignedSettlement};
@@ -108,6 +109,15 @@ pub struct Statements {
     /// Signatures on the settlement.
     #[serde(default)]
     pub settlements: Vec<SignedSettlement>,
+}
+
+/// What a node holds under the caller's address. Nothing in it is verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Held {
+    /// What it holds that the caller has signed.
+    pub contributions: Vec<SignedContribution>,
+    /// Receipts that it has seen.
+    pub receipts: Vec<SignedReceipt>,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +246,16 @@ impl NodeClient {
         let path = format!("/v1/studies/{study}/rounds/{round}/receipts/{site}");
         let answer: Receipts = self.json(self.http.get(self.at(&path)), SMALL_ANSWER).await?;
         Ok(answer.receipts)
+    }
+
+    /// What the node holds under the caller's address in an open round, rejected contributions included.
+    ///
+    /// # Errors
+    /// [`NodeFailure`].
+    pub async fn held(&self, study: u64, round: u64, caller: &Caller) -> Result<Held, NodeFailure> {
+        let path = format!("/v1/studies/{study}/rounds/{round}/contributions");
+        let capability = capability(caller, study, round, "GET", &path, &[]);
+        self.json(self.http.get(self.at(&path)).header(AUTHORIZATION, capability), SMALL_ANSWER).await
     }
 
     /// The members of a certified set of `size` sites, as the node tells them.

@@ -3,7 +3,7 @@
 //! A result counts when the settlement is final by the study's rule on every endpoint, its committee is one that this site was
 //! told, and Q of its nodes have signed it.
 
-use crate::admission::{check_committee, name, wall_clock};
+use crate::admission::{check_committee, name};
 use crate::aggregate::Aggregate;
 use crate::config::seconds;
 use crate::error::Error;
@@ -129,7 +129,7 @@ impl Site {
 
     fn has_time(&self, started: Instant, until: u64) -> bool {
         let limit = self.config().timeouts.result;
-        if limit > 0.0 { started.elapsed() < seconds(limit) } else { wall_clock() < until.saturating_add(GRACE) }
+        if limit > 0.0 { started.elapsed() < seconds(limit) } else { self.now().as_secs() < until.saturating_add(GRACE) }
     }
 
     /// One look at the chain; the history is only read again when there is a new block.
@@ -179,7 +179,7 @@ impl Site {
     async fn note_certificate(&self, round: &Round, slot: Slot) -> Result<(), Error> {
         let (subject, rule) = (round.terms.subject, round.terms.policy.finality);
         let Some(certificate) = &round.certificate else { return Ok(()) };
-        let known = self.journal().certified(subject).is_some();
+        let known = self.journal().certified(subject).any(|place| place == slot);
         if known || self.endpoints().certificate(certificate, rule).await? != Standing::Final {
             return Ok(());
         }

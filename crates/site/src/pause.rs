@@ -20,6 +20,11 @@ impl Pauses {
         Self { next: FIRST.min(longest), longest }
     }
 
+    /// How long the next pause is.
+    pub(crate) fn next(&self) -> Duration {
+        self.next
+    }
+
     /// The next pause.
     pub(crate) async fn wait(&mut self) {
         tokio::time::sleep(self.next).await;

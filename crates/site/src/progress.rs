@@ -38,6 +38,8 @@ pub enum Progress {
     NodeFailed(String),
     /// The chain could not be read; it is tried again.
     ChainFailed(String),
+    /// A node has signed a receipt for a contribution of this site that the journal does not have and no node shows.
+    UnknownReceipt(String),
     /// The state of a round that is waited for.
     Waiting {
         /// As the chain has it.
@@ -57,7 +59,7 @@ pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
 #[must_use]
 pub fn log() -> Observer {
     Arc::new(|progress| match progress {
-        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) => {
+        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::UnknownReceipt(reason) => {
             tracing::warn!("{reason}");
         }
         Progress::Uploading { sent, total, .. } if sent < total => {}

@@ -14,10 +14,14 @@ use rand_core::{CryptoRng, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// Makes a generator for one contribution.
 pub type RngSource = Arc<dyn Fn() -> Result<Box<dyn CryptoRng + Send>, Error> + Send + Sync>;
+
+/// Tells the time since the Unix epoch.
+pub type TimeSource = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// A hospital. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -25,6 +29,7 @@ pub struct Site {
     inner: Arc<Inner>,
     observer: Observer,
     rng: RngSource,
+    time: TimeSource,
 }
 
 struct Inner {
@@ -68,7 +73,7 @@ impl Site {
         let nodes = NodeClient::all(&config.nodes, &config.timeouts)?;
         let journal = Mutex::new(Journal::open(&config.data, keys.address())?);
         let inner = Arc::new(Inner { config, keys, endpoints, journal, nodes });
-        Ok(Self { inner, observer: log(), rng: Arc::new(system_rng) })
+        Ok(Self { inner, observer: log(), rng: Arc::new(system_rng), time: Arc::new(system_time) })
     }
 
     /// The same site with an observer of its progress.
@@ -82,6 +87,13 @@ impl Site {
     #[must_use]
     pub fn with_rng(mut self, rng: RngSource) -> Self {
         self.rng = rng;
+        self
+    }
+
+    /// The same site with another clock than the machine's, for tests.
+    #[must_use]
+    pub fn with_time(mut self, time: TimeSource) -> Self {
+        self.time = time;
         self
     }
 
@@ -157,6 +169,11 @@ impl Site {
         (self.rng)()
     }
 
+    /// The time since the Unix epoch.
+    pub(crate) fn now(&self) -> Duration {
+        (self.time)()
+    }
+
     pub(crate) fn caller(&self) -> Caller {
         Caller { domain: self.config().addresses.domain(), key: self.keys().signing().clone() }
     }
@@ -182,6 +199,11 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Error::Interrupted),
     }
+}
+
+/// A clock before 1970 counts as one that shows its beginning.
+fn system_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn system_rng() -> Result<Box<dyn CryptoRng + Send>, Error> {

@@ -110,7 +110,7 @@ fn observer(progress: ProgressBar) -> Observer {
             progress.set_length(needed as u64);
             progress.set_position(have as u64);
         }
-        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) => {
+        Progress::NodeFailed(reason) | Progress::ChainFailed(reason) | Progress::UnknownReceipt(reason) => {
             progress.println(reason);
         }
         _ => {}

@@ -4,9 +4,9 @@ use super::setup::Stage;
 use crate::failure::Failure;
 use alloy_primitives::B256;
 use consilium_ledger::Endpoints;
-use consilium_site::{Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
+use consilium_site::{ClockSection, Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
 use consilium_training::dataset::Samples;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,12 +40,11 @@ pub(crate) async fn sites(stage: &Stage, dir: &Path) -> Result<Vec<Site>, Failur
             data: dir.join(format!("sites/{}", i + 1)),
             policy: SitePolicy {
                 minimum_cohort: 2,
-                operators: BTreeSet::new(),
-                jurisdictions: BTreeSet::new(),
                 studies: BTreeMap::from([(stage.study, pins.clone())]),
-                any_base_model: false,
+                ..SitePolicy::default()
             },
             timeouts: Timeouts::default(),
+            clock: ClockSection::default(),
         };
         sites.push(start(config, keys.clone(), endpoints.clone())?);
     }

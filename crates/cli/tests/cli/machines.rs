@@ -248,6 +248,12 @@ fn a_round_by_commands_only() {
     assert_eq!(first["digest"], again["digest"]);
     assert!(first["receipts"]["receipts"].as_object().unwrap().len() >= 4, "Q receipts: {first}");
 
+    // The same key with a data folder that was restored from before the round.
+    let configured = std::fs::read_to_string(world.at("site-1/site.toml")).unwrap();
+    std::fs::write(world.at("site-1/restored.toml"), configured.replace("data = \"data\"", "data = \"restored\"")).unwrap();
+    let digest = first["digest"].as_str().unwrap();
+    world.contribute(1, "restored.toml").exits(4).says(&["signed with this site's key", digest, "restored from a backup"]);
+
     let others: Vec<_> = (2..=SITES).map(|i| world.contribution(i, "site.toml").spawn().unwrap()).collect();
     for child in others {
         Done::new(child.wait_with_output().unwrap()).exits(0);

@@ -2,6 +2,7 @@
 
 use super::access::{self, Asked, Role};
 use super::{OPENAPI, Refused, Shared};
+use crate::court::sites;
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, OpenRound, stage_name};
 use crate::service::{Service, locked};
@@ -135,6 +136,21 @@ async fn readable(
         (stranger, Role::Licensee) => Err(Refused::forbidden(stranger)),
         (site, Role::Site) => found.filter(|member| member.site == site).ok_or_else(|| Refused::forbidden(site)),
     }
+}
+
+/// `GET .../contributions`: what is held under the caller's address in an open round.
+///
+/// A site whose data folder was restored or copied learns from it that its key has signed already.
+pub(super) async fn held(State(service): Shared, path: Params<(u64, u64)>, uri: Uri, headers: HeaderMap) -> Answer {
+    let (study, round) = params(path)?;
+    let path = uri.path_and_query().map_or("", |target| target.as_str());
+    let caller = access::caller(&service, &headers, &Asked { study, round, method: "GET", path, body: &[] })?;
+    let open = access::open_round(&service, study, round).await?;
+    if !open.terms.admits(&caller) {
+        return Err(Refused::forbidden(caller));
+    }
+    let contributions = sites::signed_by(&service, &open, caller).await?;
+    Ok(Json(json!({"contributions": contributions, "receipts": open.receipts(&caller)})))
 }
 
 /// `GET .../contributions/DIGEST/header`.

@@ -4,7 +4,7 @@ use super::keep;
 use crate::rounds::OpenRound;
 use crate::service::Service;
 use crate::store::StoreError;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use consilium_core::accusation::{Accusation, Charge, SignedContribution};
 use consilium_core::contribution::Contribution;
 
@@ -38,6 +38,24 @@ pub(crate) async fn compare(
         return keep(service, Accusation { study, round: number, charge }).await;
     }
     Ok(())
+}
+
+/// What a site has signed of the contributions to a round that are here, whatever became of them, and whichever opening
+/// of the round they were signed for: the site's signature names the round's number only.
+pub(crate) async fn signed_by(
+    service: &Service,
+    round: &OpenRound,
+    site: Address,
+) -> Result<Vec<SignedContribution>, StoreError> {
+    let (study, number) = round.id();
+    let held = service.database.run(move |db| db.contributions_by(study, number, &site)).await?;
+    let mut found = Vec::with_capacity(held.len());
+    for member in held {
+        let Some(bytes) = service.blobs.header(&member.digest).await? else { continue };
+        let Ok(contribution) = Contribution::from_bytes(&bytes, &round.shape) else { continue };
+        found.push(signed(&contribution, member.digest));
+    }
+    Ok(found)
 }
 
 fn signed(contribution: &Contribution, digest: B256) -> SignedContribution {

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use consilium_core::accusation::SignedContribution;
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::Contribution;
 use consilium_core::eip712::{Access, Receipt, SecretKey, Signed, SignerSet, Vote};
@@ -57,6 +58,12 @@ pub(crate) enum Conduct {
     Garbage,
     /// Does not sign receipts.
     Silent,
+    /// Tells no site what it holds, and never answers that question.
+    Mute,
+    /// Shows every site a contribution that the site has not signed.
+    InventsContributions,
+    /// Shows every site a receipt for a contribution that nobody has seen.
+    InventsReceipts,
 }
 
 #[derive(Default)]
@@ -65,6 +72,8 @@ struct Hub {
     conduct: BTreeMap<u8, Conduct>,
     /// Every upload body, with the node that got it.
     received: Vec<(u8, Vec<u8>)>,
+    /// What was signed of a contribution, with the nodes that hold it.
+    held: Vec<(Address, SignedContribution, Vec<u8>)>,
     accepted: BTreeMap<usize, Vec<Accepted>>,
     receipts: Vec<SignedReceipt>,
     /// Left out when the set is made.
@@ -97,7 +106,7 @@ impl Committee {
             urls.push(format!("http://{}", listener.local_addr().unwrap()));
             let node = Node { number, hub: hub.clone() };
             let router = Router::new()
-                .route("/v1/studies/{study}/rounds/{round}/contributions", post(upload))
+                .route("/v1/studies/{study}/rounds/{round}/contributions", post(upload).get(held))
                 .route("/v1/studies/{study}/rounds/{round}/receipts/{site}", get(receipts))
                 .route("/v1/studies/{study}/rounds/{round}/set", get(set))
                 .route("/v1/studies/{study}/rounds/{round}/aggregate", get(aggregate))
@@ -202,6 +211,7 @@ impl Node {
         if known.is_some_and(|known| known.member.digest != digest) {
             return Err("second-contribution");
         }
+        hub.hold(&contribution, digest, (1..=5).collect());
         let (ctx, mut verdict) = (terms.context().of_site(site), Ok((site, digest)));
         for node in 1..=5_usize {
             let secret = KemSecret::from_bytes(&[node as u8; 32]);
@@ -218,6 +228,11 @@ impl Node {
 }
 
 impl Hub {
+    fn hold(&mut self, contribution: &Contribution, digest: B256, nodes: Vec<u8>) {
+        let boxes = contribution.statement(digest).boxes;
+        self.held.push((contribution.site, SignedContribution { digest, boxes, signature: contribution.signature }, nodes));
+    }
+
     fn accept(&mut self, terms: &Terms, node: usize, accepted: Accepted) {
         let member = SetMember { site: accepted.site(), digest: accepted.digest() };
         let held = self.accepted.entry(node).or_default();
@@ -257,10 +272,12 @@ async fn upload(State(node): State<Node>, Path(_): Path<(u64, u64)>, body: Bytes
         Conduct::Refuses(code) => return refuse(StatusCode::BAD_REQUEST, code),
         Conduct::Garbage => return "<html>welcome".into_response(),
         Conduct::ForgesReceipts | Conduct::KeepsToItself | Conduct::DiesWithIt => {
-            let terms = node.hub.lock().unwrap().terms.clone().unwrap();
+            let mut hub = node.hub.lock().unwrap();
+            let terms = hub.terms.clone().unwrap();
             let contribution = Contribution::from_bytes(split(&body).unwrap().0, &terms.shape()).unwrap();
             let digest = contribution.body.digest(&terms.context().of_site(contribution.site));
             let member = SetMember { site: contribution.site, digest };
+            hub.hold(&contribution, digest, vec![node.number]);
             let names = if conduct == Conduct::ForgesReceipts { 1..6 } else { 0..0 };
             let forged: Vec<_> = names.map(|name| signed(&terms, name, &node_key(node.number), member)).collect();
             return Json(json!({"site": member.site, "digest": digest, "receipts": forged})).into_response();
@@ -289,6 +306,41 @@ async fn receipts(State(node): State<Node>, Path((_, _, site)): Path<(u64, u64, 
     Json(json!({ "receipts": receipts })).into_response()
 }
 
+async fn held(State(node): State<Node>, Path((study, round)): Path<(u64, u64)>, headers: HeaderMap) -> Response {
+    let (conduct, caller, held, receipts) = {
+        let hub = node.hub.lock().unwrap();
+        let terms = hub.terms.clone().unwrap();
+        let path = format!("/v1/studies/{study}/rounds/{round}/contributions");
+        let Some(caller) = caller(&terms, study, round, &path, &headers) else {
+            return refuse(StatusCode::FORBIDDEN, "forbidden");
+        };
+        let own = hub.held.iter().filter(|(site, _, nodes)| *site == caller && nodes.contains(&node.number));
+        let held: Vec<_> = own.map(|(_, signed, _)| signed.clone()).collect();
+        let receipts: Vec<_> = hub.receipts.iter().filter(|r| r.member.site == caller).cloned().collect();
+        (hub.conduct.get(&node.number).copied().unwrap_or_default(), (terms, caller), held, receipts)
+    };
+    let ((terms, caller), digest) = (caller, B256::repeat_byte(0x66));
+    match conduct {
+        Conduct::Mute => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+        }
+        Conduct::DiesWithIt if !held.is_empty() => refuse(StatusCode::BAD_GATEWAY, "gone"),
+        Conduct::InventsContributions => {
+            let said = consilium_core::eip712::Contribution { study, round, site: caller, digest, boxes: B256::ZERO };
+            let signature = terms.domain.sign(&node_key(node.number), &said);
+            let forged = SignedContribution { digest, boxes: B256::ZERO, signature };
+            Json(json!({"contributions": [forged], "receipts": []})).into_response()
+        }
+        Conduct::InventsReceipts => {
+            let member = SetMember { site: caller, digest };
+            let receipt = signed(&terms, node.number.into(), &node_key(node.number), member);
+            Json(json!({"contributions": [], "receipts": [receipt]})).into_response()
+        }
+        _ => Json(json!({"contributions": held, "receipts": receipts})).into_response(),
+    }
+}
+
 async fn set(State(node): State<Node>) -> Response {
     let conduct = node.conduct().await;
     let hub = node.hub.lock().unwrap();
@@ -309,7 +361,8 @@ async fn aggregate(State(node): State<Node>, Path((study, round)): Path<(u64, u6
     if conduct == Conduct::Behind {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "not-ready");
     }
-    if !may_read(&terms, study, round, &headers) {
+    let path = format!("/v1/studies/{study}/rounds/{round}/aggregate");
+    if caller(&terms, study, round, &path, &headers).is_none() {
         return refuse(StatusCode::FORBIDDEN, "forbidden");
     }
     let mut values = hub.aggregate.clone();
@@ -327,17 +380,15 @@ async fn aggregate(State(node): State<Node>, Path((study, round)): Path<(u64, u6
     bytes.into_response()
 }
 
-fn may_read(terms: &Terms, study: u64, round: u64, headers: &HeaderMap) -> bool {
-    let check = || {
-        let parts: Vec<&str> = headers.get("authorization")?.to_str().ok()?.strip_prefix("Consilium ")?.split('.').collect();
-        let [named_study, named_round, expires, signature] = parts[..] else { return None };
-        if (named_study.parse(), named_round.parse()) != (Ok(study), Ok(round)) {
-            return None;
-        }
-        let path = format!("/v1/studies/{study}/rounds/{round}/aggregate");
-        let access = Access { study, round, object: access_object("GET", &path, &[]), expires: expires.parse().ok()? };
-        let signature: Signed = serde_json::from_value(json!(signature)).ok()?;
-        Some(terms.admits(&terms.domain.signer(&access, &signature).ok()?))
-    };
-    check().unwrap_or(false)
+/// The admitted site that signed a GET's capability.
+fn caller(terms: &Terms, study: u64, round: u64, path: &str, headers: &HeaderMap) -> Option<Address> {
+    let parts: Vec<&str> = headers.get("authorization")?.to_str().ok()?.strip_prefix("Consilium ")?.split('.').collect();
+    let [named_study, named_round, expires, signature] = parts[..] else { return None };
+    if (named_study.parse(), named_round.parse()) != (Ok(study), Ok(round)) {
+        return None;
+    }
+    let access = Access { study, round, object: access_object("GET", path, &[]), expires: expires.parse().ok()? };
+    let signature: Signed = serde_json::from_value(json!(signature)).ok()?;
+    let caller = terms.domain.signer(&access, &signature).ok()?;
+    terms.admits(&caller).then_some(caller)
 }

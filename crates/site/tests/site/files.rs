@@ -2,10 +2,13 @@
 
 use crate::world::{model, site_keys};
 use alloy_primitives::{Address, B256, keccak256};
+use consilium_core::eip712::Domain;
 use consilium_core::transcript::hash;
 use consilium_ledger::Addresses;
 use consilium_site::error::{JournalError, KeyError, TensorError};
-use consilium_site::journal::{HashFunction, Journal, Recorded, Slot};
+use consilium_site::journal::{Bar, Journal, Recorded, Slot};
+use consilium_site::message::Message;
+use consilium_site::sharing::{SharedSubjects, StudyCommittee};
 use consilium_site::tensors::{Tensors, add_mean, apply_mean};
 use consilium_site::{ConfigFile, SiteConfig, SiteKeys};
 use proptest::prelude::*;
@@ -39,7 +42,7 @@ fn the_digest_of_a_model_is_the_documented_one() {
     assert_eq!(model().model_digest().to_string(), FROZEN);
 }
 
-const FROZEN: &str = "0xeb4f05d6bd8fea02730c50deabe4b5de82b104f722380bb8b0aefb15507f50b7";
+const FROZEN: &str = "0xf9fc9cadd7de12b2917d46cb8c716a9c82bbf759fa8377ae9d8751439f605d60";
 
 #[test]
 fn every_accepted_format_is_read_exactly() {
@@ -159,6 +162,8 @@ fn a_configuration_is_read_with_the_environment_on_top() {
     assert_eq!((config.addresses.chain_id, key_file), (7, folder.path().join("key.json")));
     assert!(config.policy.studies[&3].committees.contains(&B256::repeat_byte(4)));
     assert_eq!((config.policy.minimum_cohort, config.policy.any_base_model), (3, false));
+    assert_eq!((config.policy.shared, config.policy.trust_journal), (SharedSubjects::default(), false));
+    assert_eq!(config.clock.tolerance_millis(), 600_000);
     let wrong = [
         (text.as_str(), "CONSILIUM_DATA"),
         ("rpc = 3", "site.toml"),
@@ -174,25 +179,92 @@ fn a_configuration_is_read_with_the_environment_on_top() {
     }
 }
 
+/// What the configuration with these lines more gives, or its error's words.
+fn configured(lines: &str) -> Result<SiteConfig, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.toml");
+    let addresses = Addresses { chain_id: 7, consilium: Address::repeat_byte(7), ..Addresses::default() };
+    addresses.save(&folder.path().join("addresses.json")).unwrap();
+    let text = format!("rpc = ['x']\naddresses = 'addresses.json'\nkey_file = 'k'\ndata = 'd'\n{lines}");
+    let parsed = ConfigFile::parse(&text, &path).and_then(|file| SiteConfig::from_file(file, &path, |_| None));
+    parsed.map(|(config, _)| config).map_err(|error| error.to_string())
+}
+
+#[test]
+fn shared_subjects_are_read_strictly() {
+    let (one, two) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let other = Address::repeat_byte(9);
+    let group = |entries: &str| format!("[[shared_subjects]]\nstudies = [{entries}]\n");
+    let shared = configured(&group(&format!(
+        "{{ study = 1, committee = '{one}' }}, {{ study = 4, committee = '{two}', chain_id = 5, contract = '{other}' }},"
+    )))
+    .unwrap()
+    .policy
+    .shared;
+    let domain = |chain_id, contract| Domain { chain_id, contract };
+    let here = StudyCommittee::new(domain(7, Address::repeat_byte(7)), 1, one);
+    let there = StudyCommittee::new(domain(5, other), 4, two);
+    assert!(shared.allow(&here, &there));
+    assert!(!shared.allow(&here, &StudyCommittee::new(domain(7, Address::repeat_byte(7)), 4, two)));
+    // A refusal's words are lines that can be pasted.
+    assert!(configured(&group(&format!("{here}, {there}"))).unwrap().policy.shared.allow(&there, &here));
+    let entry = format!("{{ study = 1, committee = '{one}' }}");
+    let half = format!("{entry}, {{ study = 4, committee = '{two}', chain_id = 5 }}");
+    let wrong = [
+        (group(&entry), "[[shared_subjects]] number 1: name at least two"),
+        (group(""), "name at least two"),
+        (group(&format!("{entry}, {entry}")), "number 1 names this twice: { chain_id = 7"),
+        (format!("{}{}", group(&format!("{here}, {there}")), group(&entry)), "number 2: name at least two"),
+        (group(&half), "study 4 needs both `chain_id` and `contract`"),
+        (group("{ study = 1 }"), "missing field `committee`"),
+        (group(&format!("{{ study = 1, committee = '{one}', round = 3 }}")), "unknown field `round`"),
+        (group(&format!("{{ study = '1', committee = '{one}' }}")), "expected u64"),
+        ("[[shared_subjects]]\nstudy = 1\n".to_owned(), "unknown field `study`"),
+        ("[clock]\ntolerance = -1\n".to_owned(), "tolerance"),
+        ("[clock]\nskew = 1\n".to_owned(), "unknown field `skew`"),
+    ];
+    for (lines, words) in wrong {
+        let error = configured(&lines).unwrap_err();
+        assert!(error.contains(words), "{lines}: {error}");
+    }
+    let clock = configured("[clock]\ntolerance = 30\n[policy]\ntrust_journal = true\n").unwrap();
+    assert_eq!((clock.clock.tolerance_millis(), clock.policy.trust_journal), (30_000, true));
+}
+
+fn message(digest: u8) -> Message {
+    vec![digest; 9].into()
+}
+
 fn recorded(number: u8, digest: u8) -> Recorded {
     Recorded {
         slot: Slot { chain_id: 1, contract: Address::repeat_byte(1), study: 1, round: number.into() },
+        committee: B256::repeat_byte(0xc0),
         subject: B256::repeat_byte(number),
         digest: B256::repeat_byte(digest),
-        hash: HashFunction::default(),
         input: B256::ZERO,
-        message: keccak256([digest; 9]),
+        message: message(digest).hash(),
     }
 }
 
-/// Lines that name no hash function are from before there were two.
 #[test]
-fn a_line_of_an_earlier_journal_is_read_with_the_hash_that_it_was_written_with() {
-    let mut line = serde_json::to_value(recorded(1, 1)).unwrap();
-    assert!(line.as_object_mut().unwrap().remove("hash").is_some());
-    assert_eq!(serde_json::from_value::<Recorded>(line).unwrap(), recorded(1, 1));
-    let new = Recorded { hash: HashFunction::Blake3, ..recorded(1, 1) };
-    assert_eq!(serde_json::from_value::<Recorded>(serde_json::to_value(new).unwrap()).unwrap(), new);
+fn a_journal_of_another_version_is_named_and_left_alone() {
+    let site = site_keys(1).address();
+    let first = format!(r#"{{"site":"{site}"}}"#);
+    let next = format!(r#"{{"journal":{{"version":3,"site":"{site}"}}}}"#);
+    let now = format!(r#"{{"journal":{{"version":2,"site":"{site}"}}}}"#);
+    let mut old = serde_json::to_value(recorded(1, 1)).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("committee").is_some());
+    let old = format!(r#"{{"contribution":{old}}}"#);
+    for (lines, line) in [(vec![&first], 1), (vec![&next], 1), (vec![&now, &old], 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let text: String = lines.iter().map(|json| format!("{} {json}\n", hex::encode(&keccak256(json)[..8]))).collect();
+        std::fs::write(folder.path().join("journal"), &text).unwrap();
+        let error = Journal::open(folder.path(), site).map(drop).unwrap_err();
+        assert!(matches!(error, JournalError::Version { line: found, .. } if found == line), "{error}");
+        let words = error.to_string();
+        assert!(words.contains("not of version 2") && words.contains("consilium keys new site"), "{words}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("journal")).unwrap(), text);
+    }
 }
 
 #[test]
@@ -201,14 +273,20 @@ fn a_journal_keeps_one_digest_a_round_over_restarts() {
     let open = |keys: &SiteKeys| Journal::open(folder.path(), keys.address());
     let mut journal = open(&site_keys(1)).unwrap();
     assert!(matches!(open(&site_keys(1)), Err(JournalError::Locked(_))));
-    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
-    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
-    assert!(matches!(journal.record(recorded(1, 2), &vec![2; 9].into()), Err(JournalError::AnotherDigest { .. })));
+    journal.record(recorded(1, 1), &message(1), &SharedSubjects::default()).unwrap();
+    journal.record(recorded(1, 1), &message(1), &SharedSubjects::default()).unwrap();
+    assert!(matches!(
+        journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()),
+        Err(JournalError::AnotherDigest { .. })
+    ));
     drop(journal);
     assert!(matches!(open(&site_keys(2)), Err(JournalError::OtherSite { .. })));
     let mut journal = open(&site_keys(1)).unwrap();
     assert_eq!(journal.message(&recorded(1, 1)).unwrap().parts().concat(), [1; 9]);
-    assert!(matches!(journal.record(recorded(1, 2), &vec![2; 9].into()), Err(JournalError::AnotherDigest { .. })));
+    assert!(matches!(
+        journal.record(recorded(1, 2), &message(2), &SharedSubjects::default()),
+        Err(JournalError::AnotherDigest { .. })
+    ));
     let message = folder.path().join("messages").join(hex::encode([1; 32]));
     std::fs::write(&message, b"other").unwrap();
     assert!(matches!(journal.message(&recorded(1, 1)), Err(JournalError::Message(_))));
@@ -222,8 +300,8 @@ fn half_a_line_is_dropped_and_a_damaged_one_stops_the_site() {
     let folder = tempfile::tempdir().unwrap();
     let (path, site) = (folder.path().join("journal"), site_keys(1).address());
     let mut journal = Journal::open(folder.path(), site).unwrap();
-    journal.record(recorded(1, 1), &vec![1; 9].into()).unwrap();
-    journal.record(recorded(2, 2), &vec![2; 9].into()).unwrap();
+    journal.record(recorded(1, 1), &message(1), &SharedSubjects::default()).unwrap();
+    journal.record(recorded(2, 2), &message(2), &SharedSubjects::default()).unwrap();
     drop(journal);
     let whole = std::fs::read(&path).unwrap();
     let second = whole[..whole.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
@@ -231,7 +309,7 @@ fn half_a_line_is_dropped_and_a_damaged_one_stops_the_site() {
         std::fs::write(&path, &whole[..end]).unwrap();
         let mut journal = Journal::open(folder.path(), site).unwrap();
         assert!(journal.contribution(&recorded(1, 1).slot).is_some() && journal.contribution(&recorded(2, 2).slot).is_none());
-        journal.record(recorded(2, 3), &vec![3; 9].into()).unwrap();
+        journal.record(recorded(2, 3), &message(3), &SharedSubjects::default()).unwrap();
         drop(journal);
         assert!(Journal::open(folder.path(), site).unwrap().contribution(&recorded(2, 3).slot).is_some());
     }
@@ -242,4 +320,68 @@ fn half_a_line_is_dropped_and_a_damaged_one_stops_the_site() {
         let error = Journal::open(folder.path(), site).map(drop).unwrap_err();
         assert!(matches!(error, JournalError::Damaged { .. }), "{at}: {error}");
     }
+}
+
+#[test]
+fn a_journal_keeps_the_rule_of_one_subject_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Journal::open(folder.path(), site_keys(1).address()).unwrap();
+    let first = recorded(1, 1);
+    let again = |digest: u8, change: fn(&mut Recorded)| {
+        let mut new = Recorded { slot: Slot { round: 9, ..first.slot }, ..recorded(1, digest) };
+        change(&mut new);
+        new
+    };
+    let foreign: [fn(&mut Recorded); 4] = [
+        |new| new.slot.study = 2,
+        |new| new.slot.contract = Address::repeat_byte(2),
+        |new| new.slot.chain_id = 2,
+        |new| new.committee = B256::repeat_byte(0xc1),
+    ];
+    let none = SharedSubjects::default();
+    let mut journal = open();
+    journal.record(first, &message(1), &none).unwrap();
+    assert_eq!(journal.bar(again(2, |_| ()).slot, first.committee, first.subject, &none), Some(Bar::Pending(first.slot)));
+    journal.note_void(first.slot).unwrap();
+    drop(journal);
+    let mut journal = open();
+    for (change, digest) in foreign.into_iter().zip(10..) {
+        let new = again(digest, change);
+        assert_eq!(journal.bar(new.slot, new.committee, new.subject, &none), Some(Bar::Elsewhere(first)));
+        let refused = journal.record(new, &message(digest), &none).unwrap_err();
+        assert!(matches!(refused, JournalError::SubjectTaken { place, .. } if place == first.slot), "{refused}");
+        // Naming another committee of the other study is not enough.
+        let named = |committee| StudyCommittee { committee, ..new.study_committee() };
+        let other = SharedSubjects::new(vec![vec![first.study_committee(), named(B256::repeat_byte(0xdd))]]).unwrap();
+        assert!(journal.bar(new.slot, new.committee, new.subject, &other).is_some());
+        let shared = SharedSubjects::new(vec![vec![first.study_committee(), named(new.committee)]]).unwrap();
+        assert_eq!(journal.bar(new.slot, new.committee, new.subject, &shared), None);
+        // Another model is nobody's business here.
+        assert_eq!(journal.bar(new.slot, new.committee, B256::repeat_byte(77), &none), None);
+    }
+    // The retry in the same study, with the same committee.
+    journal.record(again(2, |_| ()), &message(2), &none).unwrap();
+}
+
+#[test]
+fn a_named_study_may_have_its_own_sum_and_the_same_study_may_not_have_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path(), site_keys(1).address()).unwrap();
+    let first = recorded(1, 1);
+    let second = Recorded { slot: Slot { study: 2, ..first.slot }, ..recorded(1, 2) };
+    let newer = Recorded { slot: Slot { round: 9, ..first.slot }, committee: B256::repeat_byte(0xc1), ..recorded(1, 3) };
+    let group = [first, second, newer].map(|recorded| recorded.study_committee());
+    let shared = SharedSubjects::new(vec![group.to_vec()]).unwrap();
+    journal.record(first, &message(1), &shared).unwrap();
+    // Another committee of the same study may take a void round's subject, no other.
+    let bar = |journal: &Journal, of: &Recorded| journal.bar(of.slot, of.committee, of.subject, &shared);
+    assert_eq!((bar(&journal, &second), bar(&journal, &newer)), (None, Some(Bar::Pending(first.slot))));
+    journal.note_certified(first.slot, first.subject).unwrap();
+    assert_eq!((bar(&journal, &second), bar(&journal, &newer)), (None, Some(Bar::Certified(first.slot))));
+    journal.record(second, &message(2), &shared).unwrap();
+    journal.note_certified(second.slot, second.subject).unwrap();
+    drop(journal);
+    let journal = Journal::open(folder.path(), site_keys(1).address()).unwrap();
+    let of_second = Recorded { slot: Slot { round: 9, ..second.slot }, ..recorded(1, 4) };
+    assert_eq!(bar(&journal, &of_second), Some(Bar::Certified(second.slot)));
 }

@@ -7,8 +7,10 @@ use consilium_core::eip712::Contribution;
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_ledger::{Conditions, Endpoints, Ledger, NewStudy, client_provider};
-use consilium_site::journal::{HashFunction, Journal, Recorded, Slot};
+use consilium_site::journal::Slot;
 use consilium_site::{Error, Refusal, Site, SiteConfig};
+use std::sync::Arc;
+use std::time::Duration;
 
 async fn refusal(site: &Site, study: u64, round: u64, base: B256) -> (Refusal, String) {
     let error = site.contribute(study, round, &update(1), 1, base).await.unwrap_err();
@@ -120,62 +122,41 @@ async fn being_struck_off() {
     world.site(2).await.contribute(1, terms.round, &update(2), 1, base).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_subject_that_was_summed_or_may_yet_be_elsewhere() {
-    let world = World::new(weighted_mean()).await;
-    let base = model().model_digest();
-    let first = world.open(1, base).await;
-    for number in 1..=3 {
-        world.site(number).await.contribute(1, first.round, &update(number), 1, base).await.unwrap();
-    }
-    // A second study about the same model, while the first round is running.
-    let study = world.study(weighted_mean(), 2).await;
-    let second = world.open(study, base).await;
-    let config = world.config(1, &[1, study]).await;
-    let site = world.site_of(config, 1);
-    let (refused, words) = refusal(&site, study, second.round, base).await;
-    assert!(matches!(refused, Refusal::SubjectPending { place, .. } if place.study == 1), "{words}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_subject_that_its_journal_has_in_another_chain() {
+/// Site 1's refusal of a round of 100 s that opens `ahead` seconds from now by its own clock.
+async fn opening(ahead: u64, tolerance: u64) -> Result<(), (Refusal, String)> {
     let world = World::new(weighted_mean()).await;
     let base = model().model_digest();
     let terms = world.open(1, base).await;
-    let config = world.config(1, &[1]).await;
-    let elsewhere = Slot { chain_id: 5, contract: Address::repeat_byte(5), study: 8, round: 9 };
-    let recorded = Recorded {
-        slot: elsewhere,
-        subject: base,
-        digest: B256::repeat_byte(1),
-        hash: HashFunction::default(),
-        input: B256::ZERO,
-        message: alloy_primitives::keccak256(b"message"),
-    };
-    let open = || Journal::open(&config.data, site_keys(1).address()).unwrap();
-    open().record(recorded, &b"message".to_vec().into()).unwrap();
-    let site = world.site_of(config.clone(), 1);
-    let (refused, words) = refusal(&site, 1, terms.round, base).await;
-    assert_eq!(refused, Refusal::SubjectPending { subject: base, place: elsewhere }, "{words}");
-    drop(site);
-    open().note_certified(elsewhere, base).unwrap();
-    let site = world.site_of(config.clone(), 1);
-    let (refused, words) = refusal(&site, 1, terms.round, base).await;
-    assert_eq!(refused, Refusal::SubjectCertified { subject: base, place: elsewhere }, "{words}");
-    assert!(words.contains("chain 5"), "{words}");
+    let mut config = world.config(1, &[1]).await;
+    config.clock.tolerance = tolerance;
+    let now = Duration::from_secs(terms.policy.opened - ahead);
+    let site = world.site_of(config, 1).with_time(Arc::new(move || now));
+    let result = site.contribute(1, terms.round, &update(1), 1, base).await;
+    assert_eq!(world.committee.received().is_empty(), result.is_err());
+    result.map(drop).map_err(|error| (error.refusal().unwrap().clone(), error.to_string()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_void_round_elsewhere_does_not_bind_it() {
+async fn an_opening_time_that_is_ahead_of_its_clock() {
+    opening(25, 600).await.unwrap();
+    let (refused, words) = opening(26, 600).await.unwrap_err();
+    let Refusal::OpensInTheFuture { opened, now, tolerance_millis, .. } = refused else { panic!("{words}") };
+    assert_eq!((opened - now, tolerance_millis), (26, 25_000), "a quarter of the round is the most");
+    assert!(words.contains("25 s ahead are tolerated") && words.contains("NTP") && words.contains("[clock]"), "{words}");
+    opening(7, 7).await.unwrap();
+    let (refused, words) = opening(8, 7).await.unwrap_err();
+    assert!(matches!(refused, Refusal::OpensInTheFuture { tolerance_millis: 7_000, .. }), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_a_round_is_no_reason() {
     let world = World::new(weighted_mean()).await;
     let base = model().model_digest();
-    let first = world.open(1, base).await;
-    let study = world.study(weighted_mean(), 2).await;
-    let site = world.site_of(world.config(1, &[1, study]).await, 1);
-    site.contribute(1, first.round, &update(1), 1, base).await.unwrap();
-    world.tick(100);
-    let second = world.open(study, base).await;
-    site.contribute(study, second.round, &update(1), 1, base).await.unwrap();
+    let terms = world.open(1, base).await;
+    world.tick(99);
+    let mut config = world.config(1, &[1]).await;
+    config.clock.tolerance = 0;
+    world.site_of(config, 1).contribute(1, terms.round, &update(1), 1, base).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +203,7 @@ async fn endpoints_and_nodes_that_are_not_there_are_named() {
     assert!(error.to_string().contains("cannot reach the chain at http://127.0.0.1:9"), "{error}");
     assert!(error.is_temporary());
     config.nodes.values_mut().for_each(|url| *url = "http://127.0.0.1:9".into());
-    config.timeouts.deliver = 0.3;
+    config.timeouts.inquiry = 0.3;
     let base = model().model_digest();
     let terms = world.open(1, base).await;
     let site = world.site_of(config.clone(), 1);
@@ -230,7 +211,7 @@ async fn endpoints_and_nodes_that_are_not_there_are_named() {
     assert!(error.to_string().contains("at http://127.0.0.1:9: cannot be reached"), "{error}");
     drop(site);
     config.nodes.clear();
-    let error = world.site_of(config.clone(), 1).resume(1, terms.round).await.unwrap_err();
+    let error = world.site_of(config.clone(), 1).contribute(1, terms.round, &update(1), 1, base).await.unwrap_err();
     assert!(matches!(error, Error::Config(_)) && error.to_string().contains("[nodes]"), "{error}");
     config.nodes.insert(Address::ZERO, "localhost:8000".into());
     let endpoints = Endpoints::new(vec![world.ledger.clone()]).unwrap();

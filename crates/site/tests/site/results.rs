@@ -148,7 +148,7 @@ async fn a_void_round_frees_its_subject_and_an_abandoned_one_does_not() {
     let config = world.config(1, &[1, study]).await;
     let site = world.site_of(config, 1);
     let refused = site.contribute(study, third.round, &update(1), 1, base).await.unwrap_err();
-    assert!(matches!(refused.refusal(), Some(Refusal::SubjectCertified { .. })), "{refused}");
+    assert!(matches!(refused.refusal(), Some(Refusal::SubjectElsewhere { .. })), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

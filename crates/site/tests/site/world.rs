@@ -11,15 +11,17 @@ use consilium_core::terms::Terms;
 use consilium_ledger::{
     Addresses, Conditions, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy,
 };
+use consilium_site::sharing::StudyCommittee;
 use consilium_site::tensors::Tensors;
-use consilium_site::{Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
+use consilium_site::{ClockSection, Site, SiteConfig, SiteKeys, SitePolicy, StudyPins, Timeouts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
-/// In 2033, so that no deadline has passed by this machine's clock.
+/// By the chain's clock, which is that of the sites too.
 pub(crate) const START: u64 = 2_000_000_000;
 pub(crate) const CLIP: f64 = 1.0;
 
@@ -132,6 +134,11 @@ impl World {
         (1..=5_u8).map(|node| (wallet(1 + node).address(), self.committee.url(node))).collect()
     }
 
+    /// A study with its committee, as a site's configuration names it.
+    pub(crate) async fn named(&self, study: u64) -> StudyCommittee {
+        StudyCommittee::new(self.addresses.domain(), study, self.fingerprint(study).await)
+    }
+
     /// The configuration of a site with the committee of `studies` pinned.
     pub(crate) async fn config(&self, number: u8, studies: &[u64]) -> SiteConfig {
         let mut pins = BTreeMap::new();
@@ -145,12 +152,20 @@ impl World {
             nodes: self.urls(),
             data: self.folder.path().join(format!("site-{number}")),
             policy: SitePolicy { minimum_cohort: 2, studies: pins, ..SitePolicy::default() },
-            timeouts: Timeouts { connect: 2.0, request: 5.0, receipts: 0.4, deliver: 6.0, result: 5.0, poll: 0.05 },
+            timeouts: Timeouts { connect: 2.0, inquiry: 2.0, request: 5.0, receipts: 0.4, deliver: 6.0, result: 5.0, poll: 0.05 },
+            clock: ClockSection::default(),
         }
     }
 
     pub(crate) fn site_of(&self, config: SiteConfig, number: u8) -> Site {
-        Site::new(config, site_keys(number), Endpoints::new(vec![self.ledger.clone()]).unwrap()).unwrap()
+        self.site_at(config, number, vec![self.ledger.clone()])
+    }
+
+    /// A site with these endpoints.
+    pub(crate) fn site_at(&self, config: SiteConfig, number: u8, endpoints: Vec<Ledger>) -> Site {
+        let clock = self.clock.clone();
+        let time = move || Duration::from_secs(clock.load(Ordering::SeqCst));
+        Site::new(config, site_keys(number), Endpoints::new(endpoints).unwrap()).unwrap().with_time(Arc::new(time))
     }
 
     pub(crate) async fn site(&self, number: u8) -> Site {
