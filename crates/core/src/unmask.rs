@@ -222,7 +222,7 @@ pub(crate) fn unmask_with(
 
 /// The search for the polynomial that all served shares but [`Self::room`] lie on.
 ///
-/// If there is one, every share that is out of [`Self::left`] is off it. At first that holds for those of another length than most
+/// If there is one, every share that is not among [`Self::left`] is off it. At first those are the shares of another length than most
 /// have. Any linear image of the shares keeps it up: of those that are left, at most `room` less those that are out are off the
 /// polynomial, no more than a unique decoder corrects in the image, so that it finds the polynomial's image.
 struct Search<'a> {
@@ -255,12 +255,14 @@ impl<'a> Search<'a> {
         loop {
             let base = self.guess();
             let misfits = self.misfits(&base);
-            if misfits.len() <= self.room {
-                return Some((base, misfits.into_keys().collect()));
+            if self.out() + misfits.len() <= self.room {
+                self.left.retain(|node, _| !misfits.contains_key(node));
+                let liars = self.served.keys().filter(|node| !self.left.contains_key(node));
+                return Some((base, liars.copied().collect()));
             }
             let image = match rho.take() {
                 Some(rho) => compress::compress(self.cores, rho(), &self.left),
-                None => self.at(*misfits.iter().find(|(node, _)| self.left.contains_key(node))?.1),
+                None => self.at(*misfits.first_key_value()?.1),
             };
             let wrong = reed_solomon::errors(&image, self.t)?;
             self.left.retain(|node, _| !wrong.contains(node));
@@ -270,8 +272,13 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// How many shares are known to be wrong.
+    fn out(&self) -> usize {
+        self.served.len() - self.left.len()
+    }
+
     fn has_room(&self) -> bool {
-        self.served.len() - self.left.len() <= self.room
+        self.out() <= self.room
     }
 
     /// The first t+1 shares that are left: there are 2t+1 or more.
@@ -280,10 +287,12 @@ impl<'a> Search<'a> {
         Base { nodes, shares }
     }
 
-    /// The nodes whose shares are off, each with a coordinate where it is.
+    /// The nodes whose shares are left and off the polynomial, each with a coordinate where it is: all of them, or more than there is
+    /// room for.
     fn misfits(&self, base: &Base<'_>) -> BTreeMap<usize, usize> {
-        let others = self.served.iter().filter(|(node, _)| !base.nodes.contains(node));
-        others.filter_map(|(node, share)| Some((*node, base.misfit(self.cores, *node, share)?))).collect()
+        let others = self.left.iter().skip(base.nodes.len());
+        let off = others.filter_map(|(node, share)| Some((*node, base.misfit(self.cores, *node, share)?)));
+        off.take(self.room + 1 - self.out()).collect()
     }
 
     /// The values of one coordinate.
