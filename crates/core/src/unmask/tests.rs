@@ -130,7 +130,7 @@ fn scene() -> impl Strategy<Value = ((usize, usize), BTreeSet<usize>, BTreeSet<u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn it_finds_what_a_search_through_all_sets_finds_whatever_rho_is(
