@@ -14,6 +14,8 @@ use consilium_core::release::{NotReleased, SetMismatch};
 use consilium_core::round::{Event, Unmasked};
 use consilium_core::settle;
 use consilium_core::unmask::{self, NoAggregate};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
