@@ -14,6 +14,8 @@ use consilium_core::openings::{Comparison, Flaw};
 use consilium_core::unmask::{Aggregate, unmask};
 use consilium_ledger::Settled;
 use futures::future::join_all;
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -122,13 +124,16 @@ fn recompute(case: &Case<'_>, settled: &Settled, sorted: &Sorted, book: &mut Boo
     let enough = sorted.right.len() >= committee.agreement();
     let chosen = if enough { &sorted.right } else { &sorted.served };
     let points: BTreeMap<usize, &[Fp]> = chosen.iter().map(|(&node, values)| (node, &values[..])).collect();
-    match unmask(committee, &points) {
+    match unmask(committee, &points, &mut UnwrapErr(SysRng)) {
         Ok(aggregate) => compare(case, settled, &aggregate, book),
         Err(reason) if enough => {
             let reason = format!("the settled shares lie on no polynomial of degree t ({reason}): the settlement is wrong");
             book.fail(Check::Aggregate, scope, reason);
         }
-        Err(_) => book.unavailable(Check::Aggregate, scope, "too few of the settled shares are served to recompute it"),
+        Err(reason) => {
+            let reason = format!("too few of the settled shares are served to recompute it ({reason})");
+            book.unavailable(Check::Aggregate, scope, reason);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::certify::{Cohort, SetMember};
 use crate::codec::{Reader, extension_bytes};
 use crate::contribution::Body;
+use crate::cores::Cores;
 use crate::encode::{Encoded, decode};
 use crate::error::Rejection;
 use crate::field::{self, Ext, Fp};
@@ -17,7 +18,7 @@ use crate::program::{AnyProgram, OneHot, Program, WeightedMean};
 use crate::prove::prove;
 use crate::stream::Stream;
 use crate::transcript::{Context, hash, values_hash};
-use crate::unmask::unmask;
+use crate::unmask::unmask_with;
 use crate::verify::Verifier;
 use alloy_primitives::{Address, B256, Bytes};
 use serde::Deserialize;
@@ -324,7 +325,7 @@ impl RoundCase {
             served.insert(node, field::from_bytes(bytes, program.output_len(), "output share").map_err(format_error)?);
         }
         let views = served.iter().map(|(&node, share)| (node, share.as_slice())).collect();
-        let aggregate = unmask(&committee, &views).map_err(format_error)?;
+        let aggregate = unmask_with(Cores::ONE, &committee, &views, || Ext::ONE).map_err(format_error)?;
         same("aggregate", &field::to_bytes(aggregate.values()), &self.aggregate.to_vec())?;
         same("aggregate root", &aggregate.root(), &self.aggregate_root)?;
         same("list of share roots", &aggregate.share_roots().to_vec(), &self.share_roots)?;

@@ -4,6 +4,7 @@
 //! takes anyone's word: [`read`] believes bytes for their hash alone, and [`Flaw::holds`] is what the contract checks.
 
 use crate::audit::leaf_is_fraud;
+use crate::cores::Cores;
 use crate::field::{Fp, MODULUS};
 use crate::merkle::{self, LEAF_ELEMENTS, TreeKind};
 use crate::params::Committee;
@@ -176,7 +177,7 @@ impl Comparison {
         }
         if self.base.len() <= self.committee.t() {
             self.base.insert(point, values);
-        } else if let Some(element) = self.first_misfit(point, &values) {
+        } else if let Some(element) = self.polynomials().misfit(Cores::ONE, point, &values) {
             return Some(self.misfit(element, point, &values));
         }
         self.fitting.insert(point);
@@ -199,16 +200,6 @@ impl Comparison {
 
     fn polynomials(&self) -> Base<'_> {
         Base { nodes: self.base.keys().copied().collect(), shares: self.base.values().map(Vec::as_slice).collect() }
-    }
-
-    fn first_misfit(&self, point: usize, values: &[Fp]) -> Option<usize> {
-        let mut found = None;
-        self.polynomials().blocks(point, 0..self.length, |range, expected| {
-            let off = values[range.clone()].iter().zip(expected).position(|(value, expected)| value != expected);
-            found = off.map(|place| range.start + place);
-            found.is_none()
-        });
-        found
     }
 
     fn misfit(&self, element: usize, point: usize, values: &[Fp]) -> Flaw {

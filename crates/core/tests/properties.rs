@@ -312,7 +312,8 @@ proptest! {
         for liar in &liars {
             shares.get_mut(liar).unwrap()[*liar % 5] += Fp::ONE;
         }
-        let aggregate = unmask(&committee, &shares.iter().map(|(node, share)| (*node, share.as_slice())).collect()).unwrap();
+        let served = shares.iter().map(|(node, share)| (*node, share.as_slice())).collect();
+        let aggregate = unmask(&committee, &served, &mut Rng::seed_from_u64(seed)).unwrap();
         prop_assert_eq!(aggregate.values(), &coefficients[0][..]);
         prop_assert_eq!(aggregate.liars(), &liars[..]);
     }

@@ -1,5 +1,6 @@
 //! A node's cryptographic work: verifying, repairing, releasing, unmasking.
 
+use crate::draw::Draw;
 use crate::keys::Keys;
 use crate::shell::{Note, Output, Shell};
 use crate::wire::{Party, Wire};
@@ -99,7 +100,7 @@ impl Shell {
         let process = self.process.as_ref()?;
         let share = |node: usize| if node == self.node { process.share.as_ref() } else { process.fetched.get(&node) };
         let served: BTreeMap<usize, &[Fp]> = nodes.iter().filter_map(|&node| Some((node, share(node)?.as_slice()))).collect();
-        let aggregate = unmask(terms.committee.sizes(), &served).ok()?;
+        let aggregate = unmask(terms.committee.sizes(), &served, Draw::new(self.node as u64).rng()).ok()?;
         let cohort = process.round.certified()?;
         let voters = process.round.voters();
         let settlement = settlement(terms.study, terms.round, cohort, voters, &aggregate);

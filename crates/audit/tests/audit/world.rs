@@ -190,7 +190,7 @@ impl World {
 
         let voters = self.voters();
         let points: BTreeMap<usize, &[Fp]> = shares.iter().map(|(&node, share)| (node, &share[..])).collect();
-        let aggregate = unmask(terms.committee.sizes(), &points).unwrap();
+        let aggregate = unmask(terms.committee.sizes(), &points, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
         let mut result = settlement(study, terms.round, &cohort, &voters, &aggregate);
         let mut roots = aggregate.share_roots().to_vec();
         if let Some(fraud) = script.fraud {

@@ -104,7 +104,8 @@ impl Hospital {
     }
 }
 
-fn generator() -> ChaCha20Rng {
+/// Randomness that is the same each time.
+pub(super) fn generator() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
 }
 

@@ -1,6 +1,6 @@
 //! The steps of core: a site's proof, a node's verification, its release, and unmasking.
 
-use super::hospital::{Hospital, Received, Sent};
+use super::hospital::{Hospital, Received, Sent, generator};
 use super::{Row, Times};
 use crate::commands::bench::Arguments;
 use crate::failure::Failure;
@@ -131,12 +131,12 @@ impl<'a> Stages<'a> {
             (1..=needed).map(|node| Ok((node, share(node)?))).collect::<Result<_, Failure>>()?;
         drop(received);
         let served: BTreeMap<usize, &[Fp]> = shares.iter().map(|(node, share)| (*node, share.values())).collect();
-        if unmask_on(self.cores, self.committee, &served).map_err(Failure::failed)?.root() != expected {
+        if unmask_on(self.cores, self.committee, &served, &mut generator()).map_err(Failure::failed)?.root() != expected {
             return Err(Failure::wrong("the unmasked sum is not what went in"));
         }
         let floor = (needed + 1) as f64 * self.vector() * self.limits.copy;
         Ok(self.row("unmask", floor, || {
-            drop(black_box(unmask_on(self.cores, self.committee, &served).map(|sum| sum.root())));
+            drop(black_box(unmask_on(self.cores, self.committee, &served, &mut generator()).map(|sum| sum.root())));
         }))
     }
 

@@ -142,7 +142,7 @@ impl Sample {
     /// The aggregate and all roots from served shares.
     pub(crate) fn unmask(&self, cores: Cores, served: &BTreeMap<usize, OutputShare>) -> B256 {
         let served: BTreeMap<usize, &[Fp]> = served.iter().map(|(node, share)| (*node, share.values())).collect();
-        unmask_on(cores, self.committee.sizes(), &served).unwrap().root()
+        unmask_on(cores, self.committee.sizes(), &served, &mut ChaCha20Rng::seed_from_u64(1)).unwrap().root()
     }
 }
 

@@ -12,7 +12,10 @@ use consilium_core::field::Fp;
 use consilium_core::merkle::vector_root_on;
 use consilium_core::release::{NotReleased, SetMismatch};
 use consilium_core::round::{Event, Unmasked};
-use consilium_core::{settle, unmask};
+use consilium_core::settle;
+use consilium_core::unmask::{self, NoAggregate};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,10 +174,14 @@ fn interpolate(round: &OpenRound, nodes: &[usize]) -> Option<(Unmasked, Arc<Vec<
     let shares = locked(&round.shares).clone();
     let served: BTreeMap<usize, &[Fp]> = nodes.iter().filter_map(|node| Some((*node, shares.get(node)?.as_slice()))).collect();
     let (study, number) = round.id();
-    let aggregate = match unmask::unmask_on(Cores::all(), round.terms.committee.sizes(), &served) {
+    let aggregate = match unmask::unmask_on(Cores::all(), round.terms.committee.sizes(), &served, &mut UnwrapErr(SysRng)) {
         Ok(aggregate) => aggregate,
-        Err(waiting) => {
+        Err(waiting @ NoAggregate::NotEnoughAgree { .. }) => {
             tracing::warn!(study, round = number, %waiting, "no aggregate yet");
+            return None;
+        }
+        Err(broken @ NoAggregate::TooManyWrong { .. }) => {
+            tracing::error!(study, round = number, %broken, "no aggregate");
             return None;
         }
     };

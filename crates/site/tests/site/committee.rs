@@ -25,6 +25,8 @@ use consilium_core::transcript::access_object;
 use consilium_core::unmask::unmask;
 use consilium_core::verify::{Accepted, Verifier};
 use consilium_ledger::{Ledger, Wallet};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -168,7 +170,7 @@ impl Committee {
                 shares.insert(node, sum.release(&cohort).unwrap());
             }
             let served = shares.iter().map(|(&node, share)| (node, share.values())).collect();
-            let result = unmask(terms.committee.sizes(), &served).unwrap();
+            let result = unmask(terms.committee.sizes(), &served, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
             hub.aggregate = result.values().to_vec();
             let voters: Vec<Address> = (1..=4).map(|node| node_key(node).address()).collect();
             (settlement(terms.study, terms.round, &cohort, &voters, &result), result.share_roots().to_vec())
