@@ -30,6 +30,7 @@ lint: tools
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	python3 .ci/dependency-direction.py
 	python3 .ci/licences.py
+	python3 docs/proof-constants.py --check
 
 tools:
 	@sh .ci/tools.sh
