@@ -5,6 +5,7 @@ mod bad_input;
 mod chain_faults;
 mod disk;
 mod harness;
+mod keys;
 mod licences;
 mod offences;
 mod rounds;
