@@ -118,6 +118,26 @@ impl Ledger {
         Err(Error::Reorganised { number: last.unwrap_or(0) })
     }
 
+    /// Everything about a study at the newest block that is final by its present rule; none while no block is. What it
+    /// says of committees and rounds stays true. A rule that cannot be read counts as `finalized`.
+    ///
+    /// # Errors
+    /// As [`Self::history`]; [`Error::Rejected`] when the endpoint does not know the tags `safe` or `finalized`.
+    pub async fn final_history(&self, study: u64) -> Result<Option<History>, Error> {
+        let rule = self.history(study).await?.finality();
+        let Some(number) = self.final_height(rule).await? else { return Ok(None) };
+        let Some(block) = self.block(number.into()).await? else { return Ok(None) };
+        let history = match self.history_at(study, block).await {
+            // It was created after that block.
+            Err(Error::Unknown(_)) => return Ok(None),
+            history => history?,
+        };
+        if self.block_hash(number).await? != Some(block.hash) {
+            return Err(Error::Reorganised { number });
+        }
+        Ok(Some(history))
+    }
+
     async fn history_at(&self, study: u64, head: Block) -> Result<History, Error> {
         let stored = self.view(Consilium::studyOfCall { study }, Some(head.number)).await?;
         if stored.sponsor.is_zero() {

@@ -13,6 +13,7 @@
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
 //! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, close_period, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
 //! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
+//! | KEM keys and the committees formed with them | [`Membership`], `Ledger::{memberships, kem_key_hash, final_history}` | `kem_keys`, `history` |
 //! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
 //! | proofs of offences | `Ledger::accuse` | `court` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
@@ -72,6 +73,7 @@ pub mod event;
 mod evidence;
 mod finality;
 mod history;
+mod kem_keys;
 mod licences;
 mod money;
 mod paying;
@@ -98,6 +100,7 @@ pub use event::{BlockRef, ChainEvent, Conditions, Conviction, Event, LogPosition
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
+pub use kem_keys::Membership;
 pub use licences::Offer;
 pub use paying::Paid;
 pub use revert::Revert;

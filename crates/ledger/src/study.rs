@@ -279,6 +279,11 @@ impl History {
         Ok(self.newest(set, None).unwrap_or((terms.minimum_cohort, terms.finality.clone())))
     }
 
+    /// The finality rule of the next round; the strictest when it cannot be read.
+    pub(crate) fn finality(&self) -> Finality {
+        self.policy().ok().and_then(|(_, rule)| rule.parse().ok()).unwrap_or(Finality::Finalized)
+    }
+
     fn sites(&self, before: Option<&LogPosition>) -> Result<(B256, Vec<Address>), Error> {
         let admitted = |event: &Event| match event {
             Event::SitesAdmitted { sites_root, sites, .. } => Some((*sites_root, sites.clone())),
@@ -457,7 +462,9 @@ impl History {
         })
     }
 
-    fn recorded_state(&self, wanted: u64) -> State {
+    /// A round's state as it was announced last; see [`State::at`] for what has lapsed since.
+    #[must_use]
+    pub fn recorded_state(&self, wanted: u64) -> State {
         let of = |event: &Event| match event {
             _ if event.round() != Some(wanted) => None,
             Event::RoundOpened(_) => Some(State::Open),

@@ -42,6 +42,9 @@ pub struct Config {
     /// How far a round's opening time may be from this machine's clock; never more than a quarter of the time from opening to
     /// deadline.
     pub clock_tolerance: Duration,
+    /// Whether the node erases the secrets of replaced KEM keys by itself once nothing needs them. On unless it is switched
+    /// off: only keys that [`crate::rotate`] has replaced go, and those are replaced so that they can go.
+    pub forget_keys: bool,
     /// How long the start waits for a chain that cannot be reached.
     pub start_patience: Duration,
     /// Whether blobs are flushed to the disk before they count as stored. The journal always is.
@@ -136,6 +139,8 @@ struct File {
     retention_seconds: u64,
     #[serde(default = "default_tolerance")]
     clock_tolerance_seconds: u64,
+    #[serde(default = "yes")]
+    forget_keys: bool,
     #[serde(default = "default_patience")]
     start_patience_seconds: u64,
     #[serde(default = "yes")]
@@ -182,6 +187,7 @@ impl Config {
             poll_interval: Duration::from_millis(default_poll()),
             retention: Duration::from_secs(default_retention()),
             clock_tolerance: Duration::from_secs(default_tolerance()),
+            forget_keys: true,
             start_patience: Duration::from_secs(default_patience()),
             fsync: true,
             limits: Limits::default(),
@@ -225,8 +231,8 @@ impl Config {
         // Writing to a String does not fail.
         let _ok = writeln!(out, "data = {}\nkey_file = {}", text(&self.data.display()), text(&self.key_file.display()));
         let _ok = writeln!(out, "rpc = [{}]\npoll_millis = {}", rpc.join(", "), self.poll_interval.as_millis());
-        let _ok = writeln!(out, "retention_seconds = {}", self.retention.as_secs());
         let _ok = writeln!(out, "clock_tolerance_seconds = {}", self.clock_tolerance.as_secs());
+        let _ok = writeln!(out, "retention_seconds = {}\nforget_keys = {}", self.retention.as_secs(), self.forget_keys);
         let _ok = writeln!(out, "start_patience_seconds = {}\nfsync = {}", self.start_patience.as_secs(), self.fsync);
         let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at, .. } = self.addresses;
         let _ok = writeln!(out, "\n[contracts]\nchain_id = {chain_id}\ndeployed_at = {deployed_at}");
@@ -314,6 +320,7 @@ impl File {
             poll_interval: Duration::from_millis(self.poll_millis),
             retention: Duration::from_secs(self.retention_seconds),
             clock_tolerance: Duration::from_secs(self.clock_tolerance_seconds),
+            forget_keys: self.forget_keys,
             start_patience: Duration::from_secs(self.start_patience_seconds),
             fsync: self.fsync,
             limits: self.limits,
@@ -341,6 +348,7 @@ mod tests {
         let rpc = vec!["http://127.0.0.1:8545".to_owned()];
         let mut config = Config::new("127.0.0.1:7001".parse().unwrap(), "/d".into(), "/k".into(), rpc, addresses);
         config.peers.insert(Address::repeat_byte(9), "http://10.0.0.2:7001".into());
+        config.forget_keys = false;
         config
     }
 
@@ -354,6 +362,13 @@ mod tests {
     #[test]
     fn a_file_reads_back_as_what_was_written() {
         assert_eq!(load(&sample().to_toml()).unwrap(), sample());
+    }
+
+    #[test]
+    fn replaced_keys_are_erased_unless_that_is_switched_off() {
+        let text = sample().to_toml();
+        assert!(!load(&text).unwrap().forget_keys);
+        assert!(load(&text.replace("forget_keys = false\n", "")).unwrap().forget_keys);
     }
 
     #[test]

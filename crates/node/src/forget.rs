@@ -1,16 +1,23 @@
 //! Section 6.13: after a while, and at once when a round is void, masked vectors, headers with the boxes in them, and
-//! sealed seeds are deleted. Output shares, the aggregate, statements and the journal stay.
+//! sealed seeds are deleted. Output shares, the aggregate, statements and the journal stay. The secrets of KEM keys that
+//! were replaced are erased when nothing needs them any more ([`crate::keys`]).
 
+use crate::keys::{self, Look};
 use crate::service::{Service, now_seconds};
 use crate::store::{Database, StoreError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_secs(60);
+/// Between two looks at the KEM keys, for which whole histories are read.
+const KEYS_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Forgets what is due, again and again, until the node stops.
 pub(crate) async fn run(service: Arc<Service>) {
-    let pause = PAUSE.min(service.config.retention.max(Duration::from_secs(1)));
+    let retention = service.config.retention.max(Duration::from_secs(1));
+    let (pause, keys_pause) = (PAUSE.min(retention), KEYS_PAUSE.min(retention));
+    let mut keys_due = Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -18,6 +25,10 @@ pub(crate) async fn run(service: Arc<Service>) {
         }
         if let Err(error) = forget_due(&service).await {
             tracing::error!(%error, "old contributions could not be deleted");
+        }
+        if service.config.forget_keys && Instant::now() >= keys_due {
+            keys_due = Instant::now() + keys_pause;
+            forget_keys(&service).await;
         }
     }
 }
@@ -44,4 +55,31 @@ async fn delete_blobs(service: &Service) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The rounds that this node has a seat in, or whose contributions it has not deleted.
+fn held_rounds(database: &Database) -> Result<BTreeSet<(u64, u64)>, StoreError> {
+    let seats = database.seats()?.into_keys();
+    let closed = database.all_closed()?.into_iter().filter(|(_, closed)| !closed.forgotten).map(|(id, _)| id);
+    Ok(seats.chain(closed).chain(database.vanished()?.into_keys()).collect())
+}
+
+async fn forget_keys(service: &Service) {
+    let held = match service.database.run(held_rounds).await {
+        Ok(held) => held,
+        Err(error) => return tracing::error!(%error, "which rounds need KEM keys cannot be told: none is erased"),
+    };
+    let look = Look { retention: service.config.retention.as_secs(), now: now_seconds(), held };
+    match keys::forget(&service.keys, &service.endpoints, &look).await {
+        Ok(done) => {
+            for key in done.erased {
+                tracing::info!(%key, "the secret of a replaced KEM key is erased: boxes of its epochs can be opened no more");
+            }
+            for kept in done.kept.iter().filter(|kept| !kept.is_current()) {
+                let reasons = kept.holds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                tracing::debug!(key = %kept.key_hash, %reasons, "a replaced KEM key is still needed");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "whether KEM keys are still needed cannot be told: none is erased"),
+    }
 }

@@ -20,9 +20,9 @@
 //! | final | by the study's rule, on all endpoints; ends as well | `watch`, `watch::ends` | 6.7 |
 //! | release, unmask | the share over the certified set; the aggregate | `rounds::release` | 6.8, 6.10 |
 //! | settle | one transaction | `rounds::transact` | 6.11 |
-//! | forget | masked vectors and boxes go, shares and statements stay | `forget` | 6.13 |
+//! | forget | masked vectors and boxes go, and KEM secrets that nothing needs; shares and statements stay | `forget`, `keys` | 6.13 |
 //!
-//! Beside them: [`Config`], [`NodeKeys`], `access` (who may read what), `metrics`, and [`Node`], which puts it together.
+//! Beside them: [`Config`], [`NodeKeys`] in their [`KeyStore`], `access` (who may read what), `metrics`, and [`Node`], which puts it together.
 //!
 //! **What is where.** Seeds are never on disk: they stay in the boxes in which they came, and are opened when needed.
 //! The running sum, which before certification is a sum over a set that nobody agreed on, lives in memory only and is
@@ -32,7 +32,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use consilium_node::{Config, Node, NodeKeys};
 //!
-//! NodeKeys::generate().create("node.json".as_ref())?; // once; register its address and KEM key on the chain
+//! NodeKeys::generate()?.create("node.json".as_ref())?; // once; register its address and KEM key on the chain
 //! let config = Config::load("node.toml".as_ref())?;
 //! let node = Node::start(config).await?;
 //! println!("{} serves {}", node.address(), node.url());
@@ -55,7 +55,10 @@ mod store;
 mod watch;
 
 pub use config::{Config, ConfigError, ENVIRONMENT, Limits};
-pub use keys::{KeyError, NodeKeys};
+pub use keys::{
+    Deployment, Epoch, ForgetError, Forgotten, Hold, KemKey, Kept, KeyError, KeyStore, Look, NodeKeys, Phase, RotateError,
+    Rotated, Use, forget, rotate,
+};
 pub use node::{Node, NodeBuilder, Running, StartError};
 pub use service::ShareTamper;
 pub use store::StoreError;

@@ -5,7 +5,7 @@ use crate::config::{Config, ConfigError};
 use crate::court::filing;
 use crate::court::settlements::Settlements;
 use crate::forget;
-use crate::keys::{KeyError, NodeKeys};
+use crate::keys::{KeyError, KeyStore, NodeKeys};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::service::{Parts, Service, ShareTamper};
@@ -93,7 +93,7 @@ impl Node {
 }
 
 impl NodeBuilder {
-    /// Uses these keys instead of the key file.
+    /// Uses these keys, which are in no file, instead of the key file.
     #[must_use]
     pub fn with_keys(mut self, keys: NodeKeys) -> Self {
         self.keys = Some(keys);
@@ -123,7 +123,7 @@ impl NodeBuilder {
     pub async fn start(self) -> Result<Running, StartError> {
         let Self { config, keys, tamper, listener } = self;
         config.check()?;
-        let keys = keys.map_or_else(|| NodeKeys::load(&config.key_file), Ok)?;
+        let keys = Arc::new(keys.map_or_else(|| open_keys(&config), |keys| Ok(KeyStore::in_memory(keys)))?);
         let endpoints = connect(&config).await?;
         let (database, blobs) = open_store(&config, keys.address())?;
         let listener = listen(listener, config.listen).await?;
@@ -152,6 +152,15 @@ async fn listen(bound: Option<TcpListener>, address: SocketAddr) -> Result<TcpLi
         Some(listener) => Ok(listener),
         None => TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source }),
     }
+}
+
+/// Reads the key file. The node may have the right to read it alone: then leftovers, old secrets in them, are named only.
+fn open_keys(config: &Config) -> Result<KeyStore, KeyError> {
+    let keys = KeyStore::open(&config.key_file)?;
+    if let Err(error) = keys.tidy() {
+        tracing::warn!(%error, "a change of the key file was broken off, and what it left behind, old secrets in it, stays");
+    }
+    Ok(keys)
 }
 
 fn open_store(config: &Config, address: Address) -> Result<(Database, Blobs), StoreError> {

@@ -24,6 +24,7 @@ use consilium_core::contribution::Shape;
 use consilium_core::field::Fp;
 use consilium_core::release::RunningSum;
 use consilium_core::round::{Event, Genuine, Message, Round, SignedReceipt, Stage};
+use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::Context;
 use consilium_ledger::{Certified, LogPosition};
@@ -40,6 +41,8 @@ pub(crate) struct OpenRound {
     pub(crate) terms: Terms,
     /// This node's number, 1..=n.
     pub(crate) me: usize,
+    /// The secret of the KEM key that the round's committee has for this node. Boxes and repair answers are sealed to it.
+    kem: Arc<KemSecret>,
     pub(crate) context: Context,
     pub(crate) shape: Shape,
     /// Where the round was opened.

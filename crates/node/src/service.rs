@@ -1,7 +1,7 @@
 //! What all parts of a running node share.
 
 use crate::config::Config;
-use crate::keys::NodeKeys;
+use crate::keys::{KeyError, KeyStore};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::rounds::Rounds;
@@ -35,7 +35,7 @@ const PULLS: usize = 8;
 /// The parts of one node.
 pub(crate) struct Service {
     pub(crate) config: Config,
-    pub(crate) keys: NodeKeys,
+    pub(crate) keys: Arc<KeyStore>,
     pub(crate) domain: Domain,
     pub(crate) wallet: Wallet,
     pub(crate) endpoints: Endpoints,
@@ -72,7 +72,7 @@ pub(crate) struct Service {
 /// What a service is made of.
 pub(crate) struct Parts {
     pub(crate) config: Config,
-    pub(crate) keys: NodeKeys,
+    pub(crate) keys: Arc<KeyStore>,
     pub(crate) endpoints: Endpoints,
     pub(crate) database: Database,
     pub(crate) blobs: Blobs,
@@ -116,6 +116,21 @@ impl Service {
 
     pub(crate) fn address(&self) -> Address {
         self.keys.address()
+    }
+
+    /// Runs a piece of work on the keys where it may block.
+    pub(crate) async fn with_keys<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&KeyStore) -> Result<T, KeyError> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        let keys = Arc::clone(&self.keys);
+        match tokio::task::spawn_blocking(move || work(&keys)).await {
+            Ok(done) => done,
+            Err(stopped) => match stopped.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(KeyError::Stopping),
+            },
+        }
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

@@ -136,7 +136,7 @@ impl<'a> Stages<'a> {
         }
         let floor = (needed + 1) as f64 * self.vector() * self.limits.copy;
         Ok(self.row("unmask", floor, || {
-            drop(black_box(unmask_on(self.cores, self.committee, &served, &mut generator()).map(|sum| sum.root())));
+            let _root = black_box(unmask_on(self.cores, self.committee, &served, &mut generator()).map(|sum| sum.root()));
         }))
     }
 

@@ -5,7 +5,7 @@ use crate::output::print;
 use alloy_primitives::Address;
 use consilium_core::eip712::SecretKey;
 use consilium_ledger::Wallet;
-use consilium_node::NodeKeys;
+use consilium_node::{KemKey, NodeKeys};
 use consilium_site::SiteKeys;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = match &arguments.command {
         Command::New { role, out } => {
             match role {
-                Role::Node => NodeKeys::generate().create(out).map_err(Failure::failed)?,
+                Role::Node => NodeKeys::generate().and_then(|keys| keys.create(out)).map_err(Failure::failed)?,
                 Role::Site => SiteKeys::generate().map_err(Failure::failed)?.save(out).map_err(Failure::failed)?,
                 Role::Account => drop(create_account(out)?),
             }
@@ -114,13 +114,49 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Show { file } => file,
     };
     let address = read_signing_key(path)?.address();
-    let kem_key = NodeKeys::load(path).ok().map(|keys| keys.kem_public_key());
-    let value = serde_json::json!({ "file": path, "address": address, "kem_key": kem_key });
-    print(arguments.json, &value, |_| match &kem_key {
-        Some(kem_key) => format!("address {address}\nKEM key {kem_key}"),
-        None => format!("address {address}"),
+    let Some(keys) = node_keys(path)? else {
+        let value = serde_json::json!({ "file": path, "address": address, "kem_key": null, "kem_keys": [] });
+        print(arguments.json, &value, |_| format!("address {address}"));
+        return Ok(());
+    };
+    let listed: Vec<_> = keys.kem_keys().iter().map(described).collect();
+    let kem_key = keys.kem_public_key();
+    let value = serde_json::json!({ "file": path, "address": address, "kem_key": kem_key, "kem_keys": listed });
+    print(arguments.json, &value, |_| {
+        let hashes = keys.kem_keys().iter().map(|key| format!("\nholds the secret of KEM key {}", key.hash()));
+        format!("address {address}\nKEM key {kem_key}{}", hashes.collect::<String>())
     });
     Ok(())
+}
+
+/// The keys of a node's file; none if it is the file of a site or an account.
+fn node_keys(path: &Path) -> Result<Option<NodeKeys>, Failure> {
+    match NodeKeys::load(path) {
+        Ok(keys) => Ok(Some(keys)),
+        Err(error) if has_kem_keys(path) => Err(Failure::usage(error)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether a file is meant for a node, of this version or of another.
+fn has_kem_keys(path: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Meant {
+        kem_keys: Option<serde::de::IgnoredAny>,
+        kem_secret: Option<serde::de::IgnoredAny>,
+    }
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let meant = text.ok().and_then(|text| serde_json::from_str::<Meant>(&text).ok());
+    meant.is_some_and(|meant| meant.kem_keys.is_some() || meant.kem_secret.is_some())
+}
+
+/// A KEM key as `keys show` prints it: its hash, and what is known of its use.
+fn described(key: &KemKey) -> serde_json::Value {
+    let uses = key.uses().iter().map(|one| {
+        let at = one.deployment();
+        serde_json::json!({ "chain_id": at.chain_id, "contract": at.contract, "committees": one.committees() })
+    });
+    serde_json::json!({ "key_hash": key.hash(), "uses": uses.collect::<Vec<_>>() })
 }
 
 /// Makes an account's key and its file.

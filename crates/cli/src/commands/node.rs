@@ -2,13 +2,13 @@
 
 use super::connection::ChainOptions;
 use super::funds::Sending;
-use super::stake;
+use super::{rotation, stake};
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::{Address, U256};
 use consilium_core::field::Fp;
 use consilium_ledger::{Registration, Wallet};
-use consilium_node::{Config, Node, NodeKeys};
+use consilium_node::{Config, Deployment, KeyStore, Node};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,6 +34,12 @@ enum Command {
     Resign(Sending),
     /// Make a bond free stake again, after the unbonding delay; anyone may, for any node.
     Reclaim(stake::Reclaim),
+    /// Make the next KEM key, write it to the key file and register it, for committees formed from now on. Safe to run again
+    /// after it was broken off, and beside the running node.
+    RotateKey(rotation::Configured),
+    /// Erase the secrets of replaced KEM keys that nothing needs any more; exit code 4, with the reasons, if some are still
+    /// needed. A running node does the same by itself unless `forget_keys = false`.
+    Forget(rotation::Configured),
     /// Serve until Ctrl-C or SIGTERM.
     Run(Run),
 }
@@ -139,13 +145,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deposit(options) => stake::deposit(options, arguments.json).await,
         Command::Resign(options) => stake::resign(options, arguments.json).await,
         Command::Reclaim(options) => stake::reclaim(options, arguments.json).await,
+        Command::RotateKey(options) => rotation::rotate_key(options, arguments.json).await,
+        Command::Forget(options) => rotation::forget(options, arguments.json).await,
         Command::Run(options) => serve(options, arguments.json).await,
     }
 }
 
 async fn register(options: Register, json: bool) -> Result<(), Failure> {
-    let keys = NodeKeys::load(&options.key).map_err(Failure::usage)?;
+    let store = KeyStore::open(&options.key).map_err(Failure::usage)?;
     let ledger = options.chain.ledger().await?;
+    let keys = store.keys();
+    // Before it is sent: what is registered anywhere is not erased on another deployment's word.
+    let newest = keys.kem_keys().last().map(|key| key.hash()).unwrap_or_default();
+    store.note(newest, Deployment::of(ledger.addresses()), None).map_err(Failure::failed)?;
     let registration = Registration {
         kem_key: keys.kem_public_key(),
         operator: options.operator,

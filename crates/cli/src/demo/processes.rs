@@ -28,7 +28,7 @@ impl NodeProcess {
     /// Makes a node's folder and keys and finds it a free port.
     pub(super) fn prepare(number: usize, folder: PathBuf) -> Result<(Self, NodeKeys), Failure> {
         std::fs::create_dir_all(&folder)?;
-        let keys = NodeKeys::generate();
+        let keys = NodeKeys::generate().map_err(Failure::failed)?;
         keys.create(&folder.join("key.json")).map_err(Failure::failed)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let url = format!("http://127.0.0.1:{port}");

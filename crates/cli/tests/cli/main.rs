@@ -7,5 +7,6 @@ mod bench;
 mod demo;
 mod errors;
 mod machines;
+mod rotation;
 mod support;
 mod vectors;

@@ -1,7 +1,7 @@
 //! One story over both chains: receipts, gas, logs and addresses must not differ.
 
 use crate::worlds::{START, World, ether, wallet};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::eip712::{Settlement, SignerSet, Vote};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, WeightedMean};
@@ -9,8 +9,8 @@ use consilium_core::seal::{KemSecret, check_public_key};
 use consilium_core::settle::share_roots_hash;
 use consilium_core::transcript::values_hash;
 use consilium_ledger::{
-    Addresses, Conditions, DeployOptions, Error, Event, Ledger, Mined, NewStudy, Receipt, Registration, Round, State, Wallet,
-    deploy,
+    Addresses, Conditions, DeployOptions, Error, Event, Ledger, Membership, Mined, NewStudy, Receipt, Registration, Round, State,
+    Wallet, deploy,
 };
 
 /// What of a step must be equal on every chain: block number, gas and events, or the words of a refusal.
@@ -266,6 +266,28 @@ impl Stage {
         assert_eq!(self.ledger.studies().await.unwrap(), 1);
         assert!(matches!(self.ledger.study(2).await, Err(Error::Unknown(_))));
         assert!(matches!(self.ledger.round(1, 4).await, Err(Error::Unknown(_))));
+        self.check_kem_keys().await;
+    }
+
+    /// Node 1 has rotated its key between the two committees, node 5 sits in the first alone.
+    async fn check_kem_keys(&self) {
+        let [first, fifth] = [0, 4].map(|node| self.nodes[node].address());
+        let hash = |number| keccak256(kem_key(number));
+        assert_eq!(self.ledger.kem_key_hash(first).await.unwrap(), Some(hash(77)));
+        assert_eq!(self.ledger.kem_key_hash(wallet(7).address()).await.unwrap(), None);
+        assert_eq!(self.ledger.kem_key_hashes(first).await.unwrap(), [hash(1), hash(77)].into());
+        let read = async |node| self.ledger.memberships(node).await.unwrap();
+        let told = |all: &[Membership]| all.iter().map(|m| (m.study, m.epoch, m.key_hash)).collect::<Vec<_>>();
+        assert_eq!(told(&read(first).await), [(1, 1, hash(1)), (1, 2, hash(77))]);
+        assert_eq!(told(&read(fifth).await), [(1, 1, hash(5))]);
+
+        let (newest, last) = (self.ledger.history(1).await.unwrap(), self.ledger.final_history(1).await.unwrap().unwrap());
+        assert_eq!(last.head().number + 2, newest.head().number, "the rule is depth:2");
+        assert_eq!(newest.memberships(first).collect::<Vec<_>>(), read(first).await);
+        assert_eq!((last.sitting_epoch(), last.challenge_window()), (Some(2), 3600));
+        let settled = newest.settled_at(1).unwrap().block;
+        assert_eq!(self.ledger.block_hash(settled.number).await.unwrap(), Some(settled.hash));
+        assert_eq!((newest.settled_at(2), newest.recorded_state(2)), (None, State::Void));
     }
 
     async fn check_first(&self, round: &Round) {

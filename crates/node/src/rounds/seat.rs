@@ -3,12 +3,14 @@
 use super::actor::{self, Actor};
 use super::mailbox::Mailbox;
 use super::{Absence, Entry, OpenRound};
+use crate::keys::{Deployment, Epoch, KeyError};
 use crate::service::{Service, locked, now_millis};
 use crate::store::{Database, Opening, Sight, StoreError};
 use crate::watch::End;
 use consilium_core::release::RunningSum;
 use consilium_core::clock::{self, FalseOpening, Seen};
 use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, SignedVote, Stage, Statement};
+use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
 use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
 use alloy_primitives::{Address, B256};
@@ -26,8 +28,11 @@ pub(crate) enum Refusal {
     #[error("this node is not in the committee of the round's epoch")]
     NotMember,
     /// The sites would seal to a key that this node does not have.
-    #[error("the KEM key registered for this node is not the one in its key file: correct the key file, or rotate the key")]
-    OtherKemKey,
+    #[error(
+        "the KEM key that the round's committee has for this node is not among the {0} in its key file: put the key file back that \
+         holds it, or run `consilium node rotate-key` and ask the sponsor for a new committee"
+    )]
+    OtherKemKey(usize),
     /// Section 6.9: no second sum for one subject.
     #[error("its subject has had its sum in round {0}: there are no two sums over one subject")]
     SubjectCertified(u64),
@@ -59,6 +64,9 @@ pub(crate) enum Refusal {
     /// The node's disk.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key file, in which a key that is not in memory may be.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
 }
 
 impl Refusal {
@@ -66,8 +74,9 @@ impl Refusal {
     pub(crate) fn is_temporary(&self) -> bool {
         match self {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
-            Self::Behind { .. } | Self::Opening(FalseOpening::Ahead { .. }) | Self::Store(_) | Self::Strikes(_) => true,
-            Self::NotMember | Self::OtherKemKey | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
+            Self::Behind { .. } | Self::Opening(FalseOpening::Ahead { .. }) => true,
+            Self::Store(_) | Self::Keys(_) | Self::Strikes(_) => true,
+            Self::NotMember | Self::OtherKemKey(_) | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
             Self::Opening(FalseOpening::Stale { .. }) => false,
         }
     }
@@ -91,7 +100,7 @@ pub(crate) async fn take(
         return Ok(());
     }
     let seated = match admit(service, study, round, known).await {
-        Ok(on_chain) => seated(service, on_chain, seen).await,
+        Ok((on_chain, kem)) => seated(service, on_chain, kem, seen).await,
         Err(refusal) => Err(refusal),
     };
     match seated {
@@ -111,8 +120,13 @@ pub(crate) async fn take(
 }
 
 /// Everything that must hold before a node serves a round. [`consilium_ledger::History::round`] runs
-/// [`consilium_core::terms::Terms::check`].
-async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef>) -> Result<consilium_ledger::Round, Refusal> {
+/// [`consilium_core::terms::Terms::check`]. With the secret that opens the boxes of this round.
+async fn admit(
+    service: &Service,
+    study: u64,
+    round: u64,
+    known: Option<BlockRef>,
+) -> Result<(consilium_ledger::Round, Arc<KemSecret>), Refusal> {
     let history = service.ledger().history(study).await?;
     not_behind(service.ledger(), history.head().number, known).await?;
     let found = history.round(round).await?;
@@ -123,25 +137,40 @@ async fn admit(service: &Service, study: u64, round: u64, known: Option<BlockRef
     let found = service.endpoints.strike_out(found).await.map_err(Refusal::Strikes)?;
     let committee = &found.terms.committee;
     let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
-    let registered = committee.member(me).map(|member| member.kem_key.as_slice());
-    if registered != Some(&service.keys.kem_public_key()[..]) {
-        return Err(Refusal::OtherKemKey);
-    }
+    let registered = committee.member(me).map_or_else(Vec::new, |member| member.kem_key.clone());
+    let kem = service.with_keys(move |keys| keys.secret_of(&registered)).await?;
+    let kem = kem.ok_or_else(|| Refusal::OtherKemKey(service.keys.keys().kem_keys().len()))?;
     let earlier = history.certified_subjects().into_iter().find(|c| c.subject == found.terms.subject && c.round != round);
     match earlier {
         Some(certified) => Err(Refusal::SubjectCertified(certified.round)),
-        None => Ok(found),
+        None => Ok((found, kem)),
+    }
+}
+
+/// Writes down that this committee was formed with the key, so that the secret outlives an endpoint that leaves the committee
+/// out. A key file that cannot be written is no reason to leave a round.
+async fn note_committee(service: &Service, round: &OpenRound) {
+    let committee = &round.terms.committee;
+    let Some(hash) = committee.member(round.me).map(|member| alloy_primitives::keccak256(&member.kem_key)) else { return };
+    let (at, epoch) = (Deployment::of(&service.config.addresses), Epoch { study: round.terms.study, epoch: committee.epoch() });
+    if let Err(error) = service.with_keys(move |keys| keys.note(hash, at, Some(epoch))).await {
+        tracing::warn!(study = epoch.study, epoch = epoch.epoch, %error, "which committee a KEM key serves could not be noted");
     }
 }
 
 /// Holds a round's opening time against the clock and opens it.
-async fn seated(service: &Arc<Service>, on_chain: consilium_ledger::Round, seen: Seen) -> Result<(), Refusal> {
+async fn seated(
+    service: &Arc<Service>,
+    on_chain: consilium_ledger::Round,
+    kem: Arc<KemSecret>,
+    seen: Seen,
+) -> Result<(), Refusal> {
     let opening = Opening::of(&on_chain.terms);
     let tolerance = service.config.clock_tolerance.as_millis().try_into().unwrap_or(u64::MAX);
     let in_time = clock::judge(&on_chain.terms.policy, seen, now_millis(), tolerance)?;
     let sight = Sight { at: seen.at, in_time };
     let first = service.database.run(move |db| db.sight(&opening, sight)).await?;
-    open(service, on_chain, first).await
+    open(service, on_chain, kem, first).await
 }
 
 /// What was announced up to a block is told once: a round that is read at an earlier one, or in a history without it, may
@@ -214,7 +243,12 @@ fn new_start() -> B256 {
 }
 
 /// Starts the actor with what the disk and the chain say.
-async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round, sight: Sight) -> Result<(), Refusal> {
+async fn open(
+    service: &Arc<Service>,
+    on_chain: consilium_ledger::Round,
+    kem: Arc<KemSecret>,
+    sight: Sight,
+) -> Result<(), Refusal> {
     let terms = on_chain.terms.clone();
     let (study, number) = (terms.study, terms.round);
     let me = terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
@@ -229,6 +263,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round, sight: 
     let (members, most) = (terms.committee.sizes().n(), 2 * service.config.limits.message_bytes);
     let round = Arc::new(OpenRound {
         me,
+        kem,
         context: terms.context(),
         shape: terms.shape(),
         opened: on_chain.opened,
@@ -253,6 +288,7 @@ async fn open(service: &Arc<Service>, on_chain: consilium_ledger::Round, sight: 
     });
     let height = on_chain.opened.block.number;
     service.database.run(move |db| db.add_seat(study, number, height)).await?;
+    note_committee(service, &round).await;
     resume(service, &round, &on_chain).await?;
     warn_of_unknown_peers(service, &round);
     service.rounds.insert(study, number, Entry::Open(Arc::clone(&round)));

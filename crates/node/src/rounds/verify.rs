@@ -55,7 +55,7 @@ impl Boxes {
         }
         let ((study, number), digest) = (round.id(), member.digest);
         let repairs = service.database.run(move |db| db.repairs(study, number, &digest)).await?;
-        Ok(Self { contribution, repairs, kem: Arc::clone(service.keys.kem()) })
+        Ok(Self { contribution, repairs, kem: Arc::clone(&round.kem) })
     }
 
     /// The seeds that the box and the peers' answers give and that match their commitments.

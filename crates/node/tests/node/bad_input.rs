@@ -295,6 +295,6 @@ async fn a_data_folder_serves_one_node_only() {
     world.start_node(0).await;
     world.kill_node(0);
     let config = world.configs[0].clone();
-    let error = Node::builder(config).with_keys(NodeKeys::generate()).start().await.unwrap_err().to_string();
+    let error = Node::builder(config).with_keys(NodeKeys::generate().unwrap()).start().await.unwrap_err().to_string();
     assert!(error.contains("its own folder"), "{error}");
 }

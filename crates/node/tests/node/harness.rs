@@ -318,8 +318,15 @@ impl World {
 
     /// Another study with the same committee and sites.
     pub(crate) async fn create_study(&self) -> u64 {
+        self.create_study_with(Conditions::default().challenge_window).await
+    }
+
+    /// Another one whose settlements can be challenged for so many seconds.
+    pub(crate) async fn create_study_with(&self, challenge_window: u32) -> u64 {
         let currency = self.ledger.currency(1).await.unwrap();
-        self.ledger.create_study(&self.sponsor, &new_study(&self.keys, &self.sites, currency)).await.unwrap().output
+        let mut new = new_study(&self.keys, &self.sites, currency);
+        new.conditions.challenge_window = challenge_window;
+        self.ledger.create_study(&self.sponsor, &new).await.unwrap().output
     }
 
     pub(crate) fn builder(&self, node: usize) -> NodeBuilder {

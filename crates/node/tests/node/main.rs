@@ -6,6 +6,7 @@ mod chain_faults;
 mod disk;
 mod harness;
 mod inquiry;
+mod keys;
 mod licences;
 mod offences;
 mod rounds;
