@@ -10,11 +10,10 @@ use crate::encode::Encoded;
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::field::{self, Ext, Fp};
 use crate::mask::Seeds;
-use crate::params::{Committee, CommitteeMembers, Member};
+use crate::params::{Committee, CommitteeMembers};
 use crate::program::{Program, check_length};
 use crate::prove::{Proved, prove_on};
-use crate::seal::{self, BoxContext};
-use crate::stream::Randomness;
+use crate::seal;
 use crate::transcript::{Context, boxes_hash, concat, hash};
 use alloy_primitives::{Address, B256};
 use rand_core::CryptoRng;
@@ -239,17 +238,9 @@ impl Contributor<'_> {
 
     /// Seals the seeds and signs what [`prove`](crate::prove::prove) made.
     pub fn seal_and_sign(&self, cores: Cores, proved: &Proved, seeds: &Seeds, rng: &mut dyn CryptoRng) -> Contribution {
-        let site = self.key.address();
         let body = Body::from(proved);
-        let ctx = self.context.of_site(site);
-        let digest = body.digest(&ctx);
-        let members = (1..).zip(self.committee.members()).map(|(node, member)| (node, member, Randomness::draw(rng))).collect();
-        let seal = |(node, member, mut randomness): (usize, &Member, Randomness)| {
-            let entitled = self.committee.sizes().seeds_of(node).filter_map(|number| seeds.as_slice().get(number));
-            let sealed = seal::seal_box(&member.kem_key, &BoxContext { ctx, digest, node }, entitled, &mut randomness);
-            sealed.unwrap_or_default()
-        };
-        let boxes = cores.each(members, seal);
+        let ctx = self.context.of_site(self.key.address());
+        let boxes = seal::seal_boxes(cores, self.committee, [ctx, body.digest(&ctx)], seeds, rng);
         self.sign(body, boxes)
     }
 

@@ -51,12 +51,15 @@ pub enum InvalidParameters {
         found: usize,
     },
     /// The dimension is out of range.
-    #[error("the dimension must be {min}..=2^32, not {d}")]
-    Dimension {
-        /// Dimension asked for.
+    #[error("the dimension must be 1..=2^32, not {0}")]
+    Dimension(u64),
+    /// The number of choices is out of range.
+    #[error("a ballot has 2..={max} choices, not {d}: ask several questions, a round each")]
+    Choices {
+        /// Choices asked for.
         d: u64,
-        /// Smallest dimension of the program.
-        min: u64,
+        /// Most choices that a ballot may have.
+        max: u64,
     },
     /// The scale is out of range.
     #[error("the scale s must satisfy b <= s <= 25, not s = {s} with b = {b}")]
@@ -75,10 +78,10 @@ pub enum InvalidParameters {
     /// A production deployment must use 128 rows.
     #[error("production needs 128 test rows, not {0}: fewer do not exclude wraparound")]
     TestsNotProduction(u64),
-    /// The clip radius is not a positive real.
-    #[error("the clip radius must be a positive finite number, not {0}")]
+    /// The clip radius is out of range: outside, squares of updates leave the range of binary64 numbers.
+    #[error("the clip radius must be a number from 1e-100 to 1e100, not {0}: measure updates in another unit")]
     Clip(String),
-    /// The shrink factor would fall below one half.
+    /// 1 - e would fall below 0.9: the mean of accepted updates could leave the clip radius by more than a ninth.
     #[error("kappa = 2^(s-b) is too small for {d} coordinates: lower b or raise s")]
     KappaTooSmall {
         /// Dimension.

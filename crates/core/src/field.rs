@@ -7,7 +7,6 @@ use crate::codec::Elements;
 use crate::error::Malformed;
 use crate::simd::canonical::surely_canonical;
 use crate::simd::{self, products::TOGETHER};
-use zeroize::Zeroizing;
 
 /// The field modulus p = 2^64 - 2^32 + 1.
 pub const MODULUS: u64 = 0xffff_ffff_0000_0001;
@@ -62,11 +61,12 @@ impl Fp {
         Self::reduce(sum.wrapping_add(EPSILON * carry as u64))
     }
 
-    /// The residue of a signed integer; negative v is p + v.
+    /// The residue of a signed integer, without a branch on it; negative v is p + v.
+    #[inline]
     #[must_use]
-    pub const fn from_signed(value: i128) -> Self {
-        let magnitude = Self::reduce_wide(value.unsigned_abs());
-        if value < 0 { magnitude.negate() } else { magnitude }
+    pub fn from_signed(value: i128) -> Self {
+        // The bits of a negative v are those of v + 2^128, and 2^128 = -2^32 mod p.
+        Self::reduce_wide(value as u128) + Self((value >> 127) as u64 & 1 << 32)
     }
 
     /// The residue of a signed word, without a branch on it.
@@ -86,14 +86,15 @@ impl Fp {
     /// The representative in -(p-1)/2 ..= (p-1)/2.
     #[must_use]
     pub const fn signed(self) -> i64 {
-        if self.0 > MODULUS / 2 { self.0.wrapping_sub(MODULUS) as i64 } else { self.0 as i64 }
+        let is_negative = (self.0 > MODULUS / 2) as u64;
+        self.0.wrapping_sub(MODULUS & is_negative.wrapping_neg()) as i64
     }
 
     /// -self.
     #[inline]
     #[must_use]
     pub const fn negate(self) -> Self {
-        Self(if self.0 == 0 { 0 } else { MODULUS - self.0 })
+        Self::reduce(MODULUS - self.0)
     }
 
     /// self^exponent, by square and multiply over public exponents.
@@ -250,10 +251,7 @@ pub fn to_bytes(values: &[Fp]) -> Vec<u8> {
 
 /// Hands the bytes of [`to_bytes`] to `read`, without a copy where the machine's words have the right order.
 pub fn with_bytes<R>(values: &[Fp], read: impl FnOnce(&[u8]) -> R) -> R {
-    match simd::le_bytes(values) {
-        Some(bytes) => read(bytes),
-        None => read(&Zeroizing::new(values.iter().flat_map(|value| value.0.to_le_bytes()).collect::<Vec<u8>>())),
-    }
+    simd::with_le_bytes(values, read)
 }
 
 /// The bytes of [`to_bytes`], which keep the vector's memory where the machine's words have the right order.
@@ -390,6 +388,14 @@ mod tests {
         ]
     }
 
+    fn wide() -> impl Strategy<Value = i128> {
+        let p = P as i128;
+        prop_oneof![
+            any::<i128>(),
+            prop::sample::select(vec![i128::MIN, i128::MAX, -1, 0, p, -p, p - 1, 1 - p, -1 << 64, -1 << 32])
+        ]
+    }
+
     /// One limb and a sign: what whole columns of such factors are added by is other code.
     fn small() -> impl Strategy<Value = Fp> {
         prop_oneof![-0x3f_ffff_i128..=0x3f_ffff, Just(0x3f_ffff), Just(-0x3f_ffff), Just(-1)].prop_map(Fp::from_signed)
@@ -410,8 +416,11 @@ mod tests {
         }
 
         #[test]
-        fn inverse_and_signed_are_what_they_say(a in element(), v in -(1i128 << 62)..(1i128 << 62)) {
+        fn inverse_and_signed_are_what_they_say(a in element(), v in -(1i128 << 62)..(1i128 << 62), wide in wide()) {
             prop_assert_eq!(a * a.inverse(), if a == Fp::ZERO { Fp::ZERO } else { Fp::ONE });
+            prop_assert_eq!(a + a.negate(), Fp::ZERO);
+            prop_assert_eq!(Fp::from_signed(a.signed().into()), a);
+            prop_assert_eq!(i128::from(Fp::from_signed(wide).value()), wide.rem_euclid(P as i128));
             prop_assert_eq!(i128::from(Fp::from_signed(v).signed()), v);
             prop_assert_eq!(Fp::from_i64(v as i64), Fp::from_signed(v));
         }

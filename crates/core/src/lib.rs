@@ -36,7 +36,7 @@
 //! let ctx = Default::default(); // a real one comes from transcript::Context
 //!
 //! // The site: encode, mask, prove.
-//! let input = encode::encode(&program, &[0.1, -0.2, 0.05], 40, &mut rng)?;
+//! let input = encode::encode(&program, &ctx, &[0.1, -0.2, 0.05], 40, &[1; 32], &mut rng)?;
 //! let seeds = Seeds::draw(&committee, &ctx, input.values(), &[1; 32], &mut rng);
 //! let proved = prove(&committee, &program, &ctx, &input, &seeds)?;
 //!

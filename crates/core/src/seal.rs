@@ -3,8 +3,17 @@
 //!
 //! A box is `enc || ciphertext || tag`. Base mode does not authenticate the sender; the commitments in the site's
 //! signed message do, seed by seed.
+//!
+//! Whoever knows the randomness of an encapsulation opens the box without a key, and an encapsulation that is repeated uses a
+//! key and nonce twice. The randomness is therefore never a generator's own: it is the stream of a hash over fresh bytes and the
+//! seeds themselves, which are hedged with the device secret and the input. A generator whose state is known, or that
+//! repeats itself, gives nothing away.
 
-use crate::mask::Seed;
+use crate::cores::Cores;
+use crate::mask::{Seed, Seeds};
+use crate::params::{CommitteeMembers, Member};
+use crate::stream::Randomness;
+use crate::transcript::Transcript;
 use alloy_primitives::B256;
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
@@ -107,11 +116,32 @@ impl BoxContext {
     }
 }
 
-fn seal(key: &[u8], info: &[u8], plain: &[u8], aad: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, KeyError> {
-    let key = <XWing as Kem>::PublicKey::from_bytes(key).map_err(|_| KeyError)?;
-    let mut rng = rng;
+/// 32 bytes of a generator, for one box.
+struct Fresh(Zeroizing<[u8; 32]>);
+
+impl Fresh {
+    fn draw(rng: &mut dyn CryptoRng) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill_bytes(bytes.as_mut());
+        Self(bytes)
+    }
+
+    /// The randomness of a box from H("seal", fresh bytes, the seeds, digest, node).
+    fn hedged<'a>(&self, seeds: impl Iterator<Item = &'a Seed> + Clone, context: &BoxContext) -> Randomness {
+        let mut hedge = Transcript::new("seal");
+        hedge.part(self.0.as_ref()).part_header(32 * seeds.clone().count() as u64);
+        for seed in seeds {
+            hedge.part_bytes(seed.expose());
+        }
+        hedge.part(context.digest.as_slice()).part(&(context.node as u64).to_le_bytes());
+        Randomness::new(&Zeroizing::new(hedge.finish().0))
+    }
+}
+
+fn seal(key: &[u8], [info, plain, aad]: [&[u8]; 3], mut randomness: Randomness) -> Result<Vec<u8>, KeyError> {
+    let (key, rng) = (<XWing as Kem>::PublicKey::from_bytes(key).map_err(|_| KeyError)?, &mut randomness);
     let (enc, ciphertext) =
-        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(&OpModeS::Base, &key, info, plain, aad, &mut rng)
+        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(&OpModeS::Base, &key, info, plain, aad, rng)
             .map_err(|_| KeyError)?;
     Ok([enc.to_bytes().as_slice(), &ciphertext].concat())
 }
@@ -124,24 +154,28 @@ pub fn check_public_key(key: &[u8]) -> Result<(), KeyError> {
     <XWing as Kem>::PublicKey::from_bytes(key).map(|_| ()).map_err(|_| KeyError)
 }
 
-/// Seals the seeds of one node to its public key.
-///
-/// # Errors
-/// [`KeyError`] when the key fails its check: the node gets an empty box.
-pub fn seal_box<'a>(
-    key: &[u8],
-    context: &BoxContext,
-    seeds: impl Iterator<Item = &'a Seed>,
+/// Seals to each member of a committee the seeds that it is entitled to, node 1 first; the box of a member whose key fails its check
+/// is empty. `seeds` are all of the contribution with this context and digest: they hedge the boxes' randomness.
+pub fn seal_boxes(
+    cores: Cores,
+    committee: &CommitteeMembers,
+    [ctx, digest]: [B256; 2],
+    seeds: &Seeds,
     rng: &mut dyn CryptoRng,
-) -> Result<Vec<u8>, KeyError> {
-    let mut plain = Zeroizing::new(Vec::new());
-    for seed in seeds {
-        plain.extend_from_slice(seed.expose());
-    }
-    seal(key, BOX_INFO, &plain, &context.aad(), rng)
+) -> Vec<Vec<u8>> {
+    let members = (1..).zip(committee.members()).map(|(node, member)| (node, member, Fresh::draw(rng))).collect();
+    cores.each(members, |(node, member, fresh): (usize, &Member, Fresh)| {
+        let context = BoxContext { ctx, digest, node };
+        let mut plain = Zeroizing::new(Vec::with_capacity(32 * seeds.as_slice().len()));
+        for seed in committee.sizes().seeds_of(node).filter_map(|number| seeds.as_slice().get(number)) {
+            plain.extend_from_slice(seed.expose());
+        }
+        let randomness = fresh.hedged(seeds.as_slice().iter(), &context);
+        seal(&member.kem_key, [BOX_INFO, &plain, &context.aad()], randomness).unwrap_or_default()
+    })
 }
 
-/// Seals one seed to a node that is entitled to it and whose own box was bad (section 6.3).
+/// Seals one seed to a node that is entitled to it and whose own box was bad (section 6.3). The seed itself hedges the randomness.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -152,5 +186,6 @@ pub fn seal_repair(
     seed: &Seed,
     rng: &mut dyn CryptoRng,
 ) -> Result<Vec<u8>, KeyError> {
-    seal(key, REPAIR_INFO, seed.expose(), &context.repair_aad(number), rng)
+    let randomness = Fresh::draw(rng).hedged(core::iter::once(seed), context);
+    seal(key, [REPAIR_INFO, seed.expose(), &context.repair_aad(number)], randomness)
 }

@@ -58,6 +58,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use neon as lanes;
 #[cfg(all(target_arch = "x86_64", not(consilium_backend = "portable")))]
 use x86 as lanes;
+use zeroize::Zeroizing;
 
 /// Instruction sets that this crate has loops for; a processor's later ones are wider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,11 +127,42 @@ pub(crate) fn words(values: &[Fp]) -> &[u64] {
     unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
-/// The elements' canonical representatives as little-endian bytes, in place; `None` on a machine of the other order.
+/// A value that travels or is hashed as eight bytes.
+///
+/// # Safety
+/// It has eight bytes, all of them initialised, and on a little-endian machine they are those of [`Self::to_le_bytes`].
+pub(crate) unsafe trait Word: Copy + Sync {
+    /// The little-endian bytes.
+    fn to_le_bytes(self) -> [u8; 8];
+}
+
+// SAFETY: an `Fp` is a `u64` by its layout (`repr(transparent)`).
+unsafe impl Word for Fp {
+    fn to_le_bytes(self) -> [u8; 8] {
+        self.value().to_le_bytes()
+    }
+}
+
+// SAFETY: a binary64 number has eight bytes and no padding, in the order of the machine's words.
+unsafe impl Word for f64 {
+    fn to_le_bytes(self) -> [u8; 8] {
+        self.to_bits().to_le_bytes()
+    }
+}
+
+/// The words as little-endian bytes, in place; `None` on a machine of the other order.
 #[inline]
-pub(crate) fn le_bytes(values: &[Fp]) -> Option<&[u8]> {
-    // SAFETY: as for [`words`]; they are as many times eight initialised bytes, whose alignment is 1.
+pub(crate) fn le_bytes<W: Word>(values: &[W]) -> Option<&[u8]> {
+    // SAFETY: a word is eight initialised bytes, as its trait says, and the alignment of bytes is 1.
     cfg!(target_endian = "little").then(|| unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) })
+}
+
+/// Hands the words' little-endian bytes to `read`, without a copy where the machine's words have that order.
+pub(crate) fn with_le_bytes<W: Word, R>(values: &[W], read: impl FnOnce(&[u8]) -> R) -> R {
+    match le_bytes(values) {
+        Some(bytes) => read(bytes),
+        None => read(&Zeroizing::new(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())),
+    }
 }
 
 /// As [`words`], to write canonical ones.

@@ -4,7 +4,7 @@ use crate::field::{self, Ext, Fp};
 use crate::simd::xof::{self, BLOCK_WORDS, Root};
 use crate::transcript::VERSION;
 use core::convert::Infallible;
-use rand_core::{CryptoRng, TryCryptoRng, TryRng, utils};
+use rand_core::{TryCryptoRng, TryRng, utils};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of one output block of BLAKE3.
@@ -28,12 +28,26 @@ enum Source {
     Tree(blake3::OutputReader),
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        // A root wipes itself.
+        if let Self::Tree(reader) = self {
+            reader.zeroize();
+        }
+    }
+}
+
 impl Stream {
     /// Opens the stream `label` of `seed` in context `ctx`.
     #[must_use]
     pub fn new(seed: &[u8; 32], label: &str, ctx: &[u8]) -> Self {
         let input = [VERSION.as_bytes(), b" ", label.as_bytes(), &[0], ctx].concat();
-        let tree = || Source::Tree(blake3::Hasher::new_keyed(seed).update(&input).finalize_xof());
+        let tree = || {
+            let mut hasher = blake3::Hasher::new_keyed(seed);
+            let reader = hasher.update(&input).finalize_xof();
+            hasher.zeroize();
+            Source::Tree(reader)
+        };
         Self { source: Root::keyed(seed, &input).map_or_else(tree, Source::Chunk), position: 0 }
     }
 
@@ -131,16 +145,12 @@ impl Stream {
     }
 }
 
-/// A generator of its own for one of several pieces of work that are done at once: the stream `randomness` of a seed that
-/// the common generator gave. What each of them draws is the same in whatever order they run.
+/// A generator of its own for one piece of work: the stream `randomness` of a secret seed.
 pub(crate) struct Randomness(Stream);
 
 impl Randomness {
-    /// Takes the seed from `rng`.
-    pub(crate) fn draw(rng: &mut dyn CryptoRng) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut());
-        Self(Stream::new(&seed, "randomness", &[]))
+    pub(crate) fn new(seed: &[u8; 32]) -> Self {
+        Self(Stream::new(seed, "randomness", &[]))
     }
 }
 

@@ -3,11 +3,12 @@
 //! Every label of the protocol starts with `consilium v2`; docs/PROTOCOL.md, section 7.1, lists them.
 
 use crate::cores::Cores;
-use crate::field::{self, Fp};
+use crate::field::Fp;
+use crate::simd::{self, Word};
 use alloy_primitives::{Address, B256};
 use blake3::hazmat::{self, HasherExt};
 use core::ops::Range;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The version string that starts every label.
 pub const VERSION: &str = "consilium v2";
@@ -23,7 +24,7 @@ pub fn hash(label: &str, parts: &[&[u8]]) -> B256 {
     transcript.finish()
 }
 
-/// H(label, ...) with parts that arrive one by one.
+/// H(label, ...) with parts that arrive one by one. Wiped on drop, as secrets are among what is hashed.
 #[derive(Debug, Clone)]
 pub struct Transcript(blake3::Hasher);
 
@@ -54,6 +55,12 @@ impl Transcript {
     #[must_use]
     pub fn finish(&self) -> B256 {
         B256::from(*self.0.finalize().as_bytes())
+    }
+}
+
+impl Drop for Transcript {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -98,9 +105,9 @@ pub(crate) fn values_hash_of(cores: Cores, values: &[Fp]) -> B256 {
 /// H(label, before..., vector, after...) with one long vector among the parts, without a copy of its bytes. BLAKE3 is a tree:
 /// each core hashes subtrees of at most [`PIECE`] bytes, and those that have bytes of the vector alone are hashed once for all
 /// parts that come before and after it.
-pub(crate) struct VectorHash<'a> {
+pub(crate) struct VectorHash<'a, W> {
     key: hazmat::ContextKey,
-    values: &'a [Fp],
+    values: &'a [W],
     /// Where the vector lies in the message, which has whole words before it.
     vector: Range<usize>,
     length: usize,
@@ -108,9 +115,9 @@ pub(crate) struct VectorHash<'a> {
     inner: Zeroizing<Vec<hazmat::ChainingValue>>,
 }
 
-impl<'a> VectorHash<'a> {
+impl<'a, W: Word> VectorHash<'a, W> {
     /// For parts of these lengths before and after the vector, whole words all of them.
-    pub(crate) fn new(cores: Cores, label: &str, [before, after]: [&[usize]; 2], values: &'a [Fp]) -> Self {
+    pub(crate) fn new(cores: Cores, label: &str, [before, after]: [&[usize]; 2], values: &'a [W]) -> Self {
         let framed = |lengths: &[usize]| lengths.iter().map(|length| HEADER + length).sum::<usize>();
         let key = hazmat::hash_derive_key_context(&format!("{VERSION} {label}"));
         let start = framed(before) + HEADER;
@@ -140,7 +147,9 @@ impl<'a> VectorHash<'a> {
         if self.length <= blake3::CHUNK_LEN {
             let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
             self.update(&mut hasher, 0..self.length, &head, &tail);
-            return B256::from(*hasher.finalize().as_bytes());
+            let hash = B256::from(*hasher.finalize().as_bytes());
+            hasher.zeroize();
+            return hash;
         }
         let mut inner = self.inner.iter();
         let mut value = |subtree: Range<usize>| {
@@ -179,7 +188,9 @@ impl<'a> VectorHash<'a> {
         let mut hasher = blake3::Hasher::new_from_context_key(&self.key);
         hasher.set_input_offset(range.start as u64);
         self.update(&mut hasher, range, head, tail);
-        hasher.finalize_non_root()
+        let value = hasher.finalize_non_root();
+        hasher.zeroize();
+        value
     }
 
     /// Hashes the message's bytes `range`: what it has of the head, of the vector and of the tail.
@@ -191,7 +202,7 @@ impl<'a> VectorHash<'a> {
         };
         let words = within(self.vector.start, self.vector.len());
         hasher.update(head.get(within(0, self.vector.start)).unwrap_or_default());
-        field::with_bytes(&self.values[words.start / 8..words.end / 8], |bytes| hasher.update(bytes).count());
+        simd::with_le_bytes(&self.values[words.start / 8..words.end / 8], |bytes| hasher.update(bytes).count());
         hasher.update(tail.get(within(self.vector.end, tail.len())).unwrap_or_default());
     }
 }
@@ -274,6 +285,7 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field;
     use proptest::prelude::*;
 
     proptest! {
@@ -293,6 +305,9 @@ mod tests {
                 let want = hash("hedge", &[&[i as u8; 32], &secret, ctx.as_slice(), &bytes, &i.to_le_bytes()]);
                 prop_assert_eq!(with_parts.of(&[&[i as u8; 32], &secret, ctx.as_slice()], &[&i.to_le_bytes()]), want);
             }
+            let numbers: Vec<f64> = (0..length).map(|i| (i as f64).sin()).collect();
+            let bytes_of_numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            prop_assert_eq!(VectorHash::new(cores, "numbers", [&[], &[]], &numbers).of(&[], &[]), hash("numbers", &[&bytes_of_numbers]));
             let head = vec![9; 8 * head];
             let long = VectorHash::new(cores, "long", [&[head.len()], &[]], &values);
             prop_assert_eq!(long.of(&[&head], &[]), hash("long", &[&head, &bytes]));

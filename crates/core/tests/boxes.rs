@@ -1,9 +1,11 @@
 //! Frozen sealed boxes: what was sealed once must open for ever, and nothing else may. `vectors/boxes.json` is made again
 //! only on purpose, with `CONSILIUM_REGENERATE=boxes`.
 
-use alloy_primitives::{B256, Bytes};
-use consilium_core::mask::Seed;
-use consilium_core::seal::{BoxContext, KemSecret, OVERHEAD, seal_box, seal_repair};
+use alloy_primitives::{Address, B256, Bytes};
+use consilium_core::cores::Cores;
+use consilium_core::mask::{Seed, Seeds};
+use consilium_core::params::{Committee, CommitteeMembers, Member};
+use consilium_core::seal::{BoxContext, KemSecret, OVERHEAD, seal_boxes, seal_repair};
 use rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
@@ -24,19 +26,27 @@ struct Case {
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/boxes.json");
 
-fn case(number: u8, node: usize, seeds: u8, repair: Option<usize>) -> Case {
+/// The box of node `node`, or the answer to its request for seed number `repair`.
+fn case(number: u8, (n, t): (usize, usize), node: usize, repair: Option<usize>) -> Case {
     let fill = |what: u8| B256::repeat_byte(what.wrapping_mul(37).wrapping_add(number));
     let (kem_secret, ctx, digest) = (fill(1), fill(2), fill(3));
-    let seeds: Vec<B256> = (0..seeds).map(|i| fill(4 + i)).collect();
-    let key = KemSecret::from_bytes(&kem_secret.0).public_key();
-    let context = BoxContext { ctx, digest, node };
+    let kem_key = KemSecret::from_bytes(&kem_secret.0).public_key();
+    let member = |i| Member { address: Address::repeat_byte(i), kem_key: kem_key.clone() };
+    let committee = CommitteeMembers::new(Committee::new(n, t).unwrap(), 1, (1..=n as u8).map(member).collect()).unwrap();
+    let all = Seeds::from_vec((0..committee.sizes().excluded().len()).map(|i| Seed::new(fill(4 + i as u8).0)).collect());
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(number.into());
-    let plain: Vec<Seed> = seeds.iter().map(|seed| Seed::new(seed.0)).collect();
-    let sealed = match repair {
-        Some(which) => seal_repair(&key, &context, which, &plain[0], &mut rng),
-        None => seal_box(&key, &context, plain.iter(), &mut rng),
+    let (held, sealed): (Vec<usize>, _) = match repair {
+        Some(which) => {
+            let context = BoxContext { ctx, digest, node };
+            (vec![which], seal_repair(&kem_key, &context, which, &all.as_slice()[which], &mut rng).unwrap())
+        }
+        None => {
+            let mut boxes = seal_boxes(Cores::ONE, &committee, [ctx, digest], &all, &mut rng);
+            (committee.sizes().seeds_of(node).collect(), boxes.swap_remove(node - 1))
+        }
     };
-    Case { kem_secret, ctx, digest, node, repair, seeds, sealed: sealed.unwrap().into() }
+    let seeds = held.into_iter().map(|number| B256::from(*all.as_slice()[number].expose())).collect();
+    Case { kem_secret, ctx, digest, node, repair, seeds, sealed: sealed.into() }
 }
 
 fn open(case: &Case, context: &BoxContext, sealed: &[u8]) -> Option<Vec<B256>> {
@@ -50,7 +60,13 @@ fn open(case: &Case, context: &BoxContext, sealed: &[u8]) -> Option<Vec<B256>> {
 
 fn committed() -> Vec<Case> {
     if std::env::var("CONSILIUM_REGENERATE").as_deref() == Ok("boxes") {
-        let cases = [case(1, 1, 4, None), case(2, 5, 4, None), case(3, 9, 28, None), case(4, 2, 1, Some(3)), case(5, 1, 3, None)];
+        let cases = [
+            case(1, (5, 1), 1, None),
+            case(2, (5, 1), 5, None),
+            case(3, (9, 2), 9, None),
+            case(4, (5, 1), 2, Some(3)),
+            case(5, (4, 1), 1, None),
+        ];
         std::fs::write(FILE, serde_json::to_string_pretty(&cases).unwrap() + "\n").unwrap();
     }
     serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap()

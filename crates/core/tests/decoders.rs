@@ -56,7 +56,8 @@ fn contribution(cores: Cores) -> Contribution {
     let program = program();
     let key = key();
     let site = Contributor { domain, committee: &committee, program: &program, context: &context, key: &key };
-    let input = encode(&program, &[0.1, 0.2, 0.3], 7, &mut rng).unwrap();
+    let ctx = context.of_site(key.address());
+    let input = encode(&program, &ctx, &[0.1, 0.2, 0.3], 7, &[1; 32], &mut rng).unwrap();
     site.contribute(cores, input, &[1; 32], &mut rng).unwrap().0
 }
 

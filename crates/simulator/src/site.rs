@@ -14,7 +14,7 @@ use consilium_core::mask::{Seed, Seeds};
 use consilium_core::program::{AnyProgram, Program};
 use consilium_core::prove::{Proved, prove_with, rows_stream};
 use consilium_core::round::SignedReceipt;
-use consilium_core::seal::{self, BoxContext};
+use consilium_core::seal;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::{Context, values_hash};
 use std::rc::Rc;
@@ -117,7 +117,8 @@ impl Workshop<'_> {
                 let one = |draw: &mut Draw| (draw.below(2001) as f64 / 1000.0 - 1.0) * scale;
                 let update: Vec<f64> = (0..program.dimension()).map(|_| one(self.draw)).collect();
                 let weight = self.draw.pick(&[1, 2, 100, 256]);
-                encode(program, &update, weight, self.draw.rng())
+                let ctx = self.terms.context().of_site(Keys::get().site_address(self.site));
+                encode(program, &ctx, &update, weight, &self.draw.bytes(), self.draw.rng())
             }
             AnyProgram::OneHot(program) => encode_choice(program, self.draw.below(program.dimension() as u64) as usize),
         };
@@ -194,11 +195,11 @@ impl Workshop<'_> {
         let terms = self.terms;
         let sizes = terms.committee.sizes();
         for node in 1..=sizes.t() {
-            let mut held: Vec<Seed> = sizes.seeds_of(node).map(|number| seeds.as_slice()[number].clone()).collect();
-            held[0] = Seed::new(self.draw.bytes());
-            let key = &terms.committee.members()[node - 1].kem_key;
-            let sealed = seal::seal_box(key, &BoxContext { ctx, digest, node }, held.iter(), self.draw.rng());
-            contribution.boxes[node - 1] = sealed.unwrap_or_default();
+            let mut wrong = seeds.as_slice().to_vec();
+            sizes.seeds_of(node).take(1).for_each(|number| wrong[number] = Seed::new(self.draw.bytes()));
+            let wrong = Seeds::from_vec(wrong);
+            let mut boxes = seal::seal_boxes(Cores::ONE, &terms.committee, [ctx, digest], &wrong, self.draw.rng());
+            contribution.boxes[node - 1] = boxes.swap_remove(node - 1);
         }
         let (body, boxes) = (contribution.body, contribution.boxes);
         let contribution = self.with(&context, |site, _| site.sign(body, boxes));
@@ -267,12 +268,7 @@ impl Workshop<'_> {
     fn seal(&mut self, context: &Context, body: Body, seeds: &Seeds) -> Contribution {
         let ctx = context.of_site(Keys::get().site_address(self.site));
         let (digest, terms) = (body.digest(&ctx), self.terms);
-        let mut boxes = Vec::new();
-        for (i, member) in terms.committee.members().iter().enumerate() {
-            let held = terms.committee.sizes().seeds_of(i + 1).map(|number| &seeds.as_slice()[number]);
-            let sealed = seal::seal_box(&member.kem_key, &BoxContext { ctx, digest, node: i + 1 }, held, self.draw.rng());
-            boxes.push(sealed.unwrap_or_default());
-        }
+        let boxes = seal::seal_boxes(Cores::ONE, &terms.committee, [ctx, digest], seeds, self.draw.rng());
         self.with(context, |site, _| site.sign(body, boxes))
     }
 }

@@ -189,12 +189,12 @@ impl Site {
         let made = blocking(move || {
             let (cores, started) = (Cores::all(), Instant::now());
             let fingerprint = site.fingerprint(&input, prepared.terms.subject);
-            let encoded = input.encode(cores, &prepared.terms.program, &mut *rng)?;
+            let (ctx, secret) = (prepared.context.of_site(site.address()), site.keys().expose_device_secret());
+            let encoded = input.encode(cores, &prepared.terms.program, &ctx, secret, &mut *rng)?;
             drop(input);
             let contributor = prepared.contributor(site.keys().signing());
-            let secret = site.keys().expose_device_secret();
             let (contribution, values) = contributor.contribute(cores, encoded, secret, &mut *rng)?;
-            let digest = contribution.body.digest(&prepared.context.of_site(site.address()));
+            let digest = contribution.body.digest(&ctx);
             let message = Message::new(&contribution.to_bytes(), values);
             let prove_seconds = started.elapsed().as_secs_f64();
             let (subject, committee) = (prepared.terms.subject, prepared.terms.committee.hash());
@@ -250,10 +250,17 @@ impl Site {
 }
 
 impl Input {
-    fn encode(&self, cores: Cores, program: &AnyProgram, rng: &mut dyn CryptoRng) -> Result<Encoded, Error> {
+    fn encode(
+        &self,
+        cores: Cores,
+        program: &AnyProgram,
+        ctx: &B256,
+        device_secret: &[u8; 32],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Encoded, Error> {
         match (self, program) {
             (Self::Update { values, weight }, AnyProgram::WeightedMean(program)) => {
-                Ok(encode_on(cores, program, values, *weight, rng)?)
+                Ok(encode_on(cores, program, ctx, values, *weight, device_secret, rng)?)
             }
             (Self::Choice(choice), AnyProgram::OneHot(program)) => Ok(encode_choice(program, *choice)?),
             (_, program) => Err(mismatch(0, program).into()),

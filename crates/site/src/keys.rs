@@ -1,5 +1,5 @@
-//! The site's secrets: its signing key, which is its identity on the chain, and the device secret that hedges the seeds
-//! against a bad random generator.
+//! The site's secrets: its signing key, which is its identity on the chain, and the device secret that hedges seeds and
+//! rounding against a bad random generator and keys the fingerprints in the journal.
 //!
 //! The file is JSON, `{"signing_key":"0x..","device_secret":"0x.."}`, readable by its owner alone.
 
@@ -78,8 +78,10 @@ impl SiteKeys {
         &self.signing
     }
 
-    /// The device secret, to be hashed together with fresh randomness or with other secrets, never to be sent: into the seeds,
-    /// and into the journal's hash of an input.
+    /// The device secret. It is mixed into seeds and into the key of the rounding, so that a generator whose state is known, or
+    /// that repeats itself, gives neither away; the boxes' randomness is hedged with the seeds. It also keys the fingerprints
+    /// by which the journal recognises an input, so that whoever reads the journal cannot test guesses of an update. With it
+    /// lost, journalled contributions are no longer recognised.
     #[must_use]
     pub fn expose_device_secret(&self) -> &[u8; 32] {
         &self.device_secret

@@ -222,7 +222,8 @@ impl World {
         let mut made = Vec::new();
         for (i, key) in self.sites.iter().enumerate() {
             let update: Vec<f64> = (0..40).map(|k| (k as f64 - 20.0) * 0.001 * (i + 1) as f64).collect();
-            let input = encode(program, &update, 10 + i as u64, &mut self.rng).unwrap();
+            let ctx = context.of_site(key.address());
+            let input = encode(program, &ctx, &update, 10 + i as u64, &[3; 32], &mut self.rng).unwrap();
             let site = Contributor { domain, committee, program, context: &context, key };
             let (header, values) = site.contribute(Cores::ONE, input, &[3; 32], &mut self.rng).unwrap();
             let digest = header.authenticate(&domain, &context).unwrap();

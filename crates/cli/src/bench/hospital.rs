@@ -22,6 +22,7 @@ use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 
 const WEIGHT: u64 = 40;
+const DEVICE_SECRET: [u8; 32] = [1; 32];
 
 /// A hospital in a round of a made-up study, and the keys of that study's committee.
 pub(super) struct Hospital {
@@ -80,13 +81,14 @@ impl Hospital {
         let mut rng = generator();
         let input = self.encode(cores, update, &mut rng)?;
         let contributor = Contributor { domain: *domain, committee, program, context, key };
-        let (header, values) = contributor.contribute(cores, input, &[1; 32], &mut rng).map_err(Failure::failed)?;
+        let (header, values) = contributor.contribute(cores, input, &DEVICE_SECRET, &mut rng).map_err(Failure::failed)?;
         let message = Message::new(&header.to_bytes(), values);
         Ok(Sent { header, message })
     }
 
     fn encode(&self, cores: Cores, update: &[f64], rng: &mut ChaCha20Rng) -> Result<Encoded, Failure> {
-        encode_on(cores, &self.program, update, WEIGHT, rng).map_err(Failure::failed)
+        let ctx = self.context.of_site(self.key.address());
+        encode_on(cores, &self.program, &ctx, update, WEIGHT, &DEVICE_SECRET, rng).map_err(Failure::failed)
     }
 
     /// What the nodes need of a message before they verify it: each its seeds, from its box.

@@ -54,15 +54,15 @@ pub(super) fn forge(
     let context = terms.context();
     let contributor =
         Contributor { domain: terms.domain, committee: &terms.committee, program, context: &context, key: keys.signing() };
-    let input = encode::encode(program, update, weight, rng).map_err(Failure::failed)?;
+    let (ctx, secret) = (context.of_site(keys.address()), keys.expose_device_secret());
+    let input = encode::encode(program, &ctx, update, weight, secret, rng).map_err(Failure::failed)?;
     let thousand = Fp::reduce(1000);
     let input = match cheat {
         Cheat::Oversized => Encoded::unchecked(input.values().iter().map(|&v| v * thousand).collect(), weight),
         Cheat::CorruptProof | Cheat::Replay | Cheat::GarbageBox => input,
     };
-    let ctx = context.of_site(keys.address());
     let sizes = terms.committee.sizes();
-    let seeds = Seeds::draw(sizes, &ctx, input.values(), keys.expose_device_secret(), rng);
+    let seeds = Seeds::draw(sizes, &ctx, input.values(), secret, rng);
     let mut proved = match cheat {
         Cheat::Oversized => prove_with(sizes, program, &ctx, &input, &seeds, |_| Ok(forged_witness(program, weight))),
         Cheat::CorruptProof | Cheat::Replay | Cheat::GarbageBox => prove(sizes, program, &ctx, &input, &seeds),

@@ -63,7 +63,7 @@ impl Sample {
         let ctx = context.of_site(key.address());
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let update: Vec<f64> = (0..d).map(|i| (i as f64 * 0.37).sin()).collect();
-        let input = encode(&program, &update, WEIGHT, &mut rng).unwrap();
+        let input = encode(&program, &ctx, &update, WEIGHT, &DEVICE_SECRET, &mut rng).unwrap();
         let seeds = Seeds::draw(committee.sizes(), &ctx, input.values(), &DEVICE_SECRET, &mut rng);
         let proved = prove(committee.sizes(), &program, &ctx, &input, &seeds).unwrap();
         let (body, values) = (Body::from(&proved), field::to_bytes(&proved.values));
@@ -85,7 +85,7 @@ impl Sample {
         let Self { committee, program, context, key, update, .. } = self;
         let domain = Domain { chain_id: context.chain_id, contract: context.contract };
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let input = encode_on(cores, program, update, WEIGHT, &mut rng).unwrap();
+        let input = encode_on(cores, program, &self.ctx(), update, WEIGHT, &DEVICE_SECRET, &mut rng).unwrap();
         Contributor { domain, committee, program, context, key }.contribute(cores, input, &DEVICE_SECRET, &mut rng).unwrap()
     }
 

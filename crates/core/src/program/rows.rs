@@ -90,8 +90,7 @@ impl Portable {
 
     fn fold(&mut self) {
         for (sum, halves) in self.folded.iter_mut().zip(&mut self.halves) {
-            let value = i128::from(halves[0] as i64) + (i128::from(halves[1] as i64) << 32);
-            *sum += Fp::from_signed(value);
+            *sum = plus_halves(*sum, *halves);
             *halves = [0; 2];
         }
         self.groups = 0;
@@ -112,6 +111,12 @@ impl Drop for Portable {
     }
 }
 
+/// Adds a projection. A function of its own, as the compiler makes branches of the carries' conditional moves in a loop.
+#[inline(never)]
+fn plus_halves(sum: Fp, [low, high]: [u64; 2]) -> Fp {
+    sum + Fp::from_signed(i128::from(low as i64).wrapping_add(i128::from(high as i64) << 32))
+}
+
 #[inline]
 fn subset_sums(values: &[Fp], table: &mut [[u64; 2]; 1 << GROUP]) {
     for k in 0..GROUP {
@@ -119,7 +124,7 @@ fn subset_sums(values: &[Fp], table: &mut [[u64; 2]; 1 << GROUP]) {
         let halves = [value & 0xffff_ffff, value >> 32];
         let (known, new) = table.split_at_mut(1 << k);
         for (sum, old) in new.iter_mut().zip(known) {
-            *sum = [old[0] + halves[0], old[1] + halves[1]];
+            *sum = [old[0].wrapping_add(halves[0]), old[1].wrapping_add(halves[1])];
         }
     }
 }

@@ -7,6 +7,8 @@ use crate::field::{Ext, Fp, ProductSum};
 
 /// The smallest 1 - e that a study may have: the mean of accepted updates lies in the ball of radius C/(1-e).
 pub(crate) const SMALLEST_SHRINK: f64 = 0.9;
+/// Clip radii that updates can be compared with: no square of a coordinate that counts underflows, and no quotient overflows.
+const CLIPS: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
 /// Standard deviations of the rounding's product with the vector for which 1 - e leaves room.
 const ROUNDING_DEVIATIONS: f64 = 9.5;
 
@@ -32,7 +34,7 @@ impl WeightedMean {
     /// [`InvalidParameters`] that names the broken rule.
     pub fn new(d: u64, s: u64, b: u64, tests: u64, clip: f64) -> Result<Self, InvalidParameters> {
         if !(1..=1 << 32).contains(&d) {
-            return Err(InvalidParameters::Dimension { d, min: 1 });
+            return Err(InvalidParameters::Dimension(d));
         }
         if b > 16 {
             return Err(InvalidParameters::WeightBits(b));
@@ -43,8 +45,8 @@ impl WeightedMean {
         if !(1..=128).contains(&tests) {
             return Err(InvalidParameters::Tests(tests));
         }
-        if !(clip.is_finite() && clip > 0.0) {
-            return Err(InvalidParameters::Clip(clip.to_string()));
+        if !CLIPS.contains(&clip) {
+            return Err(InvalidParameters::Clip(format!("{clip:e}")));
         }
         Ok(Self { d, s: s as u32, b: b as u32, tests: tests as u32, clip })
     }
@@ -139,7 +141,8 @@ fn squares(block: &[Fp]) -> (u64, u128) {
 }
 
 fn add_squares(a: (u64, u128), b: (u64, u128)) -> (u64, u128) {
-    (a.0.max(b.0), a.1 + b.1)
+    // Of at most 2^20 blocks, below 2^64 each: no sum is checked, as that would be a branch.
+    (a.0.max(b.0), a.1.wrapping_add(b.1))
 }
 
 impl Program for WeightedMean {

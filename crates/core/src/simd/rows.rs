@@ -161,7 +161,9 @@ impl<const PLANES: usize> PlaneSums<PLANES> {
     /// The sum of one row as an integer.
     fn row(&self, row: usize) -> i128 {
         let planes = &self.sums[row % VECTORS];
-        planes.iter().enumerate().map(|(l, plane)| i128::from(plane[row / VECTORS]) << (8 * l)).sum()
+        let values = planes.iter().enumerate().map(|(l, plane)| i128::from(plane[row / VECTORS]) << (8 * l));
+        // Eight of 32 bits, the last 56 bits up: no sum is checked, as that would be a branch.
+        values.fold(0, i128::wrapping_add)
     }
 
     fn clear(&mut self) {

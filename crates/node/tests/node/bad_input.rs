@@ -2,6 +2,7 @@
 
 use crate::harness::{Gate, World, code, now, reads_history};
 use alloy_primitives::{B256, keccak256};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::{Access, SecretKey};
 use consilium_core::transcript::access_object;
 use consilium_node::{Config, Node, NodeKeys};
@@ -90,12 +91,9 @@ async fn a_false_proof_is_rejected_at_its_step_and_shown() {
     let site = world.sites[0].address();
     let digest = sent.header.body.digest(&context.of_site(site));
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    let boxes = round.terms.committee.members().iter().enumerate().map(|(i, member)| {
-        let context = consilium_core::seal::BoxContext { ctx: context.of_site(site), digest, node: i + 1 };
-        let entitled = round.terms.committee.sizes().seeds_of(i + 1).map(|number| &sent.seeds.as_slice()[number]);
-        consilium_core::seal::seal_box(&member.kem_key, &context, entitled, &mut rng).unwrap()
-    });
-    sent.header = contributor.sign(sent.header.body.clone(), boxes.collect());
+    let bound = [context.of_site(site), digest];
+    let boxes = consilium_core::seal::seal_boxes(Cores::ONE, &round.terms.committee, bound, &sent.seeds, &mut rng);
+    sent.header = contributor.sign(sent.header.body.clone(), boxes);
     assert_eq!(code(&world.upload(0, number, sent.body()).await), (422, "proof"));
     let rejected = world.get_json(0, number, "").await["rejected"].clone();
     assert_eq!((&rejected[0]["step"], rejected.as_array().unwrap().len()), (&"proof".into(), 1));

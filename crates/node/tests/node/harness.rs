@@ -367,9 +367,9 @@ impl World {
         let AnyProgram::WeightedMean(program) = &terms.program else { panic!("the study averages") };
         let mut rng = self.rng.lock().unwrap();
         let update = vec![site as f64 / 100.0; program.dimension()];
-        let input = encode(program, &update, 10 + site as u64, &mut *rng).unwrap();
         let context = terms.context();
         let ctx = context.of_site(self.sites[site].address());
+        let input = encode(program, &ctx, &update, 10 + site as u64, &[9; 32], &mut *rng).unwrap();
         let seeds = Seeds::draw(terms.committee.sizes(), &ctx, input.values(), &[9; 32], &mut *rng);
         let proved = prove(terms.committee.sizes(), program, &ctx, &input, &seeds).unwrap();
         let contributor =
