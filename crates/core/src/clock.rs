@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_tolerance_is_the_configured_one_up_to_a_quarter_of_the_round() {
-        let quarter = |seconds| tolerance_millis(&policy(5, 5 + seconds), DEFAULT_TOLERANCE_MILLIS);
+        let quarter = |seconds: u64| tolerance_millis(&policy(5, 5 + seconds), DEFAULT_TOLERANCE_MILLIS);
         assert_eq!((quarter(1), quarter(100), quarter(2_399)), (250, 25_000, 599_750));
         assert_eq!((quarter(2_400), quarter(2_401), quarter(1 << 30)), (600_000, 600_000, 600_000));
         assert_eq!(tolerance_millis(&policy(5, 1_005), 249_999), 249_999);

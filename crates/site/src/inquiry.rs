@@ -40,7 +40,7 @@ impl Site {
         while have < needed
             && let Some(answer) = asked.next().await
         {
-            match self.judge(terms, answer)? {
+            match self.check_answer(terms, answer)? {
                 None => have += 1,
                 Some(failure) => attempts.push(failure),
             }
@@ -48,7 +48,7 @@ impl Site {
         // Silent nodes hold nobody up; slow ones get a moment more.
         let moment = Instant::now() + seconds(timeouts.poll);
         while let Ok(Some(answer)) = timeout_at(moment, asked.next()).await {
-            self.judge(terms, answer)?;
+            self.check_answer(terms, answer)?;
         }
         if have >= needed || self.config().policy.trust_journal {
             return Ok(());
@@ -73,7 +73,11 @@ impl Site {
 
     /// What is wrong with an answer, which is held against this site's key: a node that shows what the key has not signed
     /// lies.
-    fn judge(&self, terms: &Terms, answer: Result<(&NodeClient, Held), NodeFailure>) -> Result<Option<NodeFailure>, Refusal> {
+    fn check_answer(
+        &self,
+        terms: &Terms,
+        answer: Result<(&NodeClient, Held), NodeFailure>,
+    ) -> Result<Option<NodeFailure>, Refusal> {
         let (node, held) = match answer {
             Ok(answer) => answer,
             Err(failure) => return Ok(Some(failure)),
