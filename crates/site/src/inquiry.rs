@@ -34,21 +34,21 @@ impl Site {
     pub(crate) async fn ask_what_nodes_hold(&self, terms: &Terms) -> Result<(), Error> {
         let nodes = self.nodes_of(terms.study, terms.round, &terms.committee)?;
         let timeouts = self.config().timeouts;
-        let mut until = Instant::now() + seconds(timeouts.inquiry);
+        let until = Instant::now() + seconds(timeouts.inquiry);
         let mut asked: FuturesUnordered<_> = nodes.iter().map(|node| self.ask(node, terms, until)).collect();
         let (needed, mut have, mut attempts) = (terms.committee.sizes().n() - terms.committee.sizes().t(), 0, Vec::new());
-        while let Ok(Some(answer)) = timeout_at(until, asked.next()).await {
-            match answer {
-                Ok((node, held)) => match self.judge_held(node, terms, held)? {
-                    None => have += 1,
-                    Some(failure) => attempts.push(failure),
-                },
-                Err(failure) => attempts.push(failure),
+        while have < needed
+            && let Some(answer) = asked.next().await
+        {
+            match self.check_answer(terms, answer)? {
+                None => have += 1,
+                Some(failure) => attempts.push(failure),
             }
-            if have == needed {
-                // Silent nodes hold nobody up; slow ones get a moment more.
-                until = until.min(Instant::now() + seconds(timeouts.poll));
-            }
+        }
+        // Silent nodes hold nobody up; slow ones get a moment more.
+        let moment = Instant::now() + seconds(timeouts.poll);
+        while let Ok(Some(answer)) = timeout_at(moment, asked.next()).await {
+            self.check_answer(terms, answer)?;
         }
         if have >= needed || self.config().policy.trust_journal {
             return Ok(());
@@ -71,8 +71,17 @@ impl Site {
         }
     }
 
-    /// Holds a node's answer against this site's key. A node that shows what the key has not signed lies.
-    fn judge_held(&self, node: &NodeClient, terms: &Terms, held: Held) -> Result<Option<NodeFailure>, Refusal> {
+    /// What is wrong with an answer, which is held against this site's key: a node that shows what the key has not signed
+    /// lies.
+    fn check_answer(
+        &self,
+        terms: &Terms,
+        answer: Result<(&NodeClient, Held), NodeFailure>,
+    ) -> Result<Option<NodeFailure>, Refusal> {
+        let (node, held) = match answer {
+            Ok(answer) => answer,
+            Err(failure) => return Ok(Some(failure)),
+        };
         let (site, place) = (self.address(), Slot::new(terms.domain, terms.study, terms.round));
         let mut lie = None;
         for said in held.contributions.iter().take(MOST) {

@@ -50,7 +50,11 @@ async fn a_site_and_nobody_else_learns_what_is_held_under_its_address() {
     assert_eq!(world.upload(0, number, world.contribution(&round.terms, 1).body()).await.0, 200);
     world.settled(number).await;
     let void = world.open_round(2, 2).await.terms.round;
-    world.eventually("the round's end", async || world.get(0, void, ROUTE, Some(&own)).await.0 == 409).await;
+    let is_closed = async || {
+        world.sequencer.mine_empty().unwrap();
+        world.get(0, void, ROUTE, Some(&own)).await.0 == 409
+    };
+    world.eventually("the round's end", is_closed).await;
     let (status, body) = world.get(0, void, ROUTE, Some(&own)).await;
     assert_eq!(code(&(status, serde_json::from_slice(&body).unwrap())), (409, "round-closed"));
 }
