@@ -18,8 +18,9 @@ pub(super) fn errors(values: &[(usize, Ext)], degree: usize) -> Option<Vec<usize
         let next = locator_before.minus(&quotient.times(&locator));
         (locator_before, locator) = (locator, next);
     }
-    let (polynomial, remainder) = rest.divided_by(&locator);
-    if !remainder.0.is_empty() || polynomial.0.len() > degree + 1 {
+    // If no such polynomial exists, this quotient has more errors, or too high a degree.
+    let (polynomial, _) = rest.divided_by(&locator);
+    if polynomial.0.len() > degree + 1 {
         return None;
     }
     let wrong = values.iter().filter(|(point, value)| polynomial.at(*point) != *value);
