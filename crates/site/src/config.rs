@@ -125,7 +125,7 @@ pub struct ConfigFile {
     /// The data folder.
     pub data: Option<PathBuf>,
     /// Base URL by address of the node.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "consilium_ledger::urls_by_address")]
     pub nodes: BTreeMap<Address, String>,
     /// What the site insists on.
     #[serde(default)]
@@ -201,7 +201,9 @@ impl SiteConfig {
         if rpc.is_empty() {
             return Err(ConfigError::Missing { setting: "rpc", variable: "CONSILIUM_RPC" });
         }
-        let number = |text: String| text.parse::<u64>().map_err(|_| ConfigError::StudyNumber(text.clone()));
+        // `01` is another key than `1`, and would put its pins in the place of the other's.
+        let plain = |text: &str| text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+        let number = |text: String| plain(&text).ok_or(ConfigError::StudyNumber(text));
         let studies = file.studies.into_iter().map(|(study, pins)| Ok((number(study)?, pins)));
         let policy = SitePolicy {
             minimum_cohort: file.policy.minimum_cohort,
