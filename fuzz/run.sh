@@ -16,7 +16,7 @@ command -v c++ >/dev/null || { echo "c++ is missing: install a C++ compiler, whi
 
 # The wrapper changes how the workspace's own crates are compiled, and nothing else: dependencies are those of the tests.
 RUSTC_WORKSPACE_WRAPPER=$PWD/fuzz/rustc.sh cargo build --release --locked --quiet --workspace --bin consilium-fuzz
-FUZZER=$PWD/${CARGO_TARGET_DIR:-target}/release/consilium-fuzz
+FUZZER=$(realpath "${CARGO_TARGET_DIR:-target}")/release/consilium-fuzz
 export FUZZER SECONDS_EACH
 
 cd fuzz

@@ -8,11 +8,13 @@ use alloy_primitives::Address;
 use consilium_site::tensors::{Format, Layout, TensorLayout, Tensors};
 
 /// The archives that the readers' own tests have, good and bad.
-const ARCHIVES: [(&str, &[u8]); 4] = [
+const ARCHIVES: [(&str, &[u8]); 6] = [
     ("grey", include_bytes!("../../../crates/training/tests/fixtures/grey.npz")),
     ("colour-stored", include_bytes!("../../../crates/training/tests/fixtures/colour_stored.npz")),
-    ("fortran", include_bytes!("../../../crates/training/tests/fixtures/fortran.npz")),
-    ("no-test", include_bytes!("../../../crates/training/tests/fixtures/no_test.npz")),
+    ("bad-fortran", include_bytes!("../../../crates/training/tests/fixtures/fortran.npz")),
+    ("bad-floats", include_bytes!("../../../crates/training/tests/fixtures/floats.npz")),
+    ("bad-labels", include_bytes!("../../../crates/training/tests/fixtures/several_labels.npz")),
+    ("bad-no-test", include_bytes!("../../../crates/training/tests/fixtures/no_test.npz")),
 ];
 
 pub(super) fn all(put: &Put<'_>) {
@@ -21,22 +23,48 @@ pub(super) fn all(put: &Put<'_>) {
     put("safetensors", "f64", &model.layout().safetensors_of(model.values()).expect("and an aggregate"));
     let header =
         r#"{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[6,8]}}"#;
-    let halves = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0, 0x3c, 1, 0, 0xff, 0xfb, 0x80, 0x3f]].concat();
-    put("safetensors", "halves", &halves);
+    put("safetensors", "halves", &safetensors(header, &[0, 0x3c, 1, 0, 0xff, 0xfb, 0x80, 0x3f]));
+    bad_tensors(put);
+    data_sets(put);
+    put("node_config", "every-key", node().to_toml().as_bytes());
+    put("node_config", "addresses", serde_json::to_string(&ADDRESSES).expect("JSON").as_bytes());
+    put("site_config", "every-key", SITE.as_bytes());
+}
 
+fn data_sets(put: &Put<'_>) {
     let images = idx(&[3, 2, 2], &[0, 51, 102, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
     let labels = idx(&[3], &[0, 2, 1]);
     put("idx", "plain", &tables(0, &images, &labels, b""));
     put("idx", "patients", &tables(1, &images, &labels, b"patient\n7\n7\n4000000000\n"));
     put("idx", "colour", &tables(0, &idx(&[1, 2, 1, 3], &[1; 6]), &idx(&[1, 1], &[0]), b""));
     put("idx", "gzip", &tables(0, GZIPPED, &labels, b""));
+    for (name, shape, values) in [
+        ("bad-empty", &[0, 2, 2][..], &[][..]),
+        ("bad-no-width", &[3, 0, 2], &[]),
+        ("bad-short", &[3, 2, 2], &[1; 11]),
+        ("bad-long", &[3, 2, 2], &[1; 13]),
+        ("bad-huge", &[u32::MAX; 4], &[]),
+        ("bad-rows", &[2, 2, 2], &[1; 8]),
+    ] {
+        put("idx", name, &tables(0, &idx(shape, values), &labels, b""));
+    }
     for (name, archive) in ARCHIVES {
         put("npz", name, archive);
     }
+}
 
-    put("node_config", "every-key", node().to_toml().as_bytes());
-    put("node_config", "addresses", serde_json::to_string(&ADDRESSES).expect("JSON").as_bytes());
-    put("site_config", "every-key", SITE.as_bytes());
+/// A safetensors file with this header.
+fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+}
+
+fn bad_tensors(put: &Put<'_>) {
+    let f32 = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let huge = r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,4]}}"#;
+    put("safetensors", "bad-twice", &safetensors(&format!("{{{f32},{f32}}}"), &[0; 4]));
+    put("safetensors", "bad-infinite", &safetensors(&format!("{{{f32}}}"), &f32::INFINITY.to_le_bytes()));
+    put("safetensors", "bad-huge", &safetensors(huge, &[0; 4]));
+    put("safetensors", "bad-empty", &safetensors("{}", &[]));
 }
 
 fn tensors() -> Tensors {
