@@ -2,9 +2,9 @@
 
 use crate::report::printable;
 use alloy_primitives::Address;
-use consilium_core::eip712::{Access, Domain, SecretKey};
+use consilium_core::capability::{Capability, Request};
+use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::params::CommitteeMembers;
-use consilium_core::transcript::access_object;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -166,10 +166,8 @@ impl Client {
     fn capability(&self, key: &SecretKey, route: &Route<'_>, path: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let expires = now + CAPABILITY_SECONDS;
-        let (study, round) = (route.study, route.round);
-        let signature = self.domain.sign(key, &Access { study, round, object: access_object("GET", path, &[]), expires });
-        let hex = alloy_primitives::hex::encode_prefixed(signature.as_bytes());
-        format!("Consilium {study}.{round}.{expires}.{hex}")
+        let request = Request { method: "GET", path, body: &[] };
+        Capability::sign(&self.domain, key, (route.study, route.round), expires, &request).to_string()
     }
 }
 

@@ -21,7 +21,7 @@
 //!
 //! [`round`] drives a node through these stages as a state machine `apply(event) -> effects`. Beneath lie [`terms`] (what a round is about), [`params`]
 //! (committee, policy), [`program`] (what is proved), [`field`], [`stream`], [`transcript`], [`merkle`], [`eip712`],
-//! [`codec`] and [`error`].
+//! [`capability`] (who asks a node for what), [`codec`] and [`error`].
 //!
 //! The crate does no I/O, reads no clock and draws no entropy of its own: randomness and time come in as arguments.
 //!
@@ -51,6 +51,7 @@
 
 pub mod accusation;
 pub mod audit;
+pub mod capability;
 pub mod certify;
 pub mod clock;
 pub mod codec;

@@ -3,8 +3,26 @@
 use crate::error::FileError;
 use alloy_primitives::Address;
 use consilium_core::eip712::Domain;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Reads a table of URLs by address, for `#[serde(deserialize_with)]`. An address has many spellings, of which a map would
+/// keep one and pass over the others without a word.
+///
+/// # Errors
+/// The deserializer's, for a key that is no address and for an address that is there twice.
+pub fn urls_by_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Address, String>, D::Error> {
+    let mut urls = BTreeMap::new();
+    for (key, url) in BTreeMap::<String, String>::deserialize(deserializer)? {
+        let address: Address = key.parse().map_err(|_| D::Error::custom(format!("{key:?} is no address")))?;
+        if urls.insert(address, url).is_some() {
+            return Err(D::Error::custom(format!("{address} is there twice, in two spellings: leave one out")));
+        }
+    }
+    Ok(urls)
+}
 
 /// The contracts of one deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -86,7 +86,7 @@ mod treasury;
 mod wallet;
 mod watcher;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, urls_by_address};
 pub use books::{Books, PaidRound, Totals, pay};
 pub use calls::{NewStudy, Registration};
 pub use claims::{CLAIMS_AT_ONCE, Cohorts, Credit};

@@ -147,7 +147,7 @@ struct File {
     fsync: bool,
     #[serde(default)]
     contracts: Option<Addresses>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "consilium_ledger::urls_by_address")]
     peers: BTreeMap<Address, String>,
     #[serde(default)]
     limits: Limits,
@@ -208,7 +208,15 @@ impl Config {
     /// [`ConfigError`].
     pub fn load_with(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let parsed = toml::from_str(&text);
+        Self::parse(&text, path, environment)
+    }
+
+    /// As [`Self::load_with`], of a text; `path` is for messages and for relative paths.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str, path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let parsed = toml::from_str(text);
         let mut file: File = parsed
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string().trim_end().to_owned() })?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -223,8 +231,9 @@ impl Config {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let text = |value: &dyn std::fmt::Display| {
-            let quoted = serde_json::to_string(&value.to_string());
-            quoted.unwrap_or_else(|_| unreachable!("a string is JSON, and its JSON is a basic string of TOML"))
+            let quoted = serde_json::to_string(&value.to_string()).unwrap_or_else(|_| unreachable!("a string is JSON"));
+            // JSON's string is a basic string of TOML, but for the one control character that JSON lets stand.
+            quoted.replace('\u{7f}', "\\u007f")
         };
         let rpc: Vec<String> = self.rpc.iter().map(|url| text(url)).collect();
         let mut out = format!("listen = {}\n", text(&self.listen));
@@ -234,11 +243,16 @@ impl Config {
         let _ok = writeln!(out, "clock_tolerance_seconds = {}", self.clock_tolerance.as_secs());
         let _ok = writeln!(out, "retention_seconds = {}\nforget_keys = {}", self.retention.as_secs(), self.forget_keys);
         let _ok = writeln!(out, "start_patience_seconds = {}\nfsync = {}", self.start_patience.as_secs(), self.fsync);
-        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, deployed_at, .. } = self.addresses;
+        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, trial_token, deployed_at } =
+            self.addresses;
         let _ok = writeln!(out, "\n[contracts]\nchain_id = {chain_id}\ndeployed_at = {deployed_at}");
         let _ok = writeln!(out, "registry = {}\nconsilium = {}", text(&registry), text(&consilium));
         let _ok = writeln!(out, "treasury = {}\nlicences = {}", text(&treasury), text(&licences));
-        let _ok = writeln!(out, "study_token = {}\n\n[peers]", text(&study_token));
+        let _ok = writeln!(out, "study_token = {}", text(&study_token));
+        if let Some(trial_token) = trial_token {
+            let _ok = writeln!(out, "trial_token = {}", text(&trial_token));
+        }
+        out.push_str("\n[peers]\n");
         for (address, url) in &self.peers {
             let _ok = writeln!(out, "{} = {}", text(address), text(url));
         }
@@ -362,6 +376,21 @@ mod tests {
     #[test]
     fn a_file_reads_back_as_what_was_written() {
         assert_eq!(load(&sample().to_toml()).unwrap(), sample());
+        let mut odd = sample();
+        odd.addresses.trial_token = Some(Address::repeat_byte(6));
+        odd.data = "/\u{7f}\u{1f}\"\\\u{2028}".into();
+        assert_eq!(load(&odd.to_toml()).unwrap(), odd);
+    }
+
+    #[test]
+    fn a_peer_in_two_spellings_is_refused() {
+        let peer = "\"0x0909090909090909090909090909090909090909\" = \"http://10.0.0.2:7001\"\n";
+        let text = sample().to_toml();
+        assert!(text.contains(peer));
+        let error = load(&text.replace(peer, &format!("{peer}{}", peer.replace("0x", "")))).unwrap_err().to_string();
+        assert!(error.contains("there twice"), "{error}");
+        let error = load(&text.replace("\"0x0909", "\"0x")).unwrap_err().to_string();
+        assert!(error.contains("is no address"), "{error}");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::api::{ANNOUNCEMENT, announcement};
 use crate::metrics::Metrics;
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
-use consilium_core::eip712::{Access, Domain, SecretKey};
+use consilium_core::capability::{Capability, Request};
+use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::round::Message;
-use consilium_core::transcript::access_object;
 pub(crate) use fetch::FetchError;
 use reqwest::header::AUTHORIZATION;
 use std::collections::BTreeMap;
@@ -65,9 +65,7 @@ impl Caller {
     fn authorise(&self, study: u64, round: u64, method: &str, path: &str, body: &[u8]) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let expires = now + CAPABILITY_SECONDS;
-        let access = Access { study, round, object: access_object(method, path, body), expires };
-        let signature = hex::encode_prefixed(self.domain.sign(&self.key, &access).as_bytes());
-        format!("Consilium {study}.{round}.{expires}.{signature}")
+        Capability::sign(&self.domain, &self.key, (study, round), expires, &Request { method, path, body }).to_string()
     }
 }
 

@@ -190,7 +190,7 @@ pub struct ConfigFile {
     /// The data folder.
     pub data: Option<PathBuf>,
     /// Base URL by address of the node.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "consilium_ledger::urls_by_address")]
     pub nodes: BTreeMap<Address, String>,
     /// What the site insists on.
     #[serde(default)]
@@ -327,7 +327,9 @@ fn policy(
     studies: BTreeMap<String, StudyPins>,
     shared: SharedSubjects,
 ) -> Result<SitePolicy, ConfigError> {
-    let number = |text: String| text.parse::<u64>().map_err(|_| ConfigError::StudyNumber(text.clone()));
+    // `01` is another key than `1`, and would put its pins in the place of the other's.
+    let plain = |text: &str| text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+    let number = |text: String| plain(&text).ok_or(ConfigError::StudyNumber(text));
     let studies = studies.into_iter().map(|(study, pins)| Ok((number(study)?, pins)));
     Ok(SitePolicy {
         minimum_cohort: section.minimum_cohort,

@@ -237,7 +237,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Sharing(#[from] SharingError),
     /// A study is not a number.
-    #[error("[studies.{0}]: a study is a number, as in [studies.1]")]
+    #[error("[studies.{0}]: a study is a number without leading zeros, as in [studies.1]")]
     StudyNumber(String),
     /// Not the URL of a node.
     #[error("{url:?} is not the URL of node {node}: write it as http://host:port or https://host/path")]

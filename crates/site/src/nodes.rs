@@ -6,10 +6,10 @@ use crate::error::ConfigError;
 use crate::message::Message;
 use alloy_primitives::{Address, B256};
 use consilium_core::accusation::SignedContribution;
+use consilium_core::capability::{Capability, Request};
 use consilium_core::certify::{Cohort, SetMember};
-use consilium_core::eip712::{Access, Domain, SecretKey, Signed};
+use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::round::{SignedReceipt, SignedSettlement};
-use consilium_core::transcript::access_object;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
@@ -345,9 +345,7 @@ impl NodeClient {
 fn capability(caller: &Caller, study: u64, round: u64, method: &str, path: &str, body: &[u8]) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let expires = now + CAPABILITY_SECONDS;
-    let access = Access { study, round, object: access_object(method, path, body), expires };
-    let signature: Signed = caller.domain.sign(&caller.key, &access);
-    format!("Consilium {study}.{round}.{expires}.{}", hex::encode_prefixed(signature.as_bytes()))
+    Capability::sign(&caller.domain, &caller.key, (study, round), expires, &Request { method, path, body }).to_string()
 }
 
 fn is_local(url: &Url) -> bool {

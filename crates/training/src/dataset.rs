@@ -13,6 +13,7 @@ mod error;
 mod idx;
 mod npz;
 
+use std::io::{BufRead, Read, Seek};
 use std::path::Path;
 
 pub use error::{DataError, Problem};
@@ -48,6 +49,12 @@ impl Samples {
             return Err(Problem::Patients { found: patients.len(), rows: labels.len() });
         }
         Ok(Self { width, intensities, labels, patients })
+    }
+
+    /// Reads one table from the content of its three files, plain or gzipped: images, labels, and patients if they are
+    /// known. Each comes with its path, for messages.
+    pub fn from_idx<R: BufRead>(images: (&Path, R), labels: (&Path, R), of: Option<(&Path, R)>) -> Result<Self, DataError> {
+        idx::samples(images, labels, of)
     }
 
     /// Number of rows; never 0.
@@ -140,6 +147,11 @@ impl DataSet {
                 include_bytes!("../../../data/lidc_nodules/test-patients.csv.gz"),
             ],
         )
+    }
+
+    /// Reads the content of a MedMNIST `.npz` file; `path` is for messages, and its stem names the data.
+    pub fn from_npz(path: &Path, source: impl Read + Seek) -> Result<Self, DataError> {
+        npz::archive(path, source)
     }
 
     /// Reads a folder of IDX files or a MedMNIST `.npz` file; see the top of this module for the names.

@@ -5,8 +5,7 @@ use crate::rounds::{Entry, OpenRound};
 use crate::service::{LookupError, Service, now_seconds};
 use alloy_primitives::Address;
 use axum::http::{HeaderMap, header};
-use consilium_core::eip712::{Access, Signed};
-use consilium_core::transcript::access_object;
+use consilium_core::capability::{Capability, NotACapability, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,28 +58,20 @@ pub(super) async fn open_round(service: &Service, study: u64, round: u64) -> Res
 /// Who signed the request's capability.
 pub(super) fn caller(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Address, Refused> {
     let given = headers.get(header::AUTHORIZATION).ok_or_else(|| Refused::unauthorised("no capability is given"))?;
-    let parsed = given.to_str().ok().and_then(parse);
-    let (study, round, expires, signature) = parsed.ok_or_else(|| Refused::unauthorised("the capability has another form"))?;
-    if (study, round) != (asked.study, asked.round) {
+    let parsed = given.to_str().map_err(|_| NotACapability).and_then(str::parse);
+    let capability: Capability = parsed.map_err(|error| Refused::unauthorised(error.to_string()))?;
+    if (capability.study, capability.round) != (asked.study, asked.round) {
         return Err(Refused::unauthorised("the capability is for another round"));
     }
     let now = now_seconds();
-    if expires < now {
+    if capability.expires < now {
         return Err(Refused::expired("the capability has expired"));
     }
-    if expires > now + MAX_SECONDS {
+    if capability.expires > now + MAX_SECONDS {
         return Err(Refused::expired("the capability is valid for too long"));
     }
-    let access = Access { study, round, object: access_object(asked.method, asked.path, asked.body), expires };
-    service.domain.signer(&access, &signature).map_err(|error| Refused::unauthorised(error.to_string()))
-}
-
-fn parse(header: &str) -> Option<(u64, u64, u64, Signed)> {
-    let mut parts = header.strip_prefix("Consilium ")?.split('.');
-    let numbers = [parts.next()?, parts.next()?, parts.next()?].map(|part| part.parse::<u64>().ok());
-    let signature = parts.next()?.strip_prefix("0x")?;
-    let signature = Signed::from_bytes(&hex::decode(signature).ok()?).ok()?;
-    parts.next().is_none().then_some((numbers[0]?, numbers[1]?, numbers[2]?, signature))
+    let request = Request { method: asked.method, path: asked.path, body: asked.body };
+    capability.signer(&service.domain, &request).map_err(|error| Refused::unauthorised(error.to_string()))
 }
 
 /// What the chain says that a caller is. Sites are those of the open round, or after its end those that the study admits.
@@ -120,28 +111,4 @@ pub(super) async fn admit(service: &Service, headers: &HeaderMap, asked: &Asked<
     let caller = caller(service, headers, asked)?;
     let role = role(service, asked.study, asked.round, caller).await?;
     role.map(|role| (caller, role)).ok_or_else(|| Refused::forbidden(caller))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_exact_form_of_a_capability_is_read() {
-        let key = consilium_core::eip712::SecretKey::from_bytes(&[3; 32]).unwrap();
-        let signature = hex::encode_prefixed(key.sign(&Default::default()).as_bytes());
-        assert!(parse(&format!("Consilium 1.2.3.{signature}")).is_some());
-        for wrong in [
-            String::new(),
-            format!("Bearer 1.2.3.{signature}"),
-            format!("Consilium 1.2.{signature}"),
-            format!("Consilium 1.2.3.{signature}.4"),
-            format!("Consilium 1.2.-3.{signature}"),
-            format!("Consilium 1.2.3.{}", &signature[2..]),
-            format!("Consilium 1.2.3.{}", &signature[..20]),
-            "Consilium 1.2.3.0x".into(),
-        ] {
-            assert!(parse(&wrong).is_none(), "{wrong}");
-        }
-    }
 }

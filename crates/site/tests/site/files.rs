@@ -231,6 +231,29 @@ fn shared_subjects_are_read_strictly() {
     assert_eq!((clock.clock.tolerance_millis(), clock.policy.trust_journal), (30_000, true));
 }
 
+#[test]
+fn a_node_or_a_study_in_two_spellings_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.toml");
+    Addresses { chain_id: 7, ..Addresses::default() }.save(&folder.path().join("addresses.json")).unwrap();
+    let load = |tables: &str| {
+        let start = "rpc = ['x']\ndata = 'd'\nkey_file = 'k'\naddresses = 'addresses.json'\n";
+        SiteConfig::from_file(ConfigFile::parse(&[start, tables].concat(), &path)?, &path, |_| None)
+    };
+    let node = |address: &str| format!("\"{address}\" = \"http://a:1\"\n");
+    let lower = format!("0x{}", "ab".repeat(20));
+    let (config, _) = load(&format!("[nodes]\n{}[studies.1]\n[studies.10]\n", node(&lower))).unwrap();
+    assert_eq!((config.nodes.len(), config.policy.studies.len()), (1, 2));
+    for other in [lower.replace("ab", "AB"), lower.replace("0x", "")] {
+        let error = load(&format!("[nodes]\n{}{}", node(&lower), node(&other))).unwrap_err().to_string();
+        assert!(error.contains("there twice"), "{error}");
+    }
+    for study in ["01", "\"+1\""] {
+        let error = load(&format!("[studies.1]\n[studies.{study}]\n")).unwrap_err().to_string();
+        assert!(error.contains("without leading zeros"), "{error}");
+    }
+}
+
 fn message(digest: u8) -> Message {
     vec![digest; 9].into()
 }

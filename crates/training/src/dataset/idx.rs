@@ -92,7 +92,7 @@ fn patients(source: impl BufRead, rows: usize) -> Result<Vec<u32>, Problem> {
 }
 
 /// One table from its three files: images, labels, and patients if there are any.
-fn samples<R: BufRead>(images: (&Path, R), labels: (&Path, R), of: Option<(&Path, R)>) -> Result<Samples, DataError> {
+pub(super) fn samples<R: BufRead>(images: (&Path, R), labels: (&Path, R), of: Option<(&Path, R)>) -> Result<Samples, DataError> {
     let pixels = array(images.1).map_err(|problem| problem.of(images.0))?;
     let width = pixels.width().map_err(|problem| problem.of(images.0))?;
     let column = array(labels.1).and_then(Array::column).map_err(|problem| problem.of(labels.0))?;

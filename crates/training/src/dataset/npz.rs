@@ -15,7 +15,12 @@ const LONGEST_HEADER: usize = 4096;
 /// A MedMNIST archive.
 pub(super) fn file(path: &Path) -> Result<DataSet, DataError> {
     let file = File::open(path).map_err(|error| Problem::from(error).of(path))?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| Problem::from(error).of(path))?;
+    archive(path, BufReader::new(file))
+}
+
+/// The content of an archive.
+pub(super) fn archive(path: &Path, source: impl Read + Seek) -> Result<DataSet, DataError> {
+    let mut archive = ZipArchive::new(source).map_err(|error| Problem::from(error).of(path))?;
     let train = part(&mut archive, path, "train")?;
     let test = part(&mut archive, path, "test")?;
     DataSet::new(&name_of(path), train, test).map_err(|problem| problem.of(path))

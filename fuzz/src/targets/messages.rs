@@ -1,0 +1,75 @@
+//! Messages between nodes and evidence of offences: JSON that reads back as the same value, and statements that count only
+//! when the node that they name has signed them.
+
+use super::fixed::{DOMAIN, round};
+use crate::parts::Parts;
+use consilium_core::accusation::{Accusation, Record};
+use consilium_core::certify::{Cohort, ReceiptCertificate};
+use consilium_core::openings::Roots;
+use consilium_core::round::{Known, Message, SignedReceipt};
+use consilium_site::nodes::{Statements, Uploaded};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) fn target(data: &[u8]) {
+    let Some(messages) = read::<Vec<Message>>(data) else { return };
+    for message in messages {
+        bounds(&message);
+        let Some(genuine) = message.clone().checked(round(), &Known::default()) else { continue };
+        let checked = genuine.into_message();
+        let Message::Receipts(kept) = &checked else {
+            assert_eq!(checked, message, "nothing is altered by the check");
+            continue;
+        };
+        assert!(kept.iter().all(is_signed), "a receipt of nobody's passed");
+        let Message::Receipts(all) = &message else { panic!("another message came out") };
+        assert!(kept.iter().all(|receipt| all.contains(receipt)));
+        assert_eq!(kept.len(), all.iter().filter(|receipt| is_signed(receipt)).count());
+    }
+}
+
+fn is_signed(receipt: &SignedReceipt) -> bool {
+    let terms = round();
+    let node = terms.committee.member(receipt.node).map(|member| member.address);
+    let signer = terms.domain.signer(&receipt.statement(terms), &receipt.signature).ok();
+    terms.admits(&receipt.member.site) && node.is_some() && signer == node
+}
+
+fn bounds(message: &Message) {
+    if let Message::Cohort(cohort) | Message::Proposal { cohort, .. } = message {
+        assert!(cohort.members().windows(2).all(|pair| pair[0].site < pair[1].site));
+        assert_eq!(Cohort::new(cohort.members().to_vec()).map(|again| again.root()), Ok(cohort.root()));
+        let _ = round().allows(cohort);
+    }
+}
+
+pub(crate) fn evidence(data: &[u8]) {
+    let mut parts = Parts::new(data);
+    let (kind, json) = (parts.byte(), parts.rest());
+    match kind % 4 {
+        0 => {
+            let Some(accusation) = read::<Accusation>(json) else { return };
+            let (committee, length) = (round().committee.sizes(), round().program.output_len());
+            let (set_root, shares) = (Some(round().subject), [round().subject; 5]);
+            let roots = Some(Roots { aggregate: round().subject, shares: &shares });
+            let _ = accusation.holds(&DOMAIN, &Record { committee, length, set_root, roots });
+            let _ = accusation.holds(&DOMAIN, &Record { committee, length, set_root: None, roots: None });
+        }
+        1 => {
+            let Some(certificate) = read::<ReceiptCertificate>(json) else { return };
+            if certificate.check(&DOMAIN, &round().committee, 1, 7).is_ok() {
+                assert!(certificate.receipts.len() >= round().committee.sizes().quorum());
+            }
+        }
+        2 => drop(serde_json::from_slice::<Uploaded>(json)),
+        _ => drop(serde_json::from_slice::<Statements>(json)),
+    }
+}
+
+/// The value of a JSON text, which must come back from its own JSON.
+fn read<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(json: &[u8]) -> Option<T> {
+    let value: T = serde_json::from_slice(json).ok()?;
+    let text = serde_json::to_string(&value).expect("whatever was read can be written");
+    assert_eq!(serde_json::from_str::<T>(&text).expect("and read again"), value);
+    Some(value)
+}
