@@ -15,6 +15,7 @@ ALLOWED = {
     "consilium-site": {"consilium-core", "consilium-ledger"},
     "consilium-audit": {"consilium-core", "consilium-ledger"},
     "consilium-simulator": {"consilium-core", "consilium-ledger", "consilium-chain"},
+    "consilium-model": {"consilium-core"},
     "consilium": {"consilium-core", "consilium-chain", "consilium-ledger", "consilium-node", "consilium-site",
                   "consilium-audit", "consilium-training"},
     # Whatever has a decoder; no crate depends on it.

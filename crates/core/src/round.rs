@@ -93,7 +93,7 @@ struct Answered {
 }
 
 /// One node's state in one round.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Round {
     terms: Terms,
     me: usize,

@@ -16,7 +16,7 @@ const CHAIN: usize = 0;
 const SITES: usize = 4096;
 
 /// Proposals and votes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Agreed {
     /// Sets by root: the latest of each proposer, those that this node voted for, and the certified one.
     cohorts: BTreeMap<B256, Cohort>,

@@ -17,7 +17,7 @@ const PAGE: usize = 4096;
 const PAGES: usize = 8;
 
 /// What is known about the round's contributions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Collected {
     /// Stored contributions under verification.
     stored: BTreeSet<SetMember>,

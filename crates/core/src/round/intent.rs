@@ -20,7 +20,7 @@ const ANSWER_MILLIS: u64 = 50;
 const PAGE: usize = 4096;
 
 /// What this node and others are about to say.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Intents {
     /// This node's own: it says this and nothing else.
     own: BTreeMap<IntentKind, SignedIntent>,
@@ -34,7 +34,7 @@ pub(super) struct Intents {
 }
 
 /// What others hold of this node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Recollection {
     /// Names this start.
     start: B256,

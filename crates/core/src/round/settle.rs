@@ -11,7 +11,7 @@ use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Statements of the second half of a round, one a node: the first that arrived.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settling {
     pub(super) finals: BTreeMap<usize, SignedFinal>,
     pub(super) share_roots: BTreeMap<usize, SignedShareRoot>,
