@@ -1,1 +1,16 @@
-//! x
+//! A model of the protocol's rounds.
+
+mod actions;
+mod bounds;
+mod cast;
+mod disk;
+mod explore;
+mod node;
+mod shell;
+mod table;
+mod urgent;
+mod world;
+
+pub use bounds::{Bounds, Endpoints, Mutation, Places, Start, assurance, gate, mutants};
+pub use explore::{CERTIFIED, INCLUDED, NOT_PUNISHABLE, NOT_WEDGED, ONE_SUM, RELEASED, Report, VOTED, explore};
+pub use world::{Action, State, World};

@@ -1,0 +1,76 @@
+//! Every state of a node that was ever reached, under a number. The real machine takes each step from each of them once;
+//! after that the step is looked up, so that a model with millions of states runs the machine some ten thousand times.
+//!
+//! Two nodes are the same when everything is that `Debug` prints of them, which for the machine and all it holds is
+//! every field (the implementations are derived).
+
+use crate::disk::Disk;
+use crate::node::{Node, Stage, Stimulus};
+use consilium_core::round::SignedIntent;
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::{self, Write};
+use std::hash::Hasher;
+use std::sync::Arc;
+
+/// The nodes, and what happens to them.
+#[derive(Default)]
+pub(crate) struct Table {
+    nodes: Vec<Arc<Node>>,
+    numbers: HashMap<[u64; 2], u32>,
+    steps: HashMap<(u32, u64, Stimulus), (u32, Arc<[SignedIntent]>)>,
+}
+
+/// Hashes what is written to it, twice.
+struct Digest([DefaultHasher; 2]);
+
+impl Write for Digest {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.iter_mut().for_each(|hasher| hasher.write(text.as_bytes()));
+        Ok(())
+    }
+}
+
+fn digest(node: &Node) -> [u64; 2] {
+    let mut hashers = [DefaultHasher::new(), DefaultHasher::new()];
+    hashers[1].write_u8(1);
+    let mut digest = Digest(hashers);
+    let Node { me, seats, disk, said, lives, replies: _ } = node;
+    write!(digest, "{me} {seats:?} {disk:?} {said:?} {lives}").unwrap_or_else(|_| unreachable!("a digest takes everything"));
+    digest.0.map(|hasher| hasher.finish())
+}
+
+impl Table {
+    pub(crate) fn node(&self, number: u32) -> &Arc<Node> {
+        &self.nodes[number as usize]
+    }
+
+    /// How many different states of nodes there are, and how many steps the machine took.
+    pub(crate) fn sizes(&self) -> [usize; 2] {
+        [self.nodes.len(), self.steps.len()]
+    }
+
+    pub(crate) fn add(&mut self, mut node: Node) -> u32 {
+        node.replies.clear();
+        let next = self.nodes.len() as u32;
+        let number = *self.numbers.entry(digest(&node)).or_insert(next);
+        if number == next {
+            self.nodes.push(Arc::new(node));
+        }
+        number
+    }
+
+    /// The node after a stimulus, and what it answers.
+    pub(crate) fn step(&mut self, stage: &Stage<'_>, backup: &Disk, from: u32, stimulus: &Stimulus) -> (u32, Arc<[SignedIntent]>) {
+        let key = (from, stage.now, stimulus.clone());
+        if let Some(known) = self.steps.get(&key) {
+            return known.clone();
+        }
+        let mut node = Node::clone(self.node(from));
+        node.step(stage, backup, stimulus);
+        let replies = std::mem::take(&mut node.replies).into();
+        let to = self.add(node);
+        self.steps.insert(key, (to, Arc::clone(&replies)));
+        (to, replies)
+    }
+}
