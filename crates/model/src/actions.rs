@@ -26,10 +26,12 @@ impl World {
             match self.bounds.start {
                 Start::Unseen => self.sights(state, node, &mut actions),
                 Start::Collected => self.lessons(state, node, &mut actions),
-                Start::Empty | Start::Voted(_) | Start::Finalised => {}
+                Start::Empty | Start::Known | Start::Voted(_) | Start::Finalised => {}
             }
             self.proposals(state, node, &mut actions);
             match self.bounds.endpoints {
+                // What matters there is when honest nodes vote.
+                Endpoints::Lie if self.bounds.start == Start::Unseen => {}
                 Endpoints::Lie => self.lies(state, node, &mut actions),
                 Endpoints::Honest => self.shows(state, node, &mut actions),
             }
@@ -82,7 +84,8 @@ impl World {
     fn lessons(&self, state: &State, node: usize, actions: &mut Vec<Action>) {
         let gossip = self.bounds.endpoints == Endpoints::Honest;
         let may = state.moment == 0 || (gossip && self.is_fair(state, Action::Learn { node }));
-        if may && !self.knows_late_site(state, node) {
+        let in_order = !self.bounds.is_ordered || node == 1 || self.knows_late_site(state, node - 1);
+        if may && in_order && !self.knows_late_site(state, node) {
             actions.push(Action::Learn { node });
         }
     }
@@ -91,6 +94,7 @@ impl World {
         let (place, sets): (usize, &[u8]) = match self.bounds.start {
             Start::Collected if state.moment > 0 => (0, &[0, WHOLE]),
             Start::Unseen => (0, &[0]),
+            Start::Known => (0, &[WHOLE]),
             _ => return,
         };
         let honest = self.bounds.endpoints == Endpoints::Honest;
@@ -98,7 +102,9 @@ impl World {
             let Some(heard) = self.seat(state, node, place, |seat| seat.proposers[usize::from(set)]) else { return };
             let proposed = |by: &usize| honest && self.node(state, *by).said.proposals[place] & (1 << set) != 0;
             let proposers = self.honest().filter(proposed).fold(self.liar(), |mask, by| mask | bit(by));
-            let new = proposers & !heard & !bit(node);
+            // Another proposal of what a node has voted for changes nothing.
+            let voted = honest && self.node(state, node).said.votes[place] & (1 << set) != 0;
+            let new = if voted { 0 } else { proposers & !heard & !bit(node) };
             actions.extend(nodes_in(new).map(|by| Action::Hear { node, place, set, by }));
         }
     }
@@ -115,7 +121,8 @@ impl World {
                 let votes = if backed { votes } else { self.liar() };
                 let variants = if self.bounds.start == Start::Finalised { vec![votes, votes & !bit(2)] } else { vec![votes] };
                 for voters in variants {
-                    if (backed || invents) && shown != Some((set, voters)) {
+                    let is_due = !self.bounds.is_ordered || state.moment > 0;
+                    if is_due && (backed || invents) && shown != Some((set, voters)) {
                         actions.push(Action::Show { node, place, set, voters });
                     }
                 }
@@ -162,7 +169,8 @@ impl World {
             return;
         }
         let unseen = self.bounds.start == Start::Unseen;
-        for site in HONEST_SITES {
+        let sites: &[u32] = if unseen { &[0] } else { &HONEST_SITES };
+        for &site in sites {
             for place in 0..self.cast.places.len() {
                 if self.may_contribute(state, site, place) && (unseen || state.moment == 0) {
                     actions.push(Action::Contribute { site, place, forged: false });

@@ -25,6 +25,8 @@ pub enum Start {
     Empty,
     /// All nodes hold all contributions and know of all but the late site's certificate.
     Collected,
+    /// All nodes hold all contributions and know of all certificates.
+    Known,
     /// All honest nodes have voted for these sets, one entry a round.
     Voted(&'static [&'static [u8]]),
     /// All honest nodes have voted for the whole set and signed its Final, and nobody has released.
@@ -82,6 +84,9 @@ pub struct Bounds {
     pub restorable: u8,
     /// How often the chain takes back a certificate that is not final.
     pub reorganisations: u8,
+    /// Whether the nodes that learn of the late site in time are the first ones, and endpoints show nothing before the
+    /// cutoff: other choices are the same with other numbers, as nothing that happens then depends on a node's number.
+    pub is_ordered: bool,
     /// Whether time passes only when honest nodes have nothing left to do.
     pub is_timely: bool,
     /// Whether nodes go on after the release.
@@ -99,6 +104,11 @@ const OPENING: &[u64] = &[1_005, 1_030, 1_055, 1_080];
 /// In time, in each of the three views, and at the deadline.
 const VIEWS: &[u64] = &[1_040, 1_055, 1_070, 1_085, 1_100];
 
+/// In the first view, and at the deadline.
+const ENDS: &[u64] = &[1_040, 1_100];
+/// In the first view, in the third, and at the deadline.
+const TURNS: &[u64] = &[1_040, 1_075, 1_100];
+
 const BASE: Bounds = Bounds {
     name: "",
     n: 4,
@@ -111,6 +121,7 @@ const BASE: Bounds = Bounds {
     restores: 0,
     restorable: 0,
     reorganisations: 0,
+    is_ordered: false,
     is_timely: false,
     settles: false,
     moments: CUTOFF,
@@ -147,14 +158,14 @@ const VOTED: Bounds = Bounds { start: Start::Voted(BOTH), moments: &CUTOFF_ONLY,
 const CUTOFF_ONLY: [u64; 3] = [1_040, 1_055, 1_060];
 const RETRY: Bounds = Bounds { places: Places::Retry, start: Start::Voted(RETRIED), ..VOTED };
 const SITES: Bounds = Bounds { start: Start::Empty, ..BASE };
-const CHAIN: Bounds = Bounds { endpoints: Endpoints::Honest, settles: true, moments: VIEWS, ..BASE };
+const CHAIN: Bounds = Bounds { start: Start::Known, endpoints: Endpoints::Honest, settles: true, moments: ENDS, ..BASE };
 
 /// The configurations of the gate.
 #[must_use]
 pub fn gate() -> Vec<Bounds> {
     vec![
         BASE.of("votes-4", 4).lying(),
-        BASE.of("votes-5", 5).lying(),
+        Bounds { is_ordered: true, ..BASE.of("votes-5", 5).lying() },
         VOTED.of("restored-4", 4).restoring(0b1),
         VOTED.of("restored-5", 5).restoring(0b1),
         RETRY.of("retry-4", 4).lying(),
@@ -166,9 +177,9 @@ pub fn gate() -> Vec<Bounds> {
         Bounds { start: Start::Unseen, moments: OPENING, ..BASE }.of("opening-4", 4).lying(),
         Bounds { start: Start::Finalised, settles: true, ..VOTED }.of("settling-4", 4).restoring(0b1),
         Bounds { start: Start::Finalised, settles: true, ..VOTED }.of("settling-5", 5).restoring(0b1),
-        Bounds { reorganisations: 1, ..CHAIN }.of("chain-4", 4),
+        Bounds { reorganisations: 1, moments: TURNS, ..CHAIN }.of("chain-4", 4),
         Bounds { leader: 1, ..CHAIN.of("chain-5", 5).lying() },
-        Bounds { is_timely: true, ..CHAIN.of("chain-timely-5", 5).lying() },
+        Bounds { is_timely: true, moments: VIEWS, ..CHAIN.of("chain-timely-5", 5).lying() },
     ]
 }
 

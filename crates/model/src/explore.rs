@@ -1,6 +1,6 @@
 //! The properties, and the checker's view of a [`World`].
 
-use crate::bounds::{Bounds, Endpoints, Places};
+use crate::bounds::{Bounds, Endpoints, Places, Start};
 use crate::cast::bit;
 use crate::cast::locked;
 use crate::world::{Action, State, World};
@@ -22,6 +22,9 @@ pub const NOT_WEDGED: &str = "no round is wedged";
 pub const CERTIFIED: &str = "nothing is released but the certified set";
 /// Something happens: a set is released.
 pub const RELEASED: &str = "a set is released";
+
+/// Something happens: a set has Q votes.
+pub const AGREED: &str = "a set has Q votes";
 
 impl Model for World {
     type State = State;
@@ -47,8 +50,11 @@ impl Model for World {
             Property::always(ONE_SUM, World::is_one_sum),
             Property::always(NOT_PUNISHABLE, World::is_unpunishable),
             Property::always(INCLUDED, World::is_included),
-            Property::sometimes(RELEASED, |world, state| !world.released(state).is_empty()),
         ];
+        properties.push(match self.bounds.start {
+            Start::Unseen => Property::sometimes(AGREED, |world, state| World::count(world.votes(state, 0, 0)) >= world.quorum()),
+            _ => Property::sometimes(RELEASED, |world, state| !world.released(state).is_empty()),
+        });
         if self.bounds.endpoints == Endpoints::Honest {
             properties.push(Property::always(NOT_WEDGED, World::is_not_wedged));
             properties.push(Property::always(CERTIFIED, World::is_certified));

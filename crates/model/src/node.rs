@@ -41,8 +41,6 @@ pub(crate) enum Stimulus {
     ShareRoots { place: usize, set: u8, signers: u8 },
     /// These nodes' signatures of what this node computed.
     Settlements { place: usize, signers: u8 },
-    /// The settlement is final.
-    Settled { place: usize },
     /// The folder is an old copy, and the process starts with it.
     Restore,
     /// A peer that was started asks what this node holds of it.
@@ -152,10 +150,6 @@ impl Node {
             Stimulus::CertificateGone { place } => {
                 self.tell(*place, |seat| seat.shown = None);
                 self.feed(stage, *place, Event::Chain(ChainEvent::CertificateGone));
-            }
-            Stimulus::Settled { place } => {
-                let event = ChainEvent::Settled { share_roots: Vec::new(), aggregate_root: B256::ZERO };
-                self.feed(stage, *place, Event::Chain(event));
             }
             Stimulus::Certificate { place, set, votes, voters } => self.show(stage, *place, *set, [*votes, *voters]),
             other => self.hear_all(stage, other),

@@ -9,7 +9,6 @@ use crate::node::{Node, Stage, Stimulus};
 use consilium_core::round::SignedIntent;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::fmt::{self, Write};
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -21,23 +20,16 @@ pub(crate) struct Table {
     steps: HashMap<(u32, u64, Stimulus), (u32, Arc<[SignedIntent]>)>,
 }
 
-/// Hashes what is written to it, twice.
-struct Digest([DefaultHasher; 2]);
-
-impl Write for Digest {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.iter_mut().for_each(|hasher| hasher.write(text.as_bytes()));
-        Ok(())
-    }
-}
-
+/// 128 bits of everything that a node is.
 fn digest(node: &Node) -> [u64; 2] {
-    let mut hashers = [DefaultHasher::new(), DefaultHasher::new()];
-    hashers[1].write_u8(1);
-    let mut digest = Digest(hashers);
     let Node { me, seats, disk, said, lives, replies: _ } = node;
-    write!(digest, "{me} {seats:?} {disk:?} {said:?} {lives}").unwrap_or_else(|_| unreachable!("a digest takes everything"));
-    digest.0.map(|hasher| hasher.finish())
+    let text = format!("{me} {seats:?} {disk:?} {said:?} {lives}");
+    [0, 1].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(salt);
+        hasher.write(text.as_bytes());
+        hasher.finish()
+    })
 }
 
 impl Table {

@@ -46,14 +46,14 @@ impl World {
             let member = self.cast.member(place, site);
             let holds = |seat: &Seat| seat.round.accepted().contains(&member);
             let forged = state.forged & (1 << site) != 0;
-            let seat = |state: &State, node| self.node(state, node).seats[place].clone();
-            let Some(own) = seat(state, node) else { return };
+            let current = self.node(state, node);
+            let Some(own) = &current.seats[place] else { return };
             let forged = if HONEST_SITES.contains(&site) { forged } else { own.forged };
             let takes = own.forged == forged || self.bounds.mutation == Some(Mutation::UnboundOpening);
-            if takes && !holds(&own) {
+            if takes && !holds(own) {
                 self.give(state, node, &Stimulus::Contribution { place, site, forged });
             }
-            let held = |node: &usize| seat(state, *node).as_ref().is_some_and(holds);
+            let held = |node: &usize| self.node(state, *node).seats[place].as_ref().is_some_and(holds);
             let signers = self.honest().filter(held).fold(self.liar(), |mask, node| mask | bit(node));
             let known = own.round.receipts_of(&member.site).len() >= self.cast.sizes.quorum();
             if Self::count(signers) >= self.quorum() && !known {
@@ -128,8 +128,8 @@ impl World {
     fn deliver_end(&self, state: &mut State, node: usize, place: usize) {
         let signed = |other: &usize| self.node(state, *other).said.once.contains_key(&(place, IntentKind::ShareRoot));
         let roots = self.honest().filter(signed).fold(0, |mask, other| mask | bit(other));
-        let seat = self.node(state, node).seats[place].clone();
-        let Some(seat) = seat else { return };
+        let current = self.node(state, node);
+        let Some(seat) = &current.seats[place] else { return };
         let Some((set, _)) = seat.shown else { return };
         let known = seat.round.share_roots().iter().fold(bit(node), |mask, said| mask | bit(said.node));
         let new = roots & !known;

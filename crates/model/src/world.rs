@@ -238,14 +238,19 @@ impl World {
         self.cast.sizes.quorum() as u32
     }
 
-    /// Lets the others hold a node's intent, and brings their answers.
+    /// Whether a node holds the intents of others; the liar acknowledges everything and remembers nothing.
+    fn remembers(&self, node: usize) -> bool {
+        self.liar() != bit(node) && self.bounds.mutation != Some(Mutation::NoIntents)
+    }
+
+    /// Lets the others hold a node's intent, and brings their answers. A node that is never restored has one intent a slot,
+    /// so that it is acknowledged in any case: nobody need hold it.
     pub(crate) fn acknowledge(&self, state: &mut State, node: usize, place: usize, kind: IntentKind, without: usize) {
         let of_seat = |seat: &Seat| seat.intents.get(&kind).cloned();
         let Some(intent) = self.node(state, node).seats[place].as_ref().and_then(of_seat) else { return };
         let others = (1..=self.bounds.n).filter(|other| *other != node && *other != without);
         for other in others {
-            let forgets = self.liar() == bit(other) || self.bounds.mutation == Some(Mutation::NoIntents);
-            let held = if forgets {
+            let held = if !self.remembers(other) || self.bounds.restorable & bit(node) == 0 {
                 Some(intent.clone())
             } else {
                 self.give(state, other, &Stimulus::Intent { place, intent: intent.clone() }).first().cloned()
@@ -261,11 +266,10 @@ impl World {
         let start = self.node(state, node).start();
         for place in 0..self.cast.places.len() {
             for other in (1..=self.bounds.n).filter(|other| *other != node && *other != without) {
-                let forgets = self.liar() == bit(other) || self.bounds.mutation == Some(Mutation::NoIntents);
-                let intents = if forgets {
-                    Vec::new()
-                } else {
+                let intents = if self.remembers(other) {
                     self.give(state, other, &Stimulus::Recall { place, from: node, start }).to_vec()
+                } else {
+                    Vec::new()
                 };
                 self.give(state, node, &Stimulus::Recalled { place, from: other, intents });
             }
