@@ -13,7 +13,7 @@ impl World {
     pub(crate) fn possible(&self, state: &State) -> Vec<Action> {
         let mut actions = self.steps(state);
         let more = usize::from(state.moment) + 1 < self.bounds.moments.len();
-        if more && (!self.bounds.is_timely || !actions.iter().any(|action| self.is_fair(state, *action))) {
+        if more && (!self.bounds.is_timely || self.is_quiet(state)) {
             actions.push(Action::Advance);
         }
         actions
@@ -49,7 +49,7 @@ impl World {
     /// Whether an honest party or a network that is not cut off will do this sooner or later.
     pub(crate) fn is_fair(&self, state: &State, action: Action) -> bool {
         match action {
-            Action::Advance | Action::Reorganise => false,
+            Action::Advance | Action::Reorganise | Action::Restore { .. } => false,
             Action::Hear { by, .. } => bit(by) != self.liar(),
             Action::Certify { set, .. } => self.is_certified_by_honest(state, set),
             Action::Learn { node } => self.honest().any(|other| other != node && self.knows_late_site(state, other)),
@@ -57,9 +57,13 @@ impl World {
         }
     }
 
-    /// Whether honest parties have nothing left to do.
+    /// Whether honest parties have nothing left to do that changes anything.
     pub(crate) fn is_quiet(&self, state: &State) -> bool {
-        !self.steps(state).iter().any(|action| self.is_fair(state, *action))
+        self.steps(state).into_iter().filter(|action| self.is_fair(state, *action)).all(|action| {
+            let mut after = *state;
+            self.perform(&mut after, action);
+            after == *state
+        })
     }
 
     fn seat<T>(&self, state: &State, node: usize, place: usize, read: impl FnOnce(&Seat) -> T) -> Option<T> {
@@ -104,9 +108,17 @@ impl World {
             let proposers = self.honest().filter(proposed).fold(self.liar(), |mask, by| mask | bit(by));
             // Another proposal of what a node has voted for changes nothing.
             let voted = honest && self.node(state, node).said.votes[place] & (1 << set) != 0;
+            let voted = voted || (self.bounds.is_ordered && self.is_out_of_order(state, node, set));
             let new = if voted { 0 } else { proposers & !heard & !bit(node) };
             actions.extend(nodes_in(new).map(|by| Action::Hear { node, place, set, by }));
         }
+    }
+
+    /// Whether a proposal comes at another time than in the one order that is looked at.
+    fn is_out_of_order(&self, state: &State, node: usize, set: u8) -> bool {
+        let has_whole = |seat: &Seat| seat.proposers[usize::from(WHOLE)] != 0 || seat.in_time & (1 << LATE_SITE) != 0;
+        let refuses = set != WHOLE && self.seat(state, node, 0, has_whole).unwrap_or(true);
+        state.moment != 1 || refuses
     }
 
     /// Certificates that endpoints show and call final: backed by all votes that there are, or invented.
@@ -121,7 +133,7 @@ impl World {
                 let votes = if backed { votes } else { self.liar() };
                 let variants = if self.bounds.start == Start::Finalised { vec![votes, votes & !bit(2)] } else { vec![votes] };
                 for voters in variants {
-                    let is_due = !self.bounds.is_ordered || state.moment > 0;
+                    let is_due = !self.bounds.is_ordered || state.moment == 2;
                     if is_due && (backed || invents) && shown != Some((set, voters)) {
                         actions.push(Action::Show { node, place, set, voters });
                     }

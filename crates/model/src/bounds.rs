@@ -84,8 +84,9 @@ pub struct Bounds {
     pub restorable: u8,
     /// How often the chain takes back a certificate that is not final.
     pub reorganisations: u8,
-    /// Whether the nodes that learn of the late site in time are the first ones, and endpoints show nothing before the
-    /// cutoff: other choices are the same with other numbers, as nothing that happens then depends on a node's number.
+    /// Whether things happen in one order of those that lead to the same. The nodes that learn of the late site in time are
+    /// the first ones (nothing that is in the model then depends on a node's number); proposals come at the second moment,
+    /// the smaller set first and only to those that may vote for it; endpoints show certificates at the third.
     pub is_ordered: bool,
     /// Whether time passes only when honest nodes have nothing left to do.
     pub is_timely: bool,
@@ -99,6 +100,8 @@ pub struct Bounds {
 
 /// A moment in time for certificates to bind, and one in the first view.
 const CUTOFF: &[u64] = &[1_040, 1_055];
+/// In time, and twice in the first view.
+const PHASES: &[u64] = &[1_040, 1_055, 1_056];
 /// Early, before the true cutoff, in the first view, in the third, and long after latecomers' cutoff.
 const OPENING: &[u64] = &[1_005, 1_030, 1_055, 1_080];
 /// In time, in each of the three views, and at the deadline.
@@ -165,7 +168,7 @@ const CHAIN: Bounds = Bounds { start: Start::Known, endpoints: Endpoints::Honest
 pub fn gate() -> Vec<Bounds> {
     vec![
         BASE.of("votes-4", 4).lying(),
-        Bounds { is_ordered: true, ..BASE.of("votes-5", 5).lying() },
+        Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-5", 5).lying() },
         VOTED.of("restored-4", 4).restoring(0b1),
         VOTED.of("restored-5", 5).restoring(0b1),
         RETRY.of("retry-4", 4).lying(),
@@ -179,6 +182,7 @@ pub fn gate() -> Vec<Bounds> {
         Bounds { start: Start::Finalised, settles: true, ..VOTED }.of("settling-5", 5).restoring(0b1),
         Bounds { reorganisations: 1, moments: TURNS, ..CHAIN }.of("chain-4", 4),
         Bounds { leader: 1, ..CHAIN.of("chain-5", 5).lying() },
+        CHAIN.of("chain-restored-5", 5).restoring(0b1),
         Bounds { is_timely: true, moments: VIEWS, ..CHAIN.of("chain-timely-5", 5).lying() },
     ]
 }

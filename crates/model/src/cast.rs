@@ -64,8 +64,9 @@ fn key(house: usize, node: usize) -> SecretKey {
     SecretKey::from_bytes(&[(16 * house + node) as u8; 32]).unwrap_or_else(|_| unreachable!("small numbers are valid keys"))
 }
 
-fn place(sizes: &Committee, study: u64, epoch: u64, round: u64, house: usize) -> Place {
+fn terms(sizes: &Committee, study: u64, epoch: u64, round: u64, house: usize) -> Terms {
     let members = (1..=sizes.n()).map(|node| Member { address: key(house, node).address(), kem_key: vec![node as u8] });
+    let members = CommitteeMembers::new(sizes.clone(), epoch, members.collect());
     let sites: Vec<Address> = (0..SITES).map(site).collect();
     let policy = Policy {
         minimum_cohort: 2,
@@ -76,17 +77,20 @@ fn place(sizes: &Committee, study: u64, epoch: u64, round: u64, house: usize) ->
         settle_by: 2 * DEADLINE,
     };
     let program = WeightedMean::new(10, 25, 8, 128, 1.0).unwrap_or_else(|_| unreachable!("these are within the rules"));
-    let terms = Terms {
+    Terms {
         domain: Domain { chain_id: 31_337, contract: Address::repeat_byte(0xcc) },
         study,
         round,
         subject: B256::repeat_byte(7),
-        committee: CommitteeMembers::new(sizes.clone(), epoch, members.collect())
-            .unwrap_or_else(|_| unreachable!("every node has a key of its own")),
+        committee: members.unwrap_or_else(|_| unreachable!("every node has a key of its own")),
         program: AnyProgram::WeightedMean(program),
         policy,
         sites,
-    };
+    }
+}
+
+fn place(sizes: &Committee, study: u64, epoch: u64, round: u64, house: usize) -> Place {
+    let terms = terms(sizes, study, epoch, round, house);
     let mut forged = terms.clone();
     forged.policy.opened = FORGED_OPENING;
     let number = (study * 64 + epoch * 32 + round) as u8;

@@ -1,8 +1,7 @@
 //! The properties, and the checker's view of a [`World`].
 
 use crate::bounds::{Bounds, Endpoints, Places, Start};
-use crate::cast::bit;
-use crate::cast::locked;
+use crate::cast::{WHOLE, bit, locked};
 use crate::world::{Action, State, World};
 use consilium_core::error::InvalidParameters;
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -20,8 +19,10 @@ pub const INCLUDED: &str = "no honest vote leaves a site out before its time";
 pub const NOT_WEDGED: &str = "no round is wedged";
 /// What is released is what the chain certified.
 pub const CERTIFIED: &str = "nothing is released but the certified set";
-/// Something happens: a set is released.
-pub const RELEASED: &str = "a set is released";
+/// Something happens: the set of all sites is released.
+pub const RELEASED: &str = "the whole set is released";
+/// Something happens: another set is released.
+pub const SMALLER_RELEASED: &str = "a smaller set is released";
 
 /// Something happens: a set has Q votes.
 pub const AGREED: &str = "a set has Q votes";
@@ -53,8 +54,12 @@ impl Model for World {
         ];
         properties.push(match self.bounds.start {
             Start::Unseen => Property::sometimes(AGREED, |world, state| World::count(world.votes(state, 0, 0)) >= world.quorum()),
-            _ => Property::sometimes(RELEASED, |world, state| !world.released(state).is_empty()),
+            _ => Property::sometimes(RELEASED, |world, state| world.released(state).iter().any(|(_, set)| *set == WHOLE)),
         });
+        if matches!(self.bounds.start, Start::Collected | Start::Voted(_) | Start::Empty) {
+            let smaller = |world: &World, state: &State| world.released(state).iter().any(|(_, set)| *set != WHOLE);
+            properties.push(Property::sometimes(SMALLER_RELEASED, smaller));
+        }
         if self.bounds.endpoints == Endpoints::Honest {
             properties.push(Property::always(NOT_WEDGED, World::is_not_wedged));
             properties.push(Property::always(CERTIFIED, World::is_certified));
@@ -154,33 +159,27 @@ impl Report {
 pub fn explore(bounds: Bounds) -> Result<Report, InvalidParameters> {
     let start = Instant::now();
     let name = bounds.name;
-    let checker = World::new(bounds)?.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let mut discoveries = checker.discoveries();
+    // A counterexample is near in depth, and the shortest one does not matter.
+    let deep = bounds.mutation.is_some();
+    let checker = World::new(bounds)?.checker().finish_when(HasDiscoveries::AnyFailures);
+    Ok(if deep { report(name, start, &checker.spawn_dfs().join()) } else { report(name, start, &checker.spawn_bfs().join()) })
+}
+
+fn report(name: &'static str, start: Instant, checker: &impl Checker<World>) -> Report {
     let [nodes, machine_steps] = locked(&checker.model().table).sizes();
-    let mut report = Report {
-        name,
-        states: checker.unique_state_count(),
-        steps: checker.state_count(),
-        depth: checker.max_depth(),
-        nodes,
-        machine_steps,
-        time: start.elapsed(),
-        is_whole: true,
-        held: Vec::new(),
-        broken: Vec::new(),
-        unreached: Vec::new(),
-    };
+    let (mut held, mut broken, mut unreached) = (Vec::new(), Vec::new(), Vec::new());
+    let mut discoveries = checker.discoveries();
     for property in checker.model().properties() {
         let found = discoveries.remove(property.name).map(stateright::Path::into_actions);
         match (property.expectation.discovery_is_failure(), found) {
-            (true, Some(path)) => report.broken.push((property.name, path)),
-            (false, None) => report.unreached.push(property.name),
-            _ => report.held.push(property.name),
+            (true, Some(path)) => broken.push((property.name, path)),
+            (false, None) => unreached.push(property.name),
+            _ => held.push(property.name),
         }
     }
-    report.is_whole = report.broken.is_empty();
-    report.time = start.elapsed();
-    Ok(report)
+    let (states, steps, depth) = (checker.unique_state_count(), checker.state_count(), checker.max_depth());
+    let (time, is_whole) = (start.elapsed(), broken.is_empty());
+    Report { name, states, steps, depth, nodes, machine_steps, time, is_whole, held, broken, unreached }
 }
 
 impl std::fmt::Display for Report {

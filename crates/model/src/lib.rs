@@ -12,5 +12,5 @@ mod urgent;
 mod world;
 
 pub use bounds::{Bounds, Endpoints, Mutation, Places, Start, assurance, gate, mutants};
-pub use explore::{AGREED, CERTIFIED, INCLUDED, NOT_PUNISHABLE, NOT_WEDGED, ONE_SUM, RELEASED, Report, VOTED, explore};
+pub use explore::{AGREED, CERTIFIED, INCLUDED, NOT_PUNISHABLE, NOT_WEDGED, ONE_SUM, RELEASED, Report, SMALLER_RELEASED, VOTED, explore};
 pub use world::{Action, State, World};

@@ -37,7 +37,8 @@ pub struct State {
     pub(crate) chain: Chain,
 }
 
-/// Something that may happen.
+/// Something that may happen. Nodes are numbered from 1; rounds, sets and sites from 0; voters are a mask, node 1 in bit 0.
+#[allow(missing_docs, reason = "the fields are the numbers of what the variants' descriptions name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Time passes to the next moment.
