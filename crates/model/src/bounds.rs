@@ -194,8 +194,12 @@ pub fn assurance() -> Vec<Bounds> {
         RETRY.of("retry-restored-5", 5).restoring(0b1),
         Bounds { start: Start::Unseen, moments: OPENING, ..BASE }.of("opening-5", 5).lying(),
         Bounds { reorganisations: 1, leader: 1, ..CHAIN.of("chain-reorganised-5", 5).lying() },
-        VOTED.of("restored-6", 6).restoring(0b1),
+        Bounds { places: Places::Epochs, ..SITES }.of("epochs-5", 5),
         RETRY.of("retry-6", 6).lying(),
+        VOTED.of("restored-6", 6).restoring(0b1),
+        Bounds { restores: 2, ..VOTED.of("restored-twice-5", 5).restoring(0b1) },
+        VOTED.of("restored-either-4", 4).restoring(0b11),
+        Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-6", 6).lying() },
     ]
 }
 

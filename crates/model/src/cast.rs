@@ -8,7 +8,9 @@ use consilium_core::eip712::{Domain, SecretKey, Settlement, Signed};
 use consilium_core::error::InvalidParameters;
 use consilium_core::params::{Committee, CommitteeMembers, Finality, Member, Policy};
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_core::round::{Genuine, Known, Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement};
+use consilium_core::round::{
+    Genuine, Known, Message, SignedFinal, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote, Statement,
+};
 use consilium_core::terms::Terms;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -121,14 +121,14 @@ pub(crate) struct Node {
     pub(crate) disk: Disk,
     pub(crate) said: Said,
     pub(crate) lives: u8,
-    /// The messages that the last step sent to one peer.
-    pub(crate) replies: Vec<SignedIntent>,
+    /// The intents in what the last step answered a peer, if it did.
+    pub(crate) reply: Option<Vec<SignedIntent>>,
 }
 
 impl Node {
     pub(crate) fn new(me: usize) -> Self {
         let (disk, said) = (Disk::default(), Said::default());
-        Self { me, seats: [None, None], disk, said, lives: 0, replies: Vec::new() }
+        Self { me, seats: [None, None], disk, said, lives: 0, reply: None }
     }
 
     /// Names a start of the node.

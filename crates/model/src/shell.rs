@@ -57,8 +57,8 @@ impl Node {
 
     fn send(&mut self, stage: &Stage<'_>, place: usize, message: Message) {
         match message {
-            Message::Acknowledged(intent) => self.replies.push(intent),
-            Message::Recalled { intents, .. } => self.replies.extend(intents),
+            Message::Acknowledged(intent) => self.reply = Some(vec![intent]),
+            Message::Recalled { intents, .. } => self.reply = Some(intents),
             Message::Proposal { cohort, .. } => {
                 self.said.proposals[place] |= stage.cast.set_of(place, cohort.root()).map_or(0, |set| 1 << set);
             }

@@ -12,17 +12,20 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+/// The intents in a node's answer to a peer, if it gave one.
+pub(crate) type Reply = Option<Arc<[SignedIntent]>>;
+
 /// The nodes, and what happens to them.
 #[derive(Default)]
 pub(crate) struct Table {
     nodes: Vec<Arc<Node>>,
     numbers: HashMap<[u64; 2], u32>,
-    steps: HashMap<(u32, u64, Stimulus), (u32, Arc<[SignedIntent]>)>,
+    steps: HashMap<(u32, u64, Stimulus), (u32, Reply)>,
 }
 
 /// 128 bits of everything that a node is.
 fn digest(node: &Node) -> [u64; 2] {
-    let Node { me, seats, disk, said, lives, replies: _ } = node;
+    let Node { me, seats, disk, said, lives, reply: _ } = node;
     let text = format!("{me} {seats:?} {disk:?} {said:?} {lives}");
     [0, 1].map(|salt| {
         let mut hasher = DefaultHasher::new();
@@ -43,7 +46,7 @@ impl Table {
     }
 
     pub(crate) fn add(&mut self, mut node: Node) -> u32 {
-        node.replies.clear();
+        node.reply = None;
         let next = self.nodes.len() as u32;
         let number = *self.numbers.entry(digest(&node)).or_insert(next);
         if number == next {
@@ -53,16 +56,16 @@ impl Table {
     }
 
     /// The node after a stimulus, and what it answers.
-    pub(crate) fn step(&mut self, stage: &Stage<'_>, backup: &Disk, from: u32, stimulus: &Stimulus) -> (u32, Arc<[SignedIntent]>) {
+    pub(crate) fn step(&mut self, stage: &Stage<'_>, backup: &Disk, from: u32, stimulus: &Stimulus) -> (u32, Reply) {
         let key = (from, stage.now, stimulus.clone());
         if let Some(known) = self.steps.get(&key) {
             return known.clone();
         }
         let mut node = Node::clone(self.node(from));
         node.step(stage, backup, stimulus);
-        let replies = std::mem::take(&mut node.replies).into();
+        let reply: Reply = node.reply.take().map(Arc::from);
         let to = self.add(node);
-        self.steps.insert(key, (to, Arc::clone(&replies)));
-        (to, replies)
+        self.steps.insert(key, (to, reply.clone()));
+        (to, reply)
     }
 }

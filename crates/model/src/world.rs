@@ -4,9 +4,9 @@ use crate::bounds::{Bounds, Endpoints, Mutation, Places, Start};
 use crate::cast::{Cast, HONEST_SITES, LATE_SITE, SETS, SITES, WHOLE, bit, locked, nodes_in};
 use crate::disk::Disk;
 use crate::node::{Node, Seat, Stage, Stimulus};
-use crate::table::Table;
+use crate::table::{Reply, Table};
 use consilium_core::error::InvalidParameters;
-use consilium_core::round::{IntentKind, SignedIntent};
+use consilium_core::round::IntentKind;
 use std::sync::{Arc, Mutex};
 
 /// Most nodes of a model.
@@ -210,12 +210,12 @@ impl World {
         Arc::clone(locked(&self.table).node(state.nodes[node - 1]))
     }
 
-    pub(crate) fn give(&self, state: &mut State, node: usize, stimulus: &Stimulus) -> Arc<[SignedIntent]> {
+    pub(crate) fn give(&self, state: &mut State, node: usize, stimulus: &Stimulus) -> Reply {
         let stage = self.stage(state);
         let backup = &self.backups[node - 1];
-        let (to, replies) = locked(&self.table).step(&stage, backup, state.nodes[node - 1], stimulus);
+        let (to, reply) = locked(&self.table).step(&stage, backup, state.nodes[node - 1], stimulus);
         state.nodes[node - 1] = to;
-        replies
+        reply
     }
 
     pub(crate) fn give_all(&self, state: &mut State, stimulus: &Stimulus) {
@@ -254,7 +254,8 @@ impl World {
             let held = if !self.remembers(other) || self.bounds.restorable & bit(node) == 0 {
                 Some(intent.clone())
             } else {
-                self.give(state, other, &Stimulus::Intent { place, intent: intent.clone() }).first().cloned()
+                self.give(state, other, &Stimulus::Intent { place, intent: intent.clone() })
+                    .and_then(|held| held.first().cloned())
             };
             if let Some(intent) = held {
                 self.give(state, node, &Stimulus::Acknowledged { place, from: other, intent });
@@ -267,12 +268,14 @@ impl World {
         let start = self.node(state, node).start();
         for place in 0..self.cast.places.len() {
             for other in (1..=self.bounds.n).filter(|other| *other != node && *other != without) {
-                let intents = if self.remembers(other) {
-                    self.give(state, other, &Stimulus::Recall { place, from: node, start }).to_vec()
+                let reply = if self.remembers(other) {
+                    self.give(state, other, &Stimulus::Recall { place, from: node, start })
                 } else {
-                    Vec::new()
+                    Some(Arc::from([]))
                 };
-                self.give(state, node, &Stimulus::Recalled { place, from: other, intents });
+                if let Some(intents) = reply.map(|intents| intents.to_vec()) {
+                    self.give(state, node, &Stimulus::Recalled { place, from: other, intents });
+                }
             }
         }
     }
