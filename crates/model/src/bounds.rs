@@ -102,6 +102,8 @@ pub struct Bounds {
 const CUTOFF: &[u64] = &[1_040, 1_055];
 /// In time, and twice in the first view.
 const PHASES: &[u64] = &[1_040, 1_055, 1_056];
+/// In time, twice in the first view, and a second later: a peer answers one question at a time.
+const TWICE: &[u64] = &[1_040, 1_055, 1_060, 1_061];
 /// Early, before the true cutoff, in the first view, in the third, and long after latecomers' cutoff.
 const OPENING: &[u64] = &[1_005, 1_030, 1_055, 1_080];
 /// In time, in each of the three views, and at the deadline.
@@ -197,7 +199,7 @@ pub fn assurance() -> Vec<Bounds> {
         Bounds { places: Places::Epochs, ..SITES }.of("epochs-5", 5),
         RETRY.of("retry-6", 6).lying(),
         VOTED.of("restored-6", 6).restoring(0b1),
-        Bounds { restores: 2, ..VOTED.of("restored-twice-5", 5).restoring(0b1) },
+        Bounds { restores: 2, moments: TWICE, ..VOTED.of("restored-twice-5", 5).restoring(0b1) },
         VOTED.of("restored-either-4", 4).restoring(0b11),
         Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-6", 6).lying() },
     ]

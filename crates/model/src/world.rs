@@ -154,9 +154,9 @@ impl World {
         }
     }
 
-    /// Everybody votes for these sets, one after the other.
+    /// Everybody votes for these sets, one after the other, at the second and the third moment.
     fn vote(&self, state: &mut State, sets: &[&[u8]]) {
-        for moment in 1..self.bounds.moments.len() as u8 {
+        for moment in 1..=2 {
             state.moment = moment;
             self.give_all(state, &Stimulus::Tick);
             for (place, sets) in sets.iter().enumerate() {
