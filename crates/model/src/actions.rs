@@ -129,8 +129,9 @@ impl World {
             for set in 0..SETS.len() as u8 {
                 let votes = self.votes(state, place, set);
                 let backed = Self::count(votes) >= self.quorum();
-                let invents = self.bounds.start == Start::Collected && set <= WHOLE;
-                let votes = if backed { votes } else { self.liar() };
+                // With no honest vote, or with one too few.
+                let telling = votes == self.liar() || Self::count(votes) + 1 == self.quorum();
+                let invents = self.bounds.start == Start::Collected && set <= WHOLE && telling;
                 let variants = if self.bounds.start == Start::Finalised { vec![votes, votes & !bit(2)] } else { vec![votes] };
                 for voters in variants {
                     let is_due = !self.bounds.is_ordered || state.moment == 2;

@@ -138,6 +138,9 @@ const BOTH: &[&[u8]] = &[&[0, WHOLE]];
 /// The first round has votes for both sets, the retry for the whole one.
 const RETRIED: &[&[u8]] = &[&[0, WHOLE], &[WHOLE]];
 
+/// Both rounds have votes for the whole set.
+const RETRIED_WHOLE: &[&[u8]] = &[&[WHOLE], &[WHOLE]];
+
 impl Bounds {
     const fn of(self, name: &'static str, n: usize) -> Self {
         Self { name, n, leader: n, ..self }
@@ -193,7 +196,7 @@ pub fn gate() -> Vec<Bounds> {
 #[must_use]
 pub fn assurance() -> Vec<Bounds> {
     vec![
-        RETRY.of("retry-restored-5", 5).restoring(0b1),
+        Bounds { start: Start::Voted(RETRIED_WHOLE), ..RETRY.of("retry-restored-5", 5).restoring(0b1) },
         Bounds { start: Start::Unseen, moments: OPENING, ..BASE }.of("opening-5", 5).lying(),
         Bounds { reorganisations: 1, leader: 1, ..CHAIN.of("chain-reorganised-5", 5).lying() },
         Bounds { places: Places::Epochs, ..SITES }.of("epochs-5", 5),

@@ -118,7 +118,8 @@ impl World {
             let Some(seat) = &current.seats[place] else { return };
             let known = seat.round.finals().iter().fold(0, |mask, said| mask | bit(said.node));
             let new = signers & !known & !bit(node);
-            if Self::count(signers) >= self.quorum() && new != 0 {
+            // One too few must not be enough.
+            if Self::count(signers) + 1 >= self.quorum() && new != 0 {
                 self.give(state, node, &Stimulus::Finals { place, set, signers: new });
             }
         }
