@@ -67,7 +67,7 @@ impl Flows {
                     flows.came = flows.came.saturating_add(*amount);
                 }
                 Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => {
-                    flows.went = flows.went.saturating_add(*amount)
+                    flows.went = flows.went.saturating_add(*amount);
                 }
                 _ => {}
             }

@@ -287,7 +287,7 @@ impl Round {
             Message::Acknowledged(intent) => self.on_acknowledged(from, &intent, effects),
             Message::Recall { start, from: page } => self.on_recall(from, start, page, effects),
             Message::Recalled { start, from: page, intents, receipts, next } => {
-                self.on_recalled(from, intent::Answer { start, from: page, intents, receipts, next }, effects);
+                self.on_recalled(from, &intent::Answer { start, from: page, intents, receipts, next }, effects);
             }
             Message::SeedRequest { member, numbers } => self.on_seed_request(from, member, numbers, effects),
             Message::Seeds { member, sealed } => self.on_seeds(member, sealed, effects),

@@ -3,10 +3,10 @@
 //! Of m shares, those are wrong that are off the polynomial that 2t+1 or more, and more than (m+t)/2, are on. There is never a
 //! second such polynomial. Three steps find it, in time polynomial in n:
 //!
-//! 1. *Guess and check.* The polynomial through t+1 shares is held against all the others, coordinate by coordinate. Nothing
-//!    else accepts a result, so that none rests on chance. With honest nodes the first guess, nodes in order, is right.
-//! 2. *Compress and decode.* A check that fails sends every vector to one element of K ([`compress`]) with a random ρ. The map is
-//!    linear: the images of shares on one polynomial are on one, and [`reed_solomon`] finds the images that are not. Their shares
+//! 1. *Guess and check.* The polynomial through t+1 shares is held against all others that are not known to be wrong, coordinate by
+//!    coordinate. Nothing else accepts a result, so that none rests on chance. With honest nodes the first guess, nodes in order, is right.
+//! 2. *Compress and decode.* A check that fails sends every vector to one element of K (`compress.rs`) with a random ρ. The map is
+//!    linear: the images of shares on one polynomial are on one, and `reed_solomon.rs` finds the images that are not. Their shares
 //!    are wrong, whatever ρ is. The next guess leaves them out.
 //! 3. *One coordinate.* A wrong share escapes step 2 with a chance of d/2^128. The check then has found a coordinate where the shares
 //!    that are left contradict each other; it is decoded in place of the images, and exposes a wrong share each time.

@@ -138,9 +138,6 @@ const BOTH: &[&[u8]] = &[&[0, WHOLE]];
 /// The first round has votes for both sets, the retry for the whole one.
 const RETRIED: &[&[u8]] = &[&[0, WHOLE], &[WHOLE]];
 
-/// Both rounds have votes for the whole set.
-const RETRIED_WHOLE: &[&[u8]] = &[&[WHOLE], &[WHOLE]];
-
 impl Bounds {
     const fn of(self, name: &'static str, n: usize) -> Self {
         Self { name, n, leader: n, ..self }
@@ -172,7 +169,7 @@ const CHAIN: Bounds = Bounds { start: Start::Known, endpoints: Endpoints::Honest
 #[must_use]
 pub fn gate() -> Vec<Bounds> {
     vec![
-        BASE.of("votes-4", 4).lying(),
+        Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-4", 4).lying() },
         Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-5", 5).lying() },
         VOTED.of("restored-4", 4).restoring(0b1),
         VOTED.of("restored-5", 5).restoring(0b1),
@@ -187,7 +184,6 @@ pub fn gate() -> Vec<Bounds> {
         Bounds { start: Start::Finalised, settles: true, ..VOTED }.of("settling-5", 5).restoring(0b1),
         Bounds { reorganisations: 1, moments: TURNS, ..CHAIN }.of("chain-4", 4),
         Bounds { leader: 1, ..CHAIN.of("chain-5", 5).lying() },
-        CHAIN.of("chain-restored-5", 5).restoring(0b1),
         Bounds { is_timely: true, moments: VIEWS, ..CHAIN.of("chain-timely-5", 5).lying() },
     ]
 }
@@ -196,15 +192,13 @@ pub fn gate() -> Vec<Bounds> {
 #[must_use]
 pub fn assurance() -> Vec<Bounds> {
     vec![
-        Bounds { start: Start::Voted(RETRIED_WHOLE), ..RETRY.of("retry-restored-5", 5).restoring(0b1) },
+        BASE.of("votes-unordered-4", 4).lying(),
         Bounds { start: Start::Unseen, moments: OPENING, ..BASE }.of("opening-5", 5).lying(),
         Bounds { reorganisations: 1, leader: 1, ..CHAIN.of("chain-reorganised-5", 5).lying() },
         Bounds { places: Places::Epochs, ..SITES }.of("epochs-5", 5),
         RETRY.of("retry-6", 6).lying(),
-        VOTED.of("restored-6", 6).restoring(0b1),
         Bounds { restores: 2, moments: TWICE, ..VOTED.of("restored-twice-5", 5).restoring(0b1) },
         VOTED.of("restored-either-4", 4).restoring(0b11),
-        Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-6", 6).lying() },
     ]
 }
 

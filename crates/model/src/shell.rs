@@ -88,9 +88,9 @@ impl Node {
                 self.said.votes[place] |= 1 << set;
                 self.judge_vote(stage, place, set);
             }
-            Statement::Intent { intent, .. } => {
-                let kind = kind_of(intent.kind);
-                let signed = SignedIntent { node: self.me, round: intent.round, kind, hash: intent.hash, signature };
+            Statement::Intent { intent, set_root, .. } => {
+                let (kind, set_root) = (kind_of(intent.kind), *set_root);
+                let signed = SignedIntent { node: self.me, round: intent.round, kind, set_root, hash: intent.hash, signature };
                 if let Some(seat) = &mut self.seats[place] {
                     seat.intents.insert(kind, signed);
                 }

@@ -1,7 +1,7 @@
 //! What a node sees of the chain: through an honest endpoint, a lying one, or both.
 
-use crate::ledger::{Certified, Ledger};
 use crate::keys::Keys;
+use crate::ledger::{Certified, Ledger};
 use crate::scenario::{Defect, Lie, NodeRole};
 use crate::work::addresses;
 use alloy_primitives::B256;

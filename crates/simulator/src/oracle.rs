@@ -243,9 +243,7 @@ impl Oracle {
     }
 
     fn voted(&self, node: usize, round: u64, root: B256, size: u32) -> bool {
-        let for_it = |(statement, _): &(Statement, Signed)| {
-            matches!(statement, Statement::Vote(said) if (said.round, said.setRoot, said.size) == (round, root, size))
-        };
+        let for_it = |(statement, _): &(Statement, Signed)| matches!(statement, Statement::Vote(said) if (said.round, said.setRoot, said.size) == (round, root, size));
         self.signed.get(&node).is_some_and(|all| all.iter().any(for_it))
     }
 

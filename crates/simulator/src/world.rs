@@ -79,7 +79,8 @@ impl<'a> World<'a> {
         let role = |node: usize| scenario.nodes[node - 1];
         let nodes = (1..=scenario.n()).map(|node| Shell::new(node, mischief(role(node), &mut draw), draw.fork())).collect();
         let honest = (1..=scenario.n()).filter(|node| !matches!(role(*node), NodeRole::Corrupt(_))).collect();
-        let crashed: BTreeSet<usize> = (1..=scenario.n()).filter(|node| matches!(role(*node), NodeRole::Crashes(..) | NodeRole::Restored(..))).collect();
+        let crashed: BTreeSet<usize> =
+            (1..=scenario.n()).filter(|node| matches!(role(*node), NodeRole::Crashes(..) | NodeRole::Restored(..))).collect();
         Self {
             scenario,
             now: GENESIS_TIME * 1000,

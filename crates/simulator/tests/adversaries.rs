@@ -1,8 +1,6 @@
 //! Each adversary alone against five honest parties, over several seeds: the round closes, and nothing fails.
 
-use consilium_simulator::{
-    Cheat, Corruption, Lie, Network, NodeRole, Opening, Outcome, Scenario, SiteRole, check, run,
-};
+use consilium_simulator::{Cheat, Corruption, Lie, Network, NodeRole, Opening, Outcome, Scenario, SiteRole, check, run};
 
 const SEEDS: u64 = 4;
 
@@ -104,7 +102,8 @@ fn a_crash_and_a_restart_from_the_journal() {
 /// Whatever moment the copy is of: nothing is signed twice, and the round closes.
 #[test]
 fn a_folder_that_is_restored_from_a_copy() {
-    for (copied, killed, back) in [(0, 900, 1_000), (0, 2_000, 2_100), (700, 1_500, 1_600), (1_000, 2_500, 2_600), (0, 4_000, 9_000)]
+    for (copied, killed, back) in
+        [(0, 900, 1_000), (0, 2_000, 2_100), (700, 1_500, 1_600), (1_000, 2_500, 2_600), (0, 4_000, 9_000)]
     {
         settles(with_node(NodeRole::Restored(copied, killed, back)));
     }

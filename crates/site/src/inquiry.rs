@@ -61,9 +61,10 @@ impl Site {
     async fn ask<'a>(&self, node: &'a NodeClient, terms: &Terms, until: Instant) -> Result<(&'a NodeClient, Held), NodeFailure> {
         let (caller, mut pauses) = (self.caller(), Pauses::of(self));
         loop {
-            let answer = timeout_at(until, node.held(terms.study, terms.round, &caller)).await;
-            let late = || node.failure(NodeFault::Unreachable("no answer in time".into()));
-            match answer.unwrap_or_else(|_| Err(late())) {
+            let Ok(answer) = timeout_at(until, node.held(terms.study, terms.round, &caller)).await else {
+                return Err(node.failure(NodeFault::Unreachable("no answer in time".into())));
+            };
+            match answer {
                 Ok(held) => return Ok((node, held)),
                 Err(failure) if failure.fault.is_temporary() && Instant::now() + pauses.next() < until => pauses.wait().await,
                 Err(failure) => return Err(failure),

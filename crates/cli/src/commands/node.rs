@@ -8,7 +8,7 @@ use crate::output::print;
 use alloy_primitives::{Address, U256};
 use consilium_core::field::Fp;
 use consilium_ledger::{Registration, Wallet};
-use consilium_node::{Config, Deployment, KeyStore, Node};
+use consilium_node::{Config, Deployment, KemKey, KeyStore, Node};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -156,7 +156,7 @@ async fn register(options: Register, json: bool) -> Result<(), Failure> {
     let ledger = options.chain.ledger().await?;
     let keys = store.keys();
     // Before it is sent: what is registered anywhere is not erased on another deployment's word.
-    let newest = keys.kem_keys().last().map(|key| key.hash()).unwrap_or_default();
+    let newest = keys.kem_keys().last().map(KemKey::hash).unwrap_or_default();
     store.note(newest, Deployment::of(ledger.addresses()), None).map_err(Failure::failed)?;
     let registration = Registration {
         kem_key: keys.kem_public_key(),

@@ -81,12 +81,7 @@ impl Collected {
     }
 
     /// One node's receipts, one a site, from a site on, and the site with which there are more.
-    pub(super) fn receipts_by(
-        &self,
-        node: usize,
-        from: Option<Address>,
-        most: usize,
-    ) -> (Vec<SignedReceipt>, Option<Address>) {
+    pub(super) fn receipts_by(&self, node: usize, from: Option<Address>, most: usize) -> (Vec<SignedReceipt>, Option<Address>) {
         let start = from.map_or(Bound::Unbounded, Bound::Included);
         let sites = self.receipts.range((start, Bound::Unbounded)).map(|(site, _)| *site);
         let first = |site: Address| self.receipts_of(&site).into_iter().find(|receipt| receipt.node == node);

@@ -106,7 +106,7 @@ impl Round {
     }
 
     /// Takes up what a peer holds of this node; other nodes' statements in the answer count for nothing.
-    pub(super) fn on_recalled(&mut self, from: usize, answer: Answer, effects: &mut Vec<Effect>) {
+    pub(super) fn on_recalled(&mut self, from: usize, answer: &Answer, effects: &mut Vec<Effect>) {
         let asked = self.recollection.pages.get(&from).copied();
         if answer.start != self.recollection.start || answer.from != asked || from == self.me {
             return;

@@ -1,8 +1,8 @@
 //! Sections 6.7 to 6.11: final, release, unmask, settle; and the evidence that contradictions leave behind.
 
 use super::{
-    Effect, IntentKind, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage, Statement,
-    Unmasked, intent::hash_of,
+    Effect, IntentKind, Message, Offender, Round, SUBMIT_MILLIS, SignedFinal, SignedSettlement, SignedShareRoot, Stage,
+    Statement, Unmasked, intent::hash_of,
 };
 use crate::audit::{Contradicts, Evidence};
 use crate::eip712::{Final, Settlement, ShareRoot, SignerSet};

@@ -1,15 +1,13 @@
 //! A node whose disk is older than what it said: others remember, and it asks them.
 
 use super::{
-    AFTER_CUTOFF, IN_TIME, LEADER, ME, START, certified, cohort, hear, hold, key, member, nobody, proposal, receipt,
-    recalled, shown, signed, statements, terms, votes_of,
+    AFTER_CUTOFF, IN_TIME, LEADER, ME, START, certified, cohort, hear, hold, key, member, nobody, proposal, recalled, receipt,
+    shown, signed, statements, terms, votes_of,
 };
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct as _;
 use consilium_core::eip712::{Final, Intent};
-use consilium_core::round::{
-    ChainEvent, Effect, Event, IntentKind, Kept, Message, Round, SignedIntent, Statement, Verdict,
-};
+use consilium_core::round::{ChainEvent, Effect, Event, IntentKind, Kept, Message, Round, SignedIntent, Statement, Verdict};
 use consilium_core::terms::Terms;
 
 const FINAL: Event = Event::Chain(ChainEvent::CertificateFinal);
@@ -151,9 +149,7 @@ fn the_first_intent_of_a_slot_is_held_before_it_is_acknowledged_and_answers_ever
     assert_eq!(hear(&mut round, IN_TIME, 2, Message::Intent(second)), answer);
     let asked = hear(&mut round, IN_TIME, 2, Message::Recall { start: B256::ZERO, from: None });
     let told = |effect: &Effect| match effect {
-        Effect::Send { to: Some(2), message: Message::Recalled { start, intents, .. } } => {
-            Some((*start, intents.clone()))
-        }
+        Effect::Send { to: Some(2), message: Message::Recalled { start, intents, .. } } => Some((*start, intents.clone())),
         _ => None,
     };
     assert_eq!(asked.iter().filter_map(told).collect::<Vec<_>>(), [(B256::ZERO, vec![first])]);
@@ -182,7 +178,9 @@ fn nothing_is_signed_before_enough_others_have_told_about_this_start() {
     };
     assert_eq!(recalls(&asked), 4);
     hold(&mut round, IN_TIME, &[0]);
-    for (from, start, known) in [(2, START, false), (2, START, false), (3, B256::ZERO, false), (3, START, false), (4, START, true)] {
+    for (from, start, known) in
+        [(2, START, false), (2, START, false), (3, B256::ZERO, false), (3, START, false), (4, START, true)]
+    {
         let effects = hear(&mut round, IN_TIME, from, recalled(start, Vec::new()));
         assert_eq!(matches!(statements(&effects)[..], [Statement::Receipt(_)]), known, "{effects:?}");
     }
@@ -217,8 +215,7 @@ fn a_receipt_that_others_hold_is_not_given_for_another_contribution() {
 fn nodes_that_start_together_answer_each_other() {
     let terms = terms(4);
     let start = |me: usize| B256::repeat_byte(me as u8);
-    let mut rounds: Vec<Round> =
-        (1..=5).map(|me| Round::new(terms.clone(), me, IN_TIME, start(me), Kept::default())).collect();
+    let mut rounds: Vec<Round> = (1..=5).map(|me| Round::new(terms.clone(), me, IN_TIME, start(me), Kept::default())).collect();
     // The fifth stays silent.
     let mut letters: Vec<(usize, usize, Message)> = Vec::new();
     let post = |from: usize, effects: Vec<Effect>, letters: &mut Vec<_>| {

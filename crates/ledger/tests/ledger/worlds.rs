@@ -119,9 +119,12 @@ impl Drop for World {
 /// What a lying endpoint does to the answer of a method.
 pub(crate) type Lie = fn(&str, &mut Value);
 
+/// A lie that may depend on the world.
+type Change = dyn Fn(&str, &mut Value) + Send + Sync;
+
 /// The embedded chain behind an endpoint that lies.
 #[derive(Clone)]
-pub(crate) struct Liar(InProcess, Arc<dyn Fn(&str, &mut Value) + Send + Sync>);
+pub(crate) struct Liar(InProcess, Arc<Change>);
 
 impl Liar {
     pub(crate) fn provider(sequencer: &Sequencer, lie: impl Fn(&str, &mut Value) + Send + Sync + 'static) -> DynProvider {

@@ -194,6 +194,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+    /// A part of a replacement.
+    type Step = fn(&Locked);
+
     const OLD: &[u8] = b"an old secret, and more of it";
     const NEW: &[u8] = b"a new secret";
 
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn after_a_crash_at_any_step_the_file_is_whole_and_the_next_change_clears_up() {
-        let steps: [(fn(&Locked), &[u8]); 5] = [
+        let steps: [(Step, &[u8]); 5] = [
             // Broken off within the first step.
             (|locked| fs::write(beside(locked.path(), ".new"), &NEW[..5]).unwrap(), OLD),
             (|locked| locked.write_new(NEW).unwrap(), OLD),

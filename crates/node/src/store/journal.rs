@@ -243,8 +243,7 @@ mod tests {
         statements: &[Statement],
         certificates: &[DatedCertificate],
     ) -> Vec<Result<(), Conflict>> {
-        let entries =
-            Entries { statements: statements.to_vec(), certificates: certificates.to_vec(), ..Entries::default() };
+        let entries = Entries { statements: statements.to_vec(), certificates: certificates.to_vec(), ..Entries::default() };
         database.journal_unless(opening, &entries, || false).unwrap().unwrap().verdicts
     }
 

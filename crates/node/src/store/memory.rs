@@ -113,7 +113,10 @@ mod tests {
         drop(database);
         let database = Database::open(&path, "x").unwrap();
         // Another round about the same subject, in whose committee the peer has another number.
-        assert_eq!(hold_in(&database, 2, SUBJECT, &SignedIntent { node: 4, ..other.clone() }), SignedIntent { node: 4, ..first.clone() });
+        assert_eq!(
+            hold_in(&database, 2, SUBJECT, &SignedIntent { node: 4, ..other.clone() }),
+            SignedIntent { node: 4, ..first.clone() }
+        );
         assert_eq!(hold_in(&database, 2, B256::ZERO, &other), other, "another subject");
         let next = intent(2, IntentKind::ShareRoot, 4);
         assert_eq!(hold_in(&database, 2, SUBJECT, &next), next, "another round");

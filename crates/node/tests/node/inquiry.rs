@@ -1,6 +1,6 @@
 //! What a node tells a site of its own contributions, so that a restored data folder signs nothing twice.
 
-use crate::harness::{World, code};
+use crate::harness::World;
 use consilium_core::accusation::SignedContribution;
 use consilium_core::eip712::SecretKey;
 use serde_json::Value;
@@ -46,15 +46,4 @@ async fn a_site_and_nobody_else_learns_what_is_held_under_its_address() {
     world.start_node(1).await;
     world.eventually("the round is back", async || world.get(1, number, ROUTE, Some(&own)).await.0 == 200).await;
     assert_eq!(held(&world, 1, number, &own).await.0[0].digest, digest);
-
-    assert_eq!(world.upload(0, number, world.contribution(&round.terms, 1).body()).await.0, 200);
-    world.settled(number).await;
-    let void = world.open_round(2, 2).await.terms.round;
-    let is_closed = async || {
-        world.sequencer.mine_empty().unwrap();
-        world.get(0, void, ROUTE, Some(&own)).await.0 == 409
-    };
-    world.eventually("the round's end", is_closed).await;
-    let (status, body) = world.get(0, void, ROUTE, Some(&own)).await;
-    assert_eq!(code(&(status, serde_json::from_slice(&body).unwrap())), (409, "round-closed"));
 }

@@ -5,7 +5,9 @@ use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::contribution::Contribution;
 use consilium_core::seal::{BoxContext, KemSecret};
 use consilium_ledger::{Endpoints, Ledger, Round, State};
-use consilium_node::{Deployment, Epoch, Forgotten, Hold, KeyStore, Look, Node, Phase, Rotated, forget, rotate};
+use consilium_node::{
+    Deployment, Epoch, Forgotten, Hold, KemKey, Kept, KeyStore, Look, Node, NodeKeys, Phase, Rotated, forget, rotate,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -44,7 +46,7 @@ async fn forgotten(path: &Path, ledgers: Vec<Ledger>, retention: u64) -> Forgott
 }
 
 fn held(path: &Path) -> Vec<B256> {
-    KeyStore::open(path).unwrap().keys().kem_keys().iter().map(|key| key.hash()).collect()
+    KeyStore::open(path).unwrap().keys().kem_keys().iter().map(KemKey::hash).collect()
 }
 
 impl World {
@@ -56,7 +58,7 @@ impl World {
     }
 
     async fn form_committee(&self, study: u64) {
-        let nodes: Vec<_> = self.keys.iter().map(|keys| keys.address()).collect();
+        let nodes: Vec<_> = self.keys.iter().map(NodeKeys::address).collect();
         self.ledger.set_committee(&self.sponsor, study, 1, &nodes).await.unwrap();
     }
 
@@ -154,7 +156,7 @@ async fn a_rotation_that_breaks_off_before_the_chain_is_finished_by_the_next_run
     assert!(keys[2..].contains(&registered().await));
     // An unregistered node has no key to replace.
     let stranger = world.folder.path().join("stranger.json");
-    consilium_node::NodeKeys::generate().unwrap().create(&stranger).unwrap();
+    NodeKeys::generate().unwrap().create(&stranger).unwrap();
     let error = rotate(&Arc::new(KeyStore::open(&stranger).unwrap()), &ledger).await.unwrap_err().to_string();
     assert!(error.contains("consilium node register") && held(&stranger).len() == 1, "{error}");
 }
@@ -340,5 +342,5 @@ async fn no_secret_is_erased_on_the_word_of_one_endpoint_or_deployment() {
     gate.refuse(|body| body.contains("eth_sendRawTransaction"));
     rotate(&Arc::new(KeyStore::open(&gone).unwrap()), &liar).await.unwrap_err();
     let kept = forgotten(&gone, vec![liar], 0).await;
-    assert!(kept.erased.is_empty() && kept.kept.len() == 2 && kept.kept.iter().all(|key| key.is_current()), "{kept:?}");
+    assert!(kept.erased.is_empty() && kept.kept.len() == 2 && kept.kept.iter().all(Kept::is_current), "{kept:?}");
 }

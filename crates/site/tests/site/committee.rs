@@ -317,7 +317,7 @@ async fn held(State(node): State<Node>, Path((study, round)): Path<(u64, u64)>, 
             return refuse(StatusCode::FORBIDDEN, "forbidden");
         };
         let own = hub.held.iter().filter(|(site, _, nodes)| *site == caller && nodes.contains(&node.number));
-        let held: Vec<_> = own.map(|(_, signed, _)| signed.clone()).collect();
+        let held: Vec<_> = own.map(|(_, signed, _)| *signed).collect();
         let receipts: Vec<_> = hub.receipts.iter().filter(|r| r.member.site == caller).cloned().collect();
         (hub.conduct.get(&node.number).copied().unwrap_or_default(), (terms, caller), held, receipts)
     };

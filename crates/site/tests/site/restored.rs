@@ -121,7 +121,7 @@ async fn lies_about_contributions_and_receipts_stop_nobody_and_are_told() {
     let heard = told.clone();
     let site = world.site_of(config, 1).with_observer(Arc::new(move |event| heard.lock().unwrap().push(event)));
     contribute(&site, &terms, 1).await.unwrap();
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let words = |wanted: &str| told.iter().any(|event| format!("{event:?}").contains(wanted));
     assert!(words("which this site has not signed"), "{told:?}");
     let stray = told.iter().filter(|event| matches!(event, Progress::UnknownReceipt(words) if words.contains("going on")));
