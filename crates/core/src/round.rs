@@ -67,6 +67,8 @@ pub struct Kept {
     pub statements: Vec<(Statement, Signed)>,
     /// Receipt certificates with their times.
     pub certificates: Vec<DatedCertificate>,
+    /// The sets that it voted for.
+    pub sets: Vec<Cohort>,
     /// Intents of peers for this round's slots.
     pub intents: Vec<SignedIntent>,
     /// Unix milliseconds of the node's first sight of the round if that was too late to judge the opening time.
@@ -150,6 +152,7 @@ impl Round {
             round.record_own(&statement, signature);
         }
         round.intents.restore(kept.intents);
+        round.agreed.restore(kept.sets);
         round.collected.restore(kept.certificates, round.terms.sites.len());
         round
     }

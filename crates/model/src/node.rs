@@ -233,6 +233,8 @@ impl Node {
         let kept = Kept {
             statements: statements.collect(),
             certificates: self.disk.certificates_of(at),
+            // No folder is restored to a moment after a vote.
+            sets: Vec::new(),
             intents: self.disk.intents_of(at),
             late_since: late_since.filter(|_| !stage.lacks(Mutation::HastyLatecomers)),
         };

@@ -52,6 +52,7 @@ impl Node {
                 None
             }
             Effect::Pull { .. } | Effect::AnswerSeeds { .. } | Effect::OpenSeeds { .. } | Effect::Look => None,
+            Effect::KeepSet(_) => None,
         }
     }
 

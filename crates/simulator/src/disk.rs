@@ -1,7 +1,7 @@
 //! What survives a node's crash: its journal of signed statements, and the contributions it stored.
 
 use alloy_primitives::{Address, B256};
-use consilium_core::certify::{DatedCertificate, SetMember};
+use consilium_core::certify::{Cohort, DatedCertificate, SetMember};
 use consilium_core::contribution::Contribution;
 use consilium_core::eip712::{Domain, SecretKey, Signed};
 use consilium_core::round::{IntentKind, SignedIntent, Statement};
@@ -35,6 +35,7 @@ pub(crate) struct Disk {
     slots: BTreeMap<Slot, Statement>,
     journal: Vec<(u64, Statement, Signed)>,
     certificates: Vec<(u64, DatedCertificate)>,
+    sets: Vec<(u64, Cohort)>,
     /// The first intents of peers: of a Final by its subject, of others by their round.
     held: BTreeMap<(usize, IntentKind, B256, u64), SignedIntent>,
     /// Since when the node knows a round that it saw late, or that it saw it in time.
@@ -60,6 +61,16 @@ impl Disk {
     /// Keeps certificates with their times.
     pub(crate) fn keep(&mut self, round: u64, certificates: Vec<DatedCertificate>) {
         self.certificates.extend(certificates.into_iter().map(|certificate| (round, certificate)));
+    }
+
+    /// Keeps the members of a set.
+    pub(crate) fn keep_set(&mut self, round: u64, set: Cohort) {
+        self.sets.push((round, set));
+    }
+
+    /// The sets that were kept for a round.
+    pub(crate) fn sets(&self, wanted: u64) -> Vec<Cohort> {
+        self.sets.iter().filter(|(round, _)| *round == wanted).map(|(_, set)| set.clone()).collect()
     }
 
     /// Keeps a peer's intent unless its slot holds one; the one that it holds.

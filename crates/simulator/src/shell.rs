@@ -102,6 +102,7 @@ impl Shell {
         let kept = Kept {
             statements: self.disk.journal(terms.round),
             certificates: self.disk.certificates(terms.round),
+            sets: self.disk.sets(terms.round),
             intents: self.disk.held(terms.round, terms.subject),
             late_since: self.disk.sight(terms.round, (!in_time).then_some(now)),
         };
@@ -256,6 +257,7 @@ impl Shell {
                 }
             }
             Effect::Hold(intent) => events.push_back(Event::Held(self.disk.hold(terms.subject, intent))),
+            Effect::KeepSet(set) => self.disk.keep_set(terms.round, set),
             Effect::Keep(certificates) => self.disk.keep(terms.round, certificates),
             Effect::Send { to, message } => self.send(&terms, to, &message, out),
             Effect::Certify { set_root, size, votes } => {

@@ -109,6 +109,7 @@ fn a_folder_that_is_restored_from_a_copy() {
     }
 }
 
+/// Also between the certificate and its settlement: what they voted for is on their disks.
 #[test]
 fn all_nodes_that_restart_at_once() {
     for at in [300, 1_200, 1_800, 2_400, 3_000] {

@@ -34,6 +34,10 @@ pub(super) struct Agreed {
 }
 
 impl Agreed {
+    pub(super) fn restore(&mut self, sets: Vec<Cohort>) {
+        self.cohorts.extend(sets.into_iter().map(|set| (set.root(), set)));
+    }
+
     pub(super) fn cohort(&self, root: &B256) -> Option<&Cohort> {
         self.cohorts.get(root)
     }
@@ -243,9 +247,10 @@ impl Round {
     }
 
     fn sign_vote(&mut self, root: B256, effects: &mut Vec<Effect>) {
-        let Some(size) = self.agreed.cohorts.get(&root).map(Cohort::size) else { return };
+        let Some(cohort) = self.agreed.cohorts.get(&root) else { return };
         self.agreed.voted.insert(root);
-        let vote = Vote { study: self.terms.study, round: self.terms.round, setRoot: root, size };
+        let vote = Vote { study: self.terms.study, round: self.terms.round, setRoot: root, size: cohort.size() };
+        effects.push(Effect::KeepSet(cohort.clone()));
         effects.push(Effect::Sign(Statement::Vote(vote)));
     }
 

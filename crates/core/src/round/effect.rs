@@ -23,6 +23,9 @@ pub enum Effect {
     Sign(Statement),
     /// Keep these certificates with their times over a restart, before any statement of the same step is signed.
     Keep(Vec<DatedCertificate>),
+    /// Keep the members of a set over a restart, before the vote for it is signed: if everybody forgot them, a certificate
+    /// could never be settled.
+    KeepSet(Cohort),
     /// Keep a peer's intent unless its slot holds another, on disk before it is acknowledged, and feed back
     /// [`super::Event::Held`] with the one that the slot holds.
     Hold(SignedIntent),

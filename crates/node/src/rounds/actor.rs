@@ -121,6 +121,7 @@ impl Actor {
                 match effect {
                     Effect::Sign(statement) => entries.statements.push(statement),
                     Effect::Keep(fresh) => entries.certificates.extend(fresh),
+                    Effect::KeepSet(set) => entries.sets.push(set),
                     Effect::Hold(intent) => entries.intents.extend(self.round.address_of(intent.node).map(|of| (of, intent))),
                     other => self.carry_out(other),
                 }
@@ -179,7 +180,7 @@ impl Actor {
     fn carry_out(&mut self, effect: Effect) {
         let (service, round) = (Arc::clone(&self.service), Arc::clone(&self.round));
         match effect {
-            Effect::Sign(_) | Effect::Keep(_) | Effect::Hold(_) => unreachable!("handle() collects them"),
+            Effect::Sign(_) | Effect::Keep(_) | Effect::KeepSet(_) | Effect::Hold(_) => unreachable!("handle() collects them"),
             Effect::Send { to, message } => seat::broadcast(&service, &round, to, &message),
             Effect::Verify(member) => self.service.spawn(verify::run(service, round, member)),
             Effect::Pull { member, from } => pull::start(&service, &round, member, from),

@@ -215,9 +215,10 @@ async fn kept(service: &Service, terms: &Terms, sight: Sight) -> Result<(Kept, B
     let (opening, subject) = (Opening::of(terms), terms.subject);
     let read = move |db: &Database| {
         let statements = db.journalled(&opening, &subject)?;
-        Ok((statements, db.certificates(&opening)?, db.intents(&opening, &subject)?, db.foreign(&opening)?))
+        let of_others = (db.intents(&opening, &subject)?, db.foreign(&opening)?);
+        Ok((statements, db.certificates(&opening)?, db.sets(&opening)?, of_others))
     };
-    let (statements, mut certificates, intents, foreign) = service.database.run(read).await?;
+    let (statements, mut certificates, sets, (intents, foreign)) = service.database.run(read).await?;
     // A round that is opened again on the same terms may come after a site was struck off.
     certificates.retain(|kept| terms.admits(&kept.certificate.member.site));
     let statements = statements.into_iter().map(|statement| {
@@ -228,6 +229,7 @@ async fn kept(service: &Service, terms: &Terms, sight: Sight) -> Result<(Kept, B
     let kept = Kept {
         statements: statements.collect(),
         certificates,
+        sets,
         intents: intents.into_iter().filter_map(of_member).collect(),
         late_since: (!sight.in_time).then_some(sight.at),
     };

@@ -12,10 +12,10 @@
 
 use super::StoreError;
 use super::database::{Database, JOURNAL, round_key};
-use super::memory::hold;
+use super::memory::{hold, packed, sets_key};
 use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{Address, B256};
-use consilium_core::certify::{DatedCertificate, SetMember};
+use consilium_core::certify::{Cohort, DatedCertificate, SetMember};
 use consilium_core::eip712::{Final, Intent, Receipt, Settlement, ShareRoot, Vote};
 use consilium_core::round::{IntentKind, SignedIntent, Statement};
 use redb::{Durability, ReadableTable as _, Table};
@@ -135,6 +135,8 @@ pub(crate) struct Entries {
     pub(crate) statements: Vec<Statement>,
     /// Certificates, which keep the time that they were first written with.
     pub(crate) certificates: Vec<DatedCertificate>,
+    /// Sets that this node is to vote for.
+    pub(crate) sets: Vec<Cohort>,
     /// Intents of peers with their addresses.
     pub(crate) intents: Vec<(Address, SignedIntent)>,
     /// What the round is about: the slot of a Final's intent.
@@ -143,7 +145,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn is_empty(&self) -> bool {
-        self.statements.is_empty() && self.certificates.is_empty() && self.intents.is_empty()
+        self.statements.is_empty() && self.certificates.is_empty() && self.sets.is_empty() && self.intents.is_empty()
     }
 }
 
@@ -181,6 +183,10 @@ impl Database {
                 if table.get(key.as_str())?.is_none() {
                     table.insert(key.as_str(), tagged(kept, opening).as_slice())?;
                 }
+            }
+            for set in &entries.sets {
+                let key = format!("{}{}", sets_key(opening), hex::encode(set.root()));
+                table.insert(key.as_str(), packed(set).as_slice())?;
             }
             let statements = entries.statements.iter();
             let verdicts = statements.map(|statement| enter(&mut table, opening, statement)).collect::<Result<_, _>>()?;

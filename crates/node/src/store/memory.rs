@@ -7,6 +7,7 @@ use super::StoreError;
 use super::database::{Database, JOURNAL, json, parse};
 use super::opening::{Opening, tagged};
 use alloy_primitives::{Address, B256};
+use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::round::{IntentKind, SignedIntent};
 use redb::{Durability, ReadableTable as _, Table};
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,31 @@ pub(super) fn hold(
     Ok(intent.clone())
 }
 
+pub(super) fn sets_key(opening: &Opening) -> String {
+    format!("set/{}", opening.key())
+}
+
+/// A set as it is kept: address and digest of each member, 52 bytes.
+pub(super) fn packed(set: &Cohort) -> Vec<u8> {
+    set.members().iter().flat_map(|member| member.site.iter().chain(member.digest.iter()).copied()).collect()
+}
+
+fn unpacked(bytes: &[u8]) -> Option<Cohort> {
+    let (members, rest) = bytes.as_chunks::<52>();
+    let member = |bytes: &[u8; 52]| {
+        let (site, digest) = bytes.split_at(Address::len_bytes());
+        SetMember { site: Address::from_slice(site), digest: B256::from_slice(digest) }
+    };
+    Cohort::new(members.iter().map(member).collect()).ok().filter(|_| rest.is_empty())
+}
+
 impl Database {
+    /// The sets of a round that this node voted for, or was about to, in whichever opening: their roots tell them apart.
+    pub(crate) fn sets(&self, opening: &Opening) -> Result<Vec<Cohort>, StoreError> {
+        let found = self.under(JOURNAL, &sets_key(opening))?;
+        found.into_iter().map(|(root, bytes)| unpacked(&bytes).ok_or(StoreError::Damaged(root))).collect()
+    }
+
     /// The first intents of peers for the slots of a round about a subject, with the peers' addresses.
     pub(crate) fn intents(&self, opening: &Opening, subject: &B256) -> Result<Vec<(Address, SignedIntent)>, StoreError> {
         let mut found = self.under(JOURNAL, &held_round_key(opening))?;
@@ -123,6 +148,25 @@ mod tests {
         assert_eq!(hold_in(&database, 1, SUBJECT, &intent(1, IntentKind::ShareRoot, 5)), root);
         assert_eq!(database.intents(&opening(1), &SUBJECT).unwrap(), [(PEER, root), (PEER, first.clone())]);
         assert_eq!(database.intents(&opening(2), &SUBJECT).unwrap(), [(PEER, next), (PEER, first)]);
+    }
+
+    #[test]
+    fn a_set_reads_back_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.redb");
+        let member = |byte| SetMember { site: Address::repeat_byte(byte), digest: B256::repeat_byte(byte + 100) };
+        let sets: Vec<Cohort> = [vec![member(1)], vec![member(1), member(2)]].map(|set| Cohort::new(set).unwrap()).into();
+        let entries = Entries { sets: sets.clone(), ..Entries::default() };
+        let database = Database::open(&path, "x").unwrap();
+        database.journal_unless(&opening(1), &entries, || false).unwrap().unwrap();
+        drop(database);
+        let mut found = Database::open(&path, "x").unwrap().sets(&opening(1)).unwrap();
+        found.sort_by_key(Cohort::size);
+        assert_eq!(found, sets);
+        let (mut short, mut unsorted) = (packed(&sets[1]), packed(&sets[1]));
+        short.pop();
+        unsorted.rotate_left(52);
+        assert!(unpacked(&short).is_none() && unpacked(&unsorted).is_none());
     }
 
     #[test]
