@@ -1,8 +1,9 @@
 # make test: everything that is tested, installing what it needs. make demo: the demo.
-# make bench-peers: Consilium beside its peers, see bench/README.md. See CONTRIBUTING.md.
+# make bench-peers: Consilium beside its peers, see bench/README.md. make assurance: what takes longer than the gate may.
+# See CONTRIBUTING.md.
 CARGO_FLAGS := --release --locked
 
-.PHONY: test test-rust test-contracts build-tests demo bench-peers lint tools contract-tools
+.PHONY: assurance test test-rust test-contracts build-tests demo bench-peers lint tools contract-tools
 
 # The contracts' compiler keeps one core busy for minutes, so the Rust tests are built beside it.
 test: tools contract-tools
@@ -24,6 +25,14 @@ demo:
 
 bench-peers:
 	sh bench/run.sh
+
+# Hours: thousands of seeds, larger models, ten minutes for each fuzz target, core's tests under the address sanitizer.
+assurance: tools
+	CONSILIUM_SEEDS=20000 cargo nextest run $(CARGO_FLAGS) -p consilium-simulator --test seeds
+	cargo run $(CARGO_FLAGS) -p consilium-model -- assurance
+	cargo bench --locked -p consilium-core --bench liars
+	sh fuzz/sanitize.sh
+	sh fuzz/run.sh 600
 
 lint: tools
 	cargo fmt --all --check

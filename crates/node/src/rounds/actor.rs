@@ -165,13 +165,13 @@ impl Actor {
                     let signature = sign(&self.service, statement);
                     events.push(Event::Signed { statement: statement.clone(), signature });
                 }
-                Err(conflict) => self.refuse(statement, conflict.slot),
+                Err(conflict) => self.refuse(statement, &conflict.slot),
             }
         }
         events
     }
 
-    fn refuse(&self, statement: &Statement, slot: String) {
+    fn refuse(&self, statement: &Statement, slot: &str) {
         let ((study, round), kind) = (self.round.id(), seat::name_of(statement));
         tracing::error!(study, round, slot, kind, "the journal holds another statement here: NOT signing a second one");
         Metrics::add(&self.service.metrics.journal_refusals, 1);
