@@ -9,14 +9,14 @@ use consilium_core::accusation::{Accusation, Charge, SignedContribution};
 use consilium_core::capability::{Capability, Request};
 use consilium_core::certify::{Cohort, ReceiptCertificate, SetMember};
 use consilium_core::contribution::{Body, Contribution};
+use consilium_core::cores::Cores;
 use consilium_core::eip712::{self, Receipt, Vote};
 use consilium_core::field::{self, Ext, Fp};
-use consilium_core::mask::Seed;
+use consilium_core::mask::{Seed, Seeds};
 use consilium_core::openings::{Flaw, open};
-use consilium_core::params::Member;
 use consilium_core::program::AnyProgram;
 use consilium_core::round::{Message, SignedReceipt, SignedVote};
-use consilium_core::seal::{BoxContext, seal_box};
+use consilium_core::seal::seal_boxes;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::{hash, values_hash};
 use rand_core::SeedableRng as _;
@@ -68,12 +68,8 @@ fn contribution(terms: &Terms) -> Vec<u8> {
     };
     let digest = body.digest(&ctx);
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
-    let mut seal = |(node, member): (usize, &Member)| {
-        let seeds: Vec<Seed> = sizes.seeds_of(node).map(|number| Seed::new([number as u8; 32])).collect();
-        let sealed = seal_box(&member.kem_key, &BoxContext { ctx, digest, node }, seeds.iter(), &mut rng);
-        sealed.expect("a good key")
-    };
-    let boxes = (1..).zip(terms.committee.members()).map(&mut seal).collect();
+    let seeds = (0..sizes.excluded().len()).map(|number| Seed::new([number as u8; 32])).collect();
+    let boxes = seal_boxes(Cores::ONE, &terms.committee, [ctx, digest], &Seeds::from_vec(seeds), &mut rng);
     let (study, round) = (terms.study, terms.round);
     let unsigned = Contribution { study, round, site, body, boxes, signature: key(21).sign(&digest) };
     let signature = terms.domain.sign(&key(21), &unsigned.statement(digest));

@@ -3,7 +3,7 @@
 use super::Put;
 use crate::targets::chain::{signed, signer};
 use crate::targets::events::known_topics;
-use crate::targets::fixed::{ADDRESSES, kem};
+use crate::targets::fixed::{ADDRESSES, kem, key};
 use alloy::primitives::LogData;
 use alloy::sol_types::{SolError, SolEvent};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
@@ -87,7 +87,9 @@ fn rounds(put: &Put<'_>) {
     };
     put("round-opened", announced.encode_log_data());
     let (root, voters) = (B256::repeat_byte(1), U256::from(15));
-    put("round-certified", C::RoundCertified { study: STUDY, round: 2, setRoot: root, size: 3, voters }.encode_log_data());
+    let signatures: Vec<u8> = (1..=4).flat_map(|node| *key(node).sign(&root).as_bytes()).collect();
+    let certified = C::RoundCertified { study: STUDY, round: 2, setRoot: root, size: 3, voters, signatures: signatures.into() };
+    put("round-certified", certified.encode_log_data());
     let settled = C::RoundSettled {
         study: STUDY,
         round: 2,
@@ -124,7 +126,19 @@ fn money(put: &Put<'_>) {
     let amount = U256::from(9);
     event(put, 2, "funded", &T::Funded { study: STUDY, payer: ONE, amount }.encode_log_data());
     event(put, 2, "claimed", &T::Claimed { study: STUDY, account: ONE, period: 1, amount }.encode_log_data());
-    event(put, 2, "site-struck", &T::SiteStruck { study: STUDY, site: ONE, round: 2 }.encode_log_data());
+    let (digest, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let struck = T::SiteStruck {
+        study: STUDY,
+        round: 2,
+        site: ONE,
+        digest,
+        boxes: digest,
+        signature: key(21).sign(&digest).to_compact(),
+        otherDigest: other,
+        otherBoxes: digest,
+        otherSignature: key(21).sign(&other).to_compact(),
+    };
+    event(put, 2, "site-struck", &struck.encode_log_data());
     let bought = L::Bought { study: STUDY, payer: ONE, to: ONE, quantity: 2, price: amount };
     event(put, 3, "bought", &bought.encode_log_data());
 }

@@ -5,7 +5,7 @@ use super::fixed::kem;
 use crate::parts::Parts;
 use alloy_primitives::B256;
 use consilium_core::mask::Seed;
-use consilium_core::seal::{BoxContext, KemSecret, OVERHEAD, PUBLIC_KEY_LEN, check_public_key, seal_box};
+use consilium_core::seal::{BoxContext, KemSecret, OVERHEAD, PUBLIC_KEY_LEN, check_public_key, seal_repair};
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::XWing;
@@ -72,7 +72,7 @@ fn any_repair(parts: &mut Parts<'_>) {
 
 /// Any bytes for a public key: what passes the check can be sealed to, and only that.
 fn any_public_key(key: &[u8]) {
-    let sealed = seal_box(key, &CONTEXT, [Seed::new([7; 32])].iter(), &mut rng());
+    let sealed = seal_repair(key, &CONTEXT, 3, &Seed::new([7; 32]), &mut rng());
     match check_public_key(key) {
         Ok(()) => {
             assert_eq!(key.len(), PUBLIC_KEY_LEN);

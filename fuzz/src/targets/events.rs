@@ -82,7 +82,10 @@ fn bounds(event: &Event) {
         }
         Event::SitesAdmitted { sites, .. } => assert!(sites.len() <= MAX_SITES),
         Event::RoundOpened(opened) => assert_eq!(opened.frozen_hash(), opened.frozen),
-        Event::RoundCertified { voters, .. } => assert!(is_bitmap(voters)),
+        Event::RoundCertified { voters, signatures, .. } => {
+            assert!(is_bitmap(voters));
+            assert_eq!(signatures.len(), 65 * voters.count_ones());
+        }
         Event::RoundSettled { share_roots, signers, .. } => {
             assert!((1..=MAX_COMMITTEE).contains(&share_roots.len()) && is_bitmap(signers));
         }
