@@ -190,6 +190,15 @@ fn a_set_is_released_on_q_finals_for_it_and_not_on_its_certificate() {
 }
 
 #[test]
+fn a_contribution_is_bound_to_the_opening_time() {
+    let shown = terms(4);
+    let mut lied_to = terms(4);
+    lied_to.policy.opened = 1;
+    lied_to.check().unwrap();
+    assert_ne!(shown.context(), lied_to.context());
+}
+
+#[test]
 fn what_endpoints_say_of_times_cannot_overflow() {
     let mut lied = terms(4);
     for times in [[u64::MAX - 2, u64::MAX - 1, u64::MAX], [1, 2, 1 << 40], [1 << 40, (1 << 40) + 1, (1 << 40) + 2], [3, 2, 4]] {

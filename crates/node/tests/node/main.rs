@@ -9,5 +9,6 @@ mod inquiry;
 mod keys;
 mod licences;
 mod offences;
+mod restored;
 mod rounds;
 mod secrecy;
