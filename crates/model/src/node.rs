@@ -5,7 +5,7 @@ use crate::bounds::{Bounds, Mutation};
 use crate::cast::{Cast, Place, bit, nodes_in, root_of};
 use crate::disk::{At, Disk};
 use alloy_primitives::B256;
-use consilium_core::clock;
+use consilium_core::clock::{self, Seen};
 use consilium_core::eip712::Signed;
 use consilium_core::round::{ChainEvent, Event, IntentKind, Kept, Message, Round, SignedIntent, SignedVote, Statement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,9 +213,9 @@ impl Node {
         let place = &stage.cast.places[0];
         let terms = if forged { &place.forged } else { &place.terms };
         let tolerance = clock::DEFAULT_TOLERANCE_MILLIS;
-        let ahead = clock::is_ahead(&terms.policy, stage.now, tolerance);
-        let stale = !late && clock::is_stale(&terms.policy, stage.now, tolerance);
-        if self.seats[0].is_some() || ((ahead || stale) && !stage.lacks(Mutation::UnboundOpening)) {
+        let seen = Seen { at: stage.now, followed_at: (!late).then_some(stage.now) };
+        let refused = clock::judge(&terms.policy, seen, stage.now, tolerance).is_err();
+        if self.seats[0].is_some() || (refused && !stage.lacks(Mutation::UnboundOpening)) {
             return;
         }
         self.join(stage, 0, forged, late.then_some(stage.now));
