@@ -28,7 +28,7 @@ bench-peers:
 
 # Hours: thousands of seeds, larger models, ten minutes for each fuzz target, core's tests under the address sanitizer.
 assurance: tools
-	CONSILIUM_SEEDS=20000 cargo nextest run $(CARGO_FLAGS) -p consilium-simulator --test seeds
+	CONSILIUM_SEEDS=20000 cargo nextest run --profile assurance $(CARGO_FLAGS) -p consilium-simulator --test seeds
 	cargo run $(CARGO_FLAGS) -p consilium-model -- assurance
 	cargo bench --locked -p consilium-core --bench liars
 	sh fuzz/sanitize.sh
