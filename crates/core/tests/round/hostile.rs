@@ -6,10 +6,12 @@ use super::{
 };
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct as _;
+use consilium_core::audit::{Evidence, Offence, Settled, share_root_offence};
 use consilium_core::certify::SetMember;
-use consilium_core::eip712::{Intent, ShareRoot};
+use consilium_core::eip712::{Intent, Receipt, ShareRoot};
+use consilium_core::params::{Committee, CommitteeMembers, Member};
 use consilium_core::round::{
-    ChainEvent, Effect, Event, IntentKind, Kept, Message, Round, SignedIntent, SignedVote, Statement,
+    ChainEvent, Effect, Event, IntentKind, Kept, Message, Round, SignedFinal, SignedIntent, SignedReceipt, SignedVote, Statement,
 };
 use consilium_core::terms::Terms;
 
@@ -149,4 +151,56 @@ fn honest_acknowledgements(terms: &Terms, round: &mut Round, effects: Vec<Effect
         next += 1;
     }
     all
+}
+
+/// What a node cannot see by itself if all of its endpoints lie (docs/THREATS.md): a committee that they invent, under the number of
+/// a round in which it serves. Everything there is genuine under that committee's keys. No contribution of the true round is
+/// accepted, so that nobody's privacy is lost; but what the node signs proves an offence on the true chain.
+#[test]
+fn a_node_all_of_whose_endpoints_invent_a_committee_signs_what_is_an_offence_on_the_true_chain() {
+    let shown = terms(4);
+    let invented_key = |node: usize| if node == ME { key(ME) } else { key(10 + node) };
+    let members = (1..=5).map(|node| Member { address: invented_key(node).address(), kem_key: vec![node as u8] });
+    let mut invented = shown.clone();
+    invented.committee = CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, members.collect()).unwrap();
+    invented.check().unwrap();
+    assert_ne!(invented.context(), shown.context(), "no contribution of the true round counts there");
+
+    let set = cohort(&[0, 1]);
+    let mut round = joined(&invented, ME, IN_TIME, Kept::default());
+    hold(&mut round, IN_TIME, &[0, 1]);
+    let signed_by = |node: usize, member| {
+        let said = Receipt { study: invented.study, round: invented.round, site: site(member), digest: super::member(member).digest };
+        SignedReceipt { node, member: super::member(member), signature: invented.domain.sign(&invented_key(node), &said) }
+    };
+    let receipts = (2..=5).flat_map(|node| [0, 1].map(|member| signed_by(node, member))).collect();
+    hear(&mut round, IN_TIME, 2, Message::Receipts(receipts));
+    let vote = |node: usize| {
+        let mut vote = SignedVote { node, set_root: set.root(), size: 2, signature: nobody() };
+        vote.signature = invented.domain.sign(&invented_key(node), &vote.statement(&invented));
+        vote
+    };
+    hear(&mut round, AFTER_CUTOFF, LEADER, Message::Proposal { cohort: set.clone(), vote: vote(LEADER) });
+    round.apply(AFTER_CUTOFF, super::shown(&set, (2..=5).map(vote).collect()));
+    let effects = round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::CertificateFinal));
+    signed(&invented, &mut round, AFTER_CUTOFF, effects);
+    for node in 2..=4 {
+        let mut said = SignedFinal { node, set_root: set.root(), signature: nobody() };
+        said.signature = invented.domain.sign(&invented_key(node), &said.statement(&invented));
+        hear(&mut round, AFTER_CUTOFF, node, Message::Final(said));
+    }
+    let effects = round.apply(AFTER_CUTOFF, Event::Released { root: B256::repeat_byte(9) });
+    let effects = signed(&invented, &mut round, AFTER_CUTOFF, effects);
+    let statement = statements(&effects).into_iter().find_map(|said| match said {
+        Statement::ShareRoot(said) => Some(said.clone()),
+        _ => None,
+    });
+    let statement = statement.expect("the invented committee has it sign its share");
+    let evidence = Evidence { signature: shown.domain.sign(&key(ME), &statement), statement };
+    // The true round certified what its own committee voted for.
+    let (set_root, share_roots) = (cohort(&[0, 1, 2]).root(), vec![B256::ZERO; 5]);
+    let settled = Settled { study: shown.study, round: shown.round, set_root, share_roots };
+    let address = shown.committee.member(ME).unwrap().address;
+    let offence = share_root_offence(&shown.domain, address, &evidence, &settled).unwrap();
+    assert_eq!(offence, Some(Offence::ForeignShareRoot));
 }
