@@ -204,3 +204,17 @@ fn a_node_all_of_whose_endpoints_invent_a_committee_signs_what_is_an_offence_on_
     let offence = share_root_offence(&shown.domain, address, &evidence, &settled).unwrap();
     assert_eq!(offence, Some(Offence::ForeignShareRoot));
 }
+
+/// An endpoint that invents an end stops uploads and receipts (a paused node takes none); when it takes the end back after the
+/// cutoff, the first contributions that come are a set to vote for at once.
+#[test]
+fn a_pause_over_the_cutoff_leaves_sites_time_to_come() {
+    let terms = terms(4);
+    let mut round = joined(&terms, ME, 1_001_000, Kept::default());
+    round.apply(1_002_000, Event::Chain(ChainEvent::Paused));
+    round.apply(1_052_000, Event::Chain(ChainEvent::Resumed));
+    hold(&mut round, 1_052_000, &[0, 3]);
+    hear(&mut round, 1_052_000, 2, receipts(&terms, &[0, 3]));
+    let at_once = votes(&hear(&mut round, 1_052_100, LEADER, proposal(&terms, cohort(&[0, 3]))));
+    assert!(at_once.is_empty(), "it votes for whoever came first, 0.1 s after the pause that kept everybody away");
+}
