@@ -460,9 +460,9 @@ mod tests {
 
     #[test]
     fn a_share_root_for_a_set_that_was_not_certified_is_noticed_also_when_nothing_is_settled() {
-        let key = &Keys::get().node(1).signing;
+        let keys = Keys::get();
         let said = ShareRoot { study: 1, round: 2, setRoot: B256::repeat_byte(1), index: 1, root: B256::ZERO };
-        let all = [(Statement::ShareRoot(said), key.sign(&B256::ZERO))];
+        let all = [(Statement::ShareRoot(said), keys.node(1).signing.sign(&B256::ZERO))];
         assert!(offences_of(1, &all, None).is_empty(), "without a settlement nothing else says so");
         assert!(!signed_foreign_share(&all, 2, B256::repeat_byte(1)) && !signed_foreign_share(&all, 3, B256::ZERO));
         assert!(signed_foreign_share(&all, 2, B256::repeat_byte(2)));

@@ -54,9 +54,7 @@ fn a_vote_under_another_size_takes_none_from_the_certified_set() {
     hear(&mut round, AFTER_CUTOFF, 5, vote_of_size(&terms, 5, set.root(), 7));
     round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::CertificateFinal));
     let later = hear(&mut round, AFTER_CUTOFF + 4_000, 2, Message::Sync { receipts: B256::ZERO });
-    let right = |effect: &&Effect| {
-        matches!(effect, Effect::Send { message: Message::Vote(vote), .. } if (vote.set_root, vote.size) == (set.root(), 2))
-    };
+    let right = |effect: &&Effect| matches!(effect, Effect::Send { message: Message::Vote(vote), .. } if (vote.set_root, vote.size) == (set.root(), 2));
     assert_eq!(later.iter().filter(right).count(), 4);
 }
 
@@ -170,7 +168,8 @@ fn a_node_all_of_whose_endpoints_invent_a_committee_signs_what_is_an_offence_on_
     let mut round = joined(&invented, ME, IN_TIME, Kept::default());
     hold(&mut round, IN_TIME, &[0, 1]);
     let signed_by = |node: usize, member| {
-        let said = Receipt { study: invented.study, round: invented.round, site: site(member), digest: super::member(member).digest };
+        let said =
+            Receipt { study: invented.study, round: invented.round, site: site(member), digest: super::member(member).digest };
         SignedReceipt { node, member: super::member(member), signature: invented.domain.sign(&invented_key(node), &said) }
     };
     let receipts = (2..=5).flat_map(|node| [0, 1].map(|member| signed_by(node, member))).collect();
