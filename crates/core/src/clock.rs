@@ -72,8 +72,9 @@ pub enum FalseOpening {
     },
 }
 
-/// Holds a round's opening time against a node's clock, at Unix millisecond `now`. The answer is whether the node saw the round
-/// in time to judge its age; a latecomer votes late.
+/// Holds a round's opening time against a node's clock, at Unix millisecond `now`, when it can take its seat. The answer is
+/// whether the node saw the round in time to judge its age, and has its seat within the tolerance after that: whoever cannot be
+/// uploaded to is a latecomer, whatever it has seen. A latecomer votes late.
 ///
 /// # Errors
 /// [`FalseOpening`]: the cutoff follows from the opening time, so that a false one closes a round early or late.
@@ -83,11 +84,11 @@ pub fn judge(policy: &Policy, seen: Seen, now: u64, configured_millis: u64) -> R
         return Err(FalseOpening::Ahead { opened, seconds: opened.saturating_sub(now / 1000) });
     }
     let tolerance = tolerance_millis(policy, configured_millis);
-    let in_time = seen.followed_at.is_some_and(|at| seen.at.saturating_sub(at) <= tolerance);
-    if in_time && is_stale(policy, seen.at, configured_millis) {
+    let followed = seen.followed_at.is_some_and(|at| seen.at.saturating_sub(at) <= tolerance);
+    if followed && is_stale(policy, seen.at, configured_millis) {
         return Err(FalseOpening::Stale { opened, seconds: (seen.at / 1000).saturating_sub(opened) });
     }
-    Ok(in_time)
+    Ok(followed && now.saturating_sub(seen.at) <= tolerance)
 }
 
 #[cfg(test)]
@@ -140,6 +141,15 @@ mod tests {
         assert_eq!(of(Some(1_005_000), 1_031_000), Ok(false), "an endpoint that kept the node waiting");
         assert_eq!(of(None, 1_031_000), Ok(false), "a node that has just started");
         assert_eq!(of(None, 970_000), Err(FalseOpening::Ahead { opened: 1_000, seconds: 30 }));
+    }
+
+    #[test]
+    fn a_node_whose_seat_is_delayed_by_more_than_the_tolerance_is_a_latecomer() {
+        let round = policy(1_000, 1_100);
+        let seen = Seen { at: 1_001_000, followed_at: Some(1_000_900) };
+        let of = |now| judge(&round, seen, now, DEFAULT_TOLERANCE_MILLIS);
+        assert_eq!(of(1_026_000), Ok(true));
+        assert_eq!(of(1_026_001), Ok(false), "an endpoint that keeps back what a seat needs");
     }
 
     #[test]

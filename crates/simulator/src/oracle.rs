@@ -278,6 +278,9 @@ impl Oracle {
         if outcome != Outcome::Settled {
             self.judge_honest(&terms, None);
         }
+        if let Some(certificate) = &certificate {
+            self.judge_shares(round, certificate.set_root);
+        }
         let minimum = terms.policy.minimum_cohort as usize;
         let late = outcome == Outcome::Stranded || (outcome == Outcome::Void && sure >= minimum);
         if self.live && late {
@@ -331,6 +334,17 @@ impl Oracle {
         }
     }
 
+    /// The contracts convict of a share root for another set than the certified one, settled or not.
+    fn judge_shares(&mut self, round: u64, certified: B256) {
+        for &node in &self.honest {
+            let all = self.signed.get(&node).map_or(&[][..], Vec::as_slice);
+            if signed_foreign_share(all, round, certified) {
+                let text = format!("node {node}: a share root for a set that was not certified");
+                self.failures.push(Failure::HonestPunishable(text));
+            }
+        }
+    }
+
     /// Section 6.12 over everything that honest nodes signed, in words of this file and with core's predicates.
     fn judge_honest(&mut self, terms: &Terms, settled: Option<&Settled>) {
         let mut offences = Vec::new();
@@ -368,6 +382,11 @@ fn offences_of(node: usize, all: &[(Statement, Signed)], settled: Option<&Settle
         }
     }
     offences
+}
+
+fn signed_foreign_share(all: &[(Statement, Signed)], round: u64, certified: B256) -> bool {
+    let foreign = |(statement, _): &(Statement, Signed)| matches!(statement, Statement::ShareRoot(said) if said.round == round && said.setRoot != certified);
+    all.iter().any(foreign)
 }
 
 /// The same by core's predicates, with signatures.
@@ -432,4 +451,20 @@ pub(crate) fn openings_are_fraud(terms: &Terms, aggregate: &[Fp], shares: &BTree
         [(0, aggregate[k])].into_iter().chain(of_nodes).collect::<Vec<_>>()
     };
     (0..aggregate.len()).any(|k| leaf_is_fraud(sizes, &points(k)) == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consilium_core::eip712::ShareRoot;
+
+    #[test]
+    fn a_share_root_for_a_set_that_was_not_certified_is_noticed_also_when_nothing_is_settled() {
+        let keys = Keys::get();
+        let said = ShareRoot { study: 1, round: 2, setRoot: B256::repeat_byte(1), index: 1, root: B256::ZERO };
+        let all = [(Statement::ShareRoot(said), keys.node(1).signing.sign(&B256::ZERO))];
+        assert!(offences_of(1, &all, None).is_empty(), "without a settlement nothing else says so");
+        assert!(!signed_foreign_share(&all, 2, B256::repeat_byte(1)) && !signed_foreign_share(&all, 3, B256::ZERO));
+        assert!(signed_foreign_share(&all, 2, B256::repeat_byte(2)));
+    }
 }

@@ -94,9 +94,15 @@ impl Round {
         self.terms.cutoff_millis().max(of_latecomer)
     }
 
-    /// Δ of the time that this node has from its scheduled cutoff to the deadline.
+    /// A view of the time that this node has from its scheduled cutoff to the deadline: t+2 of them fit, so that an honest one
+    /// among latecomers leads too.
+    fn view(&self) -> u64 {
+        self.terms.view_millis_from(self.scheduled())
+    }
+
+    /// Δ of that time.
     fn delta(&self) -> u64 {
-        self.terms.view_millis_from(self.scheduled()) / 5
+        self.view() / 5
     }
 
     pub(super) fn advance_agreement(&mut self, effects: &mut Vec<Effect>) {
@@ -117,7 +123,7 @@ impl Round {
 
     /// In its view and after, a node proposes all contributions with a certificate, and again when there are more.
     fn propose(&mut self, effects: &mut Vec<Effect>) {
-        let my_view = self.cutoff() + self.terms.rank(self.me) * self.terms.view_millis();
+        let my_view = self.cutoff() + self.terms.rank(self.me) * self.view();
         let pause_over = self.agreed.proposed_at.is_none_or(|at| self.now >= at + self.terms.delta_millis());
         if self.now < my_view || !pause_over {
             return;
@@ -180,13 +186,16 @@ impl Round {
     }
 
     /// Keeps a vote; of each node only those for sets that somebody proposes now, that this node voted for or that the chain
-    /// shows as certified, so that memory stays bounded.
+    /// shows as certified, and one for each, the latest, whatever sizes it names beside the certified one: so memory stays
+    /// bounded.
     pub(super) fn record_vote(&mut self, vote: &SignedVote) {
-        let certified = self.certificate.iter().map(|certificate| &certificate.set_root);
-        let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).chain(certified).copied().collect();
+        let certified = self.certificate.as_ref().map(|certificate| (certificate.set_root, certificate.size));
+        let of_chain = certified.as_ref().map(|(root, _)| root);
+        let live: BTreeSet<B256> = self.agreed.proposals.values().chain(&self.agreed.voted).chain(of_chain).copied().collect();
         let (node, key) = (vote.node, (vote.set_root, vote.size));
-        for ((root, _), votes) in &mut self.agreed.votes {
-            if !live.contains(root) && *root != vote.set_root {
+        for (known, votes) in &mut self.agreed.votes {
+            let lives = if known.0 == key.0 { *known == key || Some(*known) == certified } else { live.contains(&known.0) };
+            if !lives {
                 votes.remove(&node);
             }
         }

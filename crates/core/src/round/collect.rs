@@ -113,9 +113,16 @@ impl Collected {
             of_site.extend(receipts.into_iter().map(|(node, signature)| ((node, member.digest), signature)));
             self.certificates.insert(member, since);
         }
-        if sites > 0 && self.certificates.len() == sites {
+        if sites > 0 && self.is_complete(sites) {
             self.complete_at = self.certificates.values().max().copied();
         }
+    }
+
+    /// Whether as many sites as there are have a certificate. One that has two counts once.
+    fn is_complete(&self, sites: usize) -> bool {
+        let of_sites = || self.certificates.keys().map(|member| member.site);
+        let repeated = || of_sites().zip(of_sites().skip(1)).filter(|(one, next)| one == next).count();
+        self.certificates.len() >= sites && self.certificates.len() - repeated() >= sites
     }
 
     /// Certificates since the last call, for the shell to keep.
@@ -251,8 +258,8 @@ impl Round {
                 new.insert(self.now);
                 self.collected.fresh.push(member);
             }
-            if self.collected.certificates.len() == self.terms.sites.len() {
-                self.collected.complete_at.get_or_insert(self.now);
+            if self.collected.complete_at.is_none() && self.collected.is_complete(self.terms.sites.len()) {
+                self.collected.complete_at = Some(self.now);
             }
         }
     }

@@ -219,7 +219,8 @@ impl Round {
             return;
         }
         match self.intents.own.get(&intent.kind) {
-            Some(own) if own == intent => {
+            // The hash is what is signed: a liar may have shown this node its own intent with another set root.
+            Some(own) if (own.round, own.hash) == (intent.round, intent.hash) => {
                 self.progressed();
                 self.intents.acknowledged.entry(intent.kind).or_default().insert(from);
             }

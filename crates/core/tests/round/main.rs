@@ -11,6 +11,7 @@ use consilium_core::round::{
 use consilium_core::terms::Terms;
 
 mod certificates;
+mod hostile;
 mod intents;
 
 const ME: usize = 1;

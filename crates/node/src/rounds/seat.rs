@@ -167,8 +167,10 @@ async fn seated(
 ) -> Result<(), Refusal> {
     let opening = Opening::of(&on_chain.terms);
     let tolerance = service.config.clock_tolerance.as_millis().try_into().unwrap_or(u64::MAX);
-    let in_time = clock::judge(&on_chain.terms.policy, seen, now_millis(), tolerance)?;
-    let sight = Sight { at: seen.at, in_time };
+    let now = now_millis();
+    let in_time = clock::judge(&on_chain.terms.policy, seen, now, tolerance)?;
+    // Before it has a seat nobody can upload to this node: a latecomer's time begins with it.
+    let sight = Sight { at: if in_time { seen.at } else { now }, in_time };
     let first = service.database.run(move |db| db.sight(&opening, sight)).await?;
     open(service, on_chain, kem, first).await
 }

@@ -2,7 +2,10 @@
 //! them, then the blobs that they named.
 
 use super::StoreError;
-use super::database::{CLOSED, CONTRIBUTIONS, ClosedRound, Database, REPAIRS, Table, VANISHED, json, parse, record, round_key};
+use super::database::{
+    CLOSED, CONTRIBUTIONS, ClosedRound, Database, JOURNAL, REPAIRS, Table, VANISHED, json, parse, record, round_key,
+};
+use super::memory::sets_prefix;
 use consilium_core::certify::SetMember;
 use redb::{Durability, ReadableTable as _, TableDefinition, WriteTransaction};
 
@@ -10,8 +13,9 @@ use redb::{Durability, ReadableTable as _, TableDefinition, WriteTransaction};
 pub(super) const DOOMED: Table = TableDefinition::new("doomed");
 
 impl Database {
-    /// Forgets that contributions and sealed seeds of a round were here, and notes it with the round's end; without effect
-    /// while the round has a seat. Journal and evidence stay. How many blobs are to be deleted now.
+    /// Forgets that contributions and sealed seeds of a round were here, and the sets that were voted for, of which a leader that
+    /// lies can have many; and notes it with the round's end; without effect while the round has a seat. Statements and
+    /// evidence stay. How many blobs are to be deleted now.
     pub(crate) fn forget(&self, study: u64, round: u64) -> Result<usize, StoreError> {
         let key = round_key(study, round);
         self.write(Durability::Immediate, |transaction| {
@@ -30,6 +34,8 @@ impl Database {
             for table in [CONTRIBUTIONS, REPAIRS] {
                 transaction.open_table(table)?.retain_in(key.as_str()..end.as_str(), |_, _| false)?;
             }
+            let [first, last] = [&key, &end].map(|round| sets_prefix(round));
+            transaction.open_table(JOURNAL)?.retain_in(first.as_str()..last.as_str(), |_, _| false)?;
             Ok(doomed)
         })
     }

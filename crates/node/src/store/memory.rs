@@ -54,7 +54,11 @@ pub(super) fn hold(
 }
 
 pub(super) fn sets_key(opening: &Opening) -> String {
-    format!("set/{}", opening.key())
+    sets_prefix(&opening.key())
+}
+
+pub(super) fn sets_prefix(round: &str) -> String {
+    format!("set/{round}")
 }
 
 /// A set as it is kept: address and digest of each member, 52 bytes.
@@ -163,6 +167,17 @@ mod tests {
         let mut found = Database::open(&path, "x").unwrap().sets(&opening(1)).unwrap();
         found.sort_by_key(Cohort::size);
         assert_eq!(found, sets);
+        // They go with the round's contributions, and no other round's do.
+        let database = Database::open(&path, "x").unwrap();
+        let other = opening(2);
+        for round in [1, 2] {
+            database.add_seat(1, round, 7).unwrap();
+            database.journal_unless(&opening(round), &entries, || false).unwrap().unwrap();
+        }
+        database.unseat(1, 1, 9).unwrap();
+        database.forget(1, 1).unwrap();
+        assert!(database.sets(&opening(1)).unwrap().is_empty());
+        assert_eq!(database.sets(&other).unwrap().len(), 2);
         let (mut short, mut unsorted) = (packed(&sets[1]), packed(&sets[1]));
         short.pop();
         unsorted.rotate_left(52);

@@ -291,3 +291,33 @@ async fn head(world: &World, node: usize) -> u64 {
     let answer = world.client.get(format!("{}/v1/status", world.url(node))).send().await.unwrap();
     answer.json::<serde_json::Value>().await.unwrap()["head"]["number"].as_u64().unwrap_or(0)
 }
+
+/// The opening is shown in time, and what a seat needs is not, until the cutoff is over: sites could not upload meanwhile. A
+/// certificate at once would be of the first that come, chosen by whoever delayed the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_seat_was_delayed_past_the_cutoff_votes_as_late_as_one_that_saw_the_round_late() {
+    let mut world = World::prepare(4, 3).await;
+    let gate = Gate::start(&world.sequencer).await;
+    for node in 0..4 {
+        world.configs[node].rpc = vec![gate.url.clone()];
+        world.start_node(node).await;
+    }
+    for node in 0..4 {
+        world.eventually("following", async || head(&world, node).await > 0).await;
+    }
+    gate.refuse(|request| reads_history(request, 1));
+    let round = world.open_round(1, 40).await;
+    let (opened, cutoff) = (round.terms.policy.opened, round.terms.cutoff_millis() / 1000);
+    tokio::time::sleep(Duration::from_secs((cutoff + 1).saturating_sub(now()))).await;
+    gate.refuse(|_| false);
+    for node in 0..4 {
+        world.eventually("a seat", async || world.get(node, 1, "", None).await.0 == 200).await;
+    }
+    let seated = now();
+    for site in 0..2 {
+        assert_eq!(world.upload(0, 1, world.contribution(&round.terms, site).body()).await.0, 200);
+    }
+    world.eventually("a certificate", async || world.ledger.round(1, 1).await.unwrap().certificate.is_some()).await;
+    let (at, half) = (now(), (cutoff + round.terms.policy.deadline) / 2);
+    assert!(at >= half, "seats {} s, certificate {} s after the opening", seated - opened, at - opened);
+}
