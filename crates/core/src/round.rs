@@ -71,7 +71,7 @@ pub struct Kept {
     pub sets: Vec<Cohort>,
     /// Intents of peers for this round's slots.
     pub intents: Vec<SignedIntent>,
-    /// Unix milliseconds of the node's first sight of the round if that was too late to judge the opening time.
+    /// Unix milliseconds of the node's first sight of the round, or of its seat, if that was too late to judge the opening time.
     pub late_since: Option<u64>,
 }
 
@@ -105,10 +105,11 @@ pub struct Round {
     /// The last answer to each peer that asked for everything: each is large, so none comes at once again.
     answered: BTreeMap<usize, Answered>,
     stage: Stage,
-    /// When the node first saw the round, if that was too late to judge the opening time.
+    /// When the node first saw the round, if that was too late to judge the opening time; or when it went on after a pause in
+    /// which sites could not reach it.
     late_since: Option<u64>,
-    /// Whether an end is on the chain that is not final yet.
-    paused: bool,
+    /// Since when an end is on the chain that is not final yet.
+    paused_since: Option<u64>,
     /// Whether the certificate was final when the settlement came.
     was_final: bool,
     /// Whether the shell has stopped waiting for what is missing after the settlement.
@@ -137,7 +138,7 @@ impl Round {
             answered: BTreeMap::new(),
             stage: Stage::Collecting,
             late_since: kept.late_since,
-            paused: false,
+            paused_since: None,
             was_final: false,
             given_up: false,
             collected: collect::Collected::default(),
@@ -172,7 +173,7 @@ impl Round {
     /// Whether an end of the round is on the chain that is not final yet.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.paused && self.is_open()
+        self.paused_since.is_some() && self.is_open()
     }
 
     /// Handles one event at Unix millisecond `now`.
@@ -192,7 +193,7 @@ impl Round {
             Event::Unmasked(unmasked) => self.on_unmasked(unmasked),
         }
         self.count_certificate();
-        if self.is_open() && !self.paused && self.is_recovered() {
+        if self.is_open() && self.paused_since.is_none() && self.is_recovered() {
             self.sign_receipts(&mut effects);
             self.advance_agreement(&mut effects);
         }
@@ -360,6 +361,15 @@ impl Round {
         }
     }
 
+    /// The end that the chain had shown is gone. A paused node takes no contributions, so that whoever could come meanwhile is
+    /// given the time that a latecomer gives: an endpoint that invents an end must not choose who is in time.
+    fn resume(&mut self) {
+        let paused_since = self.paused_since.take();
+        if paused_since.is_some_and(|since| self.now > since + self.terms.delta_millis()) {
+            self.late_since = Some(self.now);
+        }
+    }
+
     fn on_chain(&mut self, event: ChainEvent, effects: &mut Vec<Effect>) {
         self.progressed();
         match event {
@@ -381,8 +391,8 @@ impl Round {
                 self.show_certificate(None);
             }
             ChainEvent::CertificateFinal => self.is_shown_final = self.certificate.is_some(),
-            ChainEvent::Paused => self.paused = true,
-            ChainEvent::Resumed => self.paused = false,
+            ChainEvent::Paused => drop(self.paused_since.get_or_insert(self.now)),
+            ChainEvent::Resumed => self.resume(),
             ChainEvent::Settled { share_roots, .. } => {
                 self.stage = Stage::Settled;
                 self.on_settled(share_roots, effects);

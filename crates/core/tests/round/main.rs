@@ -233,6 +233,21 @@ fn a_round_whose_end_is_not_final_agrees_on_nothing_until_it_goes_on() {
     assert_eq!(votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort(&[0, 1])))), NONE);
     assert!(round.is_paused());
     let resumed = round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::Resumed));
+    assert_eq!(votes(&resumed), NONE, "whoever could not reach this node meanwhile has time to come");
+    let half_of_the_rest = (AFTER_CUTOFF + terms.deadline_millis()) / 2;
+    let later = hear(&mut round, half_of_the_rest + 1_000, LEADER, proposal(&terms, cohort(&[0, 1])));
+    assert_eq!(votes(&later), [cohort(&[0, 1]).root()]);
+}
+
+#[test]
+fn a_pause_of_a_moment_changes_nothing() {
+    let terms = terms(4);
+    let mut round = joined(&terms, ME, IN_TIME, Kept::default());
+    hold(&mut round, IN_TIME, &[0, 1]);
+    hear(&mut round, IN_TIME, 2, receipts(&terms, &[0, 1]));
+    round.apply(AFTER_CUTOFF, Event::Chain(ChainEvent::Paused));
+    assert_eq!(votes(&hear(&mut round, AFTER_CUTOFF, LEADER, proposal(&terms, cohort(&[0, 1])))), NONE);
+    let resumed = round.apply(AFTER_CUTOFF + 100, Event::Chain(ChainEvent::Resumed));
     assert_eq!(votes(&resumed), [cohort(&[0, 1]).root()]);
 }
 
