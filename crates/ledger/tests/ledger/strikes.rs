@@ -166,3 +166,32 @@ async fn a_strike_that_one_endpoint_leaves_out_or_invents_is_as_the_others_prove
         assert_eq!(endpoints.strike_out(round).await.unwrap(), expected);
     }
 }
+
+/// Proof: strangers' strikes are verified by every reader of a study.
+#[tokio::test]
+async fn strikes_of_strangers_cost_readers_nothing() {
+    let study = Struck::new().await;
+    let (ledger, id, domain) = (&study.bench.ledger, study.first.study, study.bench.ledger.domain());
+    let time = || async {
+        let started = std::time::Instant::now();
+        for _ in 0..5 {
+            drop(ledger.history(id).await.unwrap());
+        }
+        started.elapsed() / 5
+    };
+    let before = time().await;
+    let stranger = crate::worlds::wallet(200);
+    let site = stranger.address();
+    for round in 1..=400_u64 {
+        let said = |digest: &str| {
+            let mut said =
+                SignedContribution { digest: root(digest), boxes: root("boxes"), signature: stranger.key().sign(&B256::ZERO) };
+            said.signature = domain.sign(stranger.key(), &said.statement(id, round, site));
+            said
+        };
+        let charge = Charge::TwoContributions { site, statements: Box::new([said("one"), said("two")]) };
+        ledger.accuse(&study.bench.reporter, &Accusation { study: id, round, charge }).await.unwrap();
+    }
+    let after = time().await;
+    println!("a reading of the study: {before:?} before, {after:?} after 400 strikes of a stranger");
+}
