@@ -187,7 +187,9 @@ async fn a_certificate_without_genuine_votes_spends_no_subject() {
     let now = world.now();
     let fork = Sequencer::new(world.sequencer.chain().fork(), move || now);
     let forked = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
-    world.committee.certify(&forked, &world.sponsor, &first).await;
+    // A wallet of its own: it counts its transactions on the fork.
+    let sponsor = Wallet::new(world.sponsor.key().clone());
+    world.committee.certify(&forked, &sponsor, &first).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = consilium_chain::router(fork).layer(axum::middleware::map_response(forge));
