@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {Deployment} from "./setup/Deployment.sol";
+import {Vm} from "./setup/Test.sol";
 
 /// @dev Calls on: the transaction's input does not show what a contract was called with.
 contract Relay {
@@ -188,6 +189,20 @@ contract RoundsTest is Deployment {
         vm.expectEmit(address(consilium));
         emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
         relay.pass(address(consilium), abi.encodeCall(IConsilium.certify, (study, 1, SET_ROOT, 5, voters, votes)));
+    }
+
+    /// Calldata may hold the votes anywhere, with anything behind them: the event has one form all the same.
+    function test_certify_tellsTheVotesInOneFormHoweverTheyCame() public {
+        open(study, SUBJECT);
+        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
+        bytes memory head = abi.encode(study, uint64(1), SET_ROOT, uint32(5), QUORUM, uint256(0xe5));
+        bytes memory odd = bytes.concat(IConsilium.certify.selector, head, new bytes(37), bytes32(votes.length), votes);
+        odd = bytes.concat(odd, bytes32(type(uint256).max));
+        vm.recordLogs();
+        (bool accepted,) = address(consilium).call(odd);
+        vm.assertTrue(accepted, "certified");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(keccak256(logs[0].data), keccak256(abi.encode(SET_ROOT, uint32(5), QUORUM, votes)), "one form");
     }
 
     function test_certify_untilJustBeforeTheDeadline() public {

@@ -4,18 +4,21 @@
 use crate::parts::sized;
 use crate::targets::fixed::{DOMAIN, kem, key, round, rounds};
 use crate::targets::record;
-use alloy_primitives::Bytes;
-use consilium_core::accusation::{Accusation, Charge, SignedContribution};
+use alloy::sol_types::SolStruct;
+use alloy_primitives::{B256, Bytes};
+use consilium_core::accusation::{Accusation, Charge, FinalOf, SignedContribution};
 use consilium_core::capability::{Capability, Request};
 use consilium_core::certify::{Cohort, ReceiptCertificate, SetMember};
 use consilium_core::contribution::{Body, Contribution};
 use consilium_core::cores::Cores;
-use consilium_core::eip712::{self, Receipt, Vote};
+use consilium_core::eip712::{self, Receipt, Signed, Vote};
 use consilium_core::field::{self, Ext, Fp};
 use consilium_core::mask::{Seed, Seeds};
 use consilium_core::openings::{Flaw, open};
 use consilium_core::program::AnyProgram;
-use consilium_core::round::{Message, SignedReceipt, SignedVote};
+use consilium_core::round::{
+    IntentKind, Known, Message, SignedFinal, SignedIntent, SignedReceipt, SignedSettlement, SignedShareRoot, SignedVote,
+};
 use consilium_core::seal::seal_boxes;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::{hash, values_hash};
@@ -112,6 +115,13 @@ fn messages(put: &Put<'_>) {
     let said = Vote { study: round().study, round: round().round, setRoot: set_root, size };
     let vote = SignedVote { node: 2, set_root, size, signature: round().domain.sign(&key(2), &said) };
     let sealed = [(0, Bytes::from(vec![7; 40]))].into_iter().collect();
+    let recalled = Message::Recalled {
+        start: set_root,
+        from: None,
+        intents: vec![intent_by(2, IntentKind::Final, set_root), intent_by(2, IntentKind::ShareRoot, set_root)],
+        receipts: vec![receipt(2, 21)],
+        next: Some(key(22).address()),
+    };
     let all = [
         ("receipts", Message::Receipts(vec![receipt(1, 21), receipt(2, 21), receipt(1, 22), receipt(1, 99)])),
         ("proposal", Message::Proposal { cohort: cohort.clone(), vote: vote.clone() }),
@@ -120,10 +130,58 @@ fn messages(put: &Put<'_>) {
         ("sync", Message::Sync { receipts: set_root }),
         ("seed-request", Message::SeedRequest { member: member(21), numbers: vec![0, 3] }),
         ("seeds", Message::Seeds { member: member(21), sealed }),
+        ("final", Message::Final(final_by(2, set_root))),
+        ("share-root", Message::ShareRoot(share_root_by(2, set_root))),
+        ("settlement", Message::Settlement(settlement_by(2, set_root))),
+        ("intent", Message::Intent(intent_by(1, IntentKind::Settlement, set_root))),
+        ("acknowledged", Message::Acknowledged(intent_by(2, IntentKind::Final, set_root))),
+        ("recall", Message::Recall { start: set_root, from: Some(key(21).address()) }),
+        ("recalled", recalled),
     ];
     for (name, message) in all {
+        assert!(message.clone().checked(round(), &Known::default()).is_some(), "{name} goes no further than its signature");
         put("messages", name, &serde_json::to_vec(&[message]).expect("messages are JSON"));
     }
+}
+
+fn sign<S: SolStruct>(node: u8, said: &S) -> Signed {
+    round().domain.sign(&key(node), said)
+}
+
+fn final_by(node: u8, set_root: B256) -> SignedFinal {
+    let Terms { study, subject, round, .. } = *self::round();
+    let said = eip712::Final { study, subject, round, setRoot: set_root };
+    SignedFinal { node: node.into(), set_root, signature: sign(node, &said) }
+}
+
+fn share_root_by(node: u8, set_root: B256) -> SignedShareRoot {
+    let Terms { study, round, .. } = *self::round();
+    let root = B256::repeat_byte(node);
+    let said = eip712::ShareRoot { study, round, setRoot: set_root, index: node, root };
+    SignedShareRoot { node: node.into(), set_root, root, signature: sign(node, &said) }
+}
+
+fn settlement_by(node: u8, set_root: B256) -> SignedSettlement {
+    let mut said = SignedSettlement {
+        node: node.into(),
+        set_root,
+        share_roots_hash: B256::repeat_byte(3),
+        aggregate_root: B256::repeat_byte(4),
+        reward_root: B256::repeat_byte(5),
+        signature: key(node).sign(&B256::ZERO),
+    };
+    said.signature = sign(node, &said.statement(round()));
+    said
+}
+
+fn intent_by(node: u8, kind: IntentKind, set_root: B256) -> SignedIntent {
+    let Terms { study, subject, round, .. } = *self::round();
+    let hash = match kind {
+        IntentKind::Final => eip712::Final { study, subject, round, setRoot: set_root }.eip712_hash_struct(),
+        IntentKind::ShareRoot | IntentKind::Settlement => B256::repeat_byte(6),
+    };
+    let said = eip712::Intent { study, round, kind: kind as u8, hash };
+    SignedIntent { node: node.into(), round, kind, set_root, hash, signature: sign(node, &said) }
 }
 
 fn evidence(put: &Put<'_>) {
@@ -134,8 +192,16 @@ fn evidence(put: &Put<'_>) {
         SignedContribution { digest, boxes, signature: DOMAIN.sign(&key(21), &statement) }
     };
     let values: Vec<Fp> = (0..40).map(Fp::reduce).collect();
+    let (address, [one, other]) = (key(2).address(), [B256::repeat_byte(1), B256::repeat_byte(2)]);
+    let said_by_site = said(1);
+    let (share_root, settlement) = (|root| share_root_by(2, root), |root| settlement_by(2, root));
+    let final_of = |root| FinalOf { round: round().round, subject: round().subject, signed: final_by(2, root) };
     let charges = [
-        ("two-contributions", Charge::TwoContributions { site, statements: Box::new([said(1), said(2)]) }),
+        ("two-finals", Charge::TwoFinals { address, statements: Box::new([one, other].map(final_of)) }),
+        ("two-share-roots", Charge::TwoShareRoots { address, statements: Box::new([one, other].map(share_root)) }),
+        ("two-settlements", Charge::TwoSettlements { address, statements: Box::new([one, other].map(settlement)) }),
+        ("wrong-share-root", Charge::WrongShareRoot { address, statements: Box::new([share_root(round().subject)]) }),
+        ("two-contributions", Charge::TwoContributions { site, statements: Box::new([said_by_site, said(2)]) }),
         ("root", Charge::WrongSettlement(Flaw::Root { point: 3, preimage: vec![1, 2].into() })),
         ("leaf", Charge::WrongSettlement(Flaw::Leaf { leaf: 1, opening: open(0, &values, 1) })),
     ];
@@ -149,7 +215,10 @@ fn evidence(put: &Put<'_>) {
     let receipt = serde_json::to_string(&receipt(1, 21)).expect("JSON");
     let uploaded = format!(r#"{{"site":"{site}","digest":"{}","receipts":[{receipt}]}}"#, member(21).digest);
     put("evidence", "uploaded", format!("\u{2}{uploaded}").as_bytes());
-    put("evidence", "statements", b"\x03{\"settlements\":[]}");
+    let said = serde_json::to_string(&settlement(one)).expect("JSON");
+    put("evidence", "statements", format!("\u{3}{{\"settlements\":[{said}]}}").as_bytes());
+    let said = serde_json::to_string(&said_by_site).expect("JSON");
+    put("evidence", "held", format!("\u{4}{{\"contributions\":[{said}],\"receipts\":[{receipt}]}}").as_bytes());
 }
 
 fn openings(put: &Put<'_>) {

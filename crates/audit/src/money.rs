@@ -169,7 +169,8 @@ pub(crate) fn strikes(view: &View, book: &mut Book) {
     for event in &view.all {
         let Event::Money(Money::SiteStruck(proof)) = &event.event else { continue };
         let (site, round) = (proof.site, proof.round);
-        if proof.study != view.study.id {
+        // Anybody can have keys of their own struck.
+        if proof.study != view.study.id || !view.history.was_admitted(site) {
             continue;
         }
         if proof.holds(&view.ledger.domain()) {

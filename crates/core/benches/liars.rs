@@ -2,7 +2,7 @@
 //!
 //! The liars are the first t nodes, each wrong in the last coordinate alone: their shares look right until the end. Honest
 //! nodes and liars run in turn, so that a machine that others use too slows both alike. The lowest of all times is shown, and the
-//! median of what each run with liars took beside the run before it.
+//! median of what each run with liars took beside the run before it: more than [`MOST`] is a failure.
 //! Arguments: the dimension, how often, and the number of cores.
 
 use consilium_core::cores::Cores;
@@ -15,9 +15,13 @@ use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::process::ExitCode;
 use std::time::Instant;
 
 const COMMITTEES: [(usize, usize); 3] = [(5, 1), (9, 2), (13, 3)];
+
+/// What liars may cost, as a multiple of the honest time.
+const MOST: f64 = 1.5;
 
 /// The output shares of all nodes, and those that the first t serve when they lie.
 struct Shares {
@@ -67,18 +71,25 @@ impl Shares {
     }
 }
 
-fn main() {
+fn main() -> ExitCode {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let number = |i: usize, default| numbers.get(i).copied().unwrap_or(default).max(1);
     let (d, repeat) = (number(0, 1_000_000), number(1, 9));
     let cores = Cores::new(NonZeroUsize::new(number(2, 1)).unwrap());
     println!("d = {d}, {} cores, {repeat} runs", cores.count());
     println!(" n  t  served    honest   t liars   ratio");
+    let mut holds = true;
     for (n, t) in COMMITTEES {
         let shares = Shares::new((n, t), d);
         for count in [3 * t + 1, n] {
             let [honest, lying, ratio] = shares.measured(cores, count, repeat);
             println!("{n:2} {t:2} {count:7} {honest:6.1} ms {lying:6.1} ms {ratio:7.2}");
+            holds &= ratio <= MOST;
         }
     }
+    if holds {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("liars cost more than {MOST} times the honest time");
+    ExitCode::FAILURE
 }

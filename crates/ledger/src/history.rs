@@ -147,7 +147,11 @@ impl Ledger {
         let logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
         let Batch { events, malformed } = self.decode(&logs);
         let kem_keys = self.kem_keys(&events, head.number).await?;
-        let strikes = self.strikes(study, head.number).await?;
+        let admitted = |event: &ChainEvent| match &event.event {
+            Event::SitesAdmitted { sites, .. } => sites.clone(),
+            _ => Vec::new(),
+        };
+        let strikes = self.strikes(study, &events.iter().flat_map(admitted).collect(), head.number).await?;
         let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored, strikes };
         history.check()?;
         Ok(history)

@@ -35,24 +35,26 @@ pub(crate) struct Strike {
 }
 
 impl Ledger {
-    /// The changes of all sites' standings in a study, up to a block. A log that proves nothing changes nothing: an endpoint
-    /// that shows one could as well leave a strike out.
-    pub(crate) async fn strikes(&self, study: u64, to: u64) -> Result<Vec<Strike>, Error> {
+    /// The changes of the standings of these sites in a study, up to a block. A log that proves nothing changes nothing: an
+    /// endpoint that shows one could as well leave a strike out. Anybody can have keys of their own struck, as often as they like:
+    /// what is not about these sites is not verified.
+    pub(crate) async fn strikes(&self, study: u64, sites: &BTreeSet<Address>, to: u64) -> Result<Vec<Strike>, Error> {
         let filter = Filter::new()
             .address(self.addresses().treasury)
             .event_signature(vec![T::SiteStruck::SIGNATURE_HASH, T::SiteRestored::SIGNATURE_HASH])
             .topic1(B256::from(U256::from(study)));
         let logs = self.logs(&filter, self.addresses().deployed_at, to).await?;
         let domain = self.domain();
-        Ok(self.decode(&logs).events.iter().filter_map(|event| Strike::of(event, study, &domain)).collect())
+        let events = self.decode(&logs).events;
+        Ok(events.iter().filter_map(|event| Strike::of(event, study, sites, &domain)).collect())
     }
 }
 
 impl Strike {
-    fn of(event: &ChainEvent, wanted: u64, domain: &Domain) -> Option<Self> {
+    fn of(event: &ChainEvent, wanted: u64, sites: &BTreeSet<Address>, domain: &Domain) -> Option<Self> {
         let Event::Money(money) = &event.event else { return None };
         let (site, round, struck) = match money {
-            Money::SiteStruck(proof) if proof.holds(domain) => (proof.site, proof.round, true),
+            Money::SiteStruck(proof) if sites.contains(&proof.site) && proof.holds(domain) => (proof.site, proof.round, true),
             Money::SiteRestored { site, round, .. } => (*site, *round, false),
             _ => return None,
         };
@@ -90,6 +92,12 @@ impl History {
 }
 
 impl History {
+    /// Whether a site was ever on the study's list.
+    #[must_use]
+    pub fn was_admitted(&self, site: Address) -> bool {
+        self.events.iter().any(|e| matches!(&e.event, Event::SitesAdmitted { sites, .. } if sites.contains(&site)))
+    }
+
     /// Whether two contributions of a site to a round were ever proved on chain: what the site lost then stays lost.
     #[must_use]
     pub fn was_struck_for(&self, site: Address, round: u64) -> bool {
@@ -111,8 +119,9 @@ impl Endpoints {
     /// # Errors
     /// [`Error::Unreachable`] when one does not answer; other faults of an endpoint.
     pub async fn strike_out(&self, mut round: Round) -> Result<Round, Error> {
+        let sites = round.terms.sites.iter().copied().collect();
         for other in &self.all()[1..] {
-            let strikes = other.strikes(round.terms.study, round.opened.block.number).await?;
+            let strikes = other.strikes(round.terms.study, &sites, round.opened.block.number).await?;
             round.strike_out(&struck_before(&strikes, &round.opened));
         }
         Ok(round)

@@ -173,6 +173,8 @@ pub fn gate() -> Vec<Bounds> {
         Bounds { is_ordered: true, moments: PHASES, ..BASE.of("votes-5", 5).lying() },
         VOTED.of("restored-4", 4).restoring(0b1),
         VOTED.of("restored-5", 5).restoring(0b1),
+        VOTED.of("restored-lying-4", 4).lying().restoring(0b1),
+        VOTED.of("restored-lying-5", 5).lying().restoring(0b1),
         RETRY.of("retry-4", 4).lying(),
         RETRY.of("retry-5", 5).lying(),
         RETRY.of("retry-restored-4", 4).restoring(0b1),

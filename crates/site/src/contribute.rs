@@ -32,7 +32,8 @@ pub struct Submitted {
     pub slot: Slot,
     /// What was signed.
     pub digest: B256,
-    /// At least Q valid receipts of distinct nodes: with them, the contribution is in the set or there is no set.
+    /// At least Q valid receipts of distinct nodes. If n-3t honest nodes know them Δ before the cutoff, the contribution is in the
+    /// set or there is no set; that this site has them is not enough.
     pub receipts: ReceiptCertificate,
     /// The nodes that took an upload, in order.
     pub uploaded_to: Vec<Address>,

@@ -3,7 +3,8 @@
 //! One journal a site key, over all studies, contracts and chains, kept for good. It is a file of lines, `checksum JSON`,
 //! that only ever grows, and one file a message under `messages/` with the exact bytes of the request, so that a retry after a
 //! crash sends the same ones. Messages go once their round is over; lines never. A line counts once it is synced to disk;
-//! half a line at the end was never acted on and is dropped.
+//! half a line at the end was never acted on and is dropped. What the disk did not take for certain is cut off before the next
+//! line, so that no line is there that nobody acted on, or that the next one runs into.
 //!
 //! **One subject, one sum.** The journal bars a subject from every study, contract, chain and committee but those under
 //! which the site has contributed to it first, whatever became of that round: endpoints that lie about a round's end must
@@ -143,6 +144,10 @@ enum Line {
 pub struct Journal {
     folder: PathBuf,
     file: File,
+    /// Bytes of the lines that count.
+    length: u64,
+    /// Whether there may be more than these in the file.
+    is_torn: bool,
     contributions: BTreeMap<Slot, Recorded>,
     receipts: BTreeMap<Slot, ReceiptCertificate>,
     certified: BTreeMap<B256, BTreeSet<Slot>>,
@@ -161,10 +166,12 @@ impl Journal {
         std::fs::create_dir_all(&messages).map_err(disk(&messages))?;
         let path = folder.join("journal");
         let mut file = open_locked(folder, &path)?;
-        let lines = read_lines(&mut file, &path)?;
+        let (lines, length) = read_lines(&mut file, &path)?;
         let mut journal = Self {
             folder: folder.to_owned(),
             file,
+            length,
+            is_torn: false,
             contributions: BTreeMap::new(),
             receipts: BTreeMap::new(),
             certified: BTreeMap::new(),
@@ -208,11 +215,24 @@ impl Journal {
 
     fn append(&mut self, line: Line) -> Result<(), JournalError> {
         let path = self.folder.join("journal");
-        let failed = disk(&path);
         let json = serde_json::to_string(&line).map_err(|error| disk(&path)(error.into()))?;
         let text = format!("{} {json}\n", checksum(json.as_bytes()));
-        self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data()).map_err(failed)?;
+        self.write(text.as_bytes()).map_err(disk(&path))?;
         self.take_in(line);
+        Ok(())
+    }
+
+    /// Adds a line to the file and syncs it. After a failure it may be there whole, in part or not at all.
+    fn write(&mut self, text: &[u8]) -> std::io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.length)?;
+            self.file.sync_all()?;
+        }
+        self.is_torn = true;
+        self.file.write_all(text)?;
+        self.file.sync_data()?;
+        self.length += text.len() as u64;
+        self.is_torn = false;
         Ok(())
     }
 
@@ -394,14 +414,15 @@ fn sync_folder(folder: &Path) -> Result<(), JournalError> {
     if cfg!(unix) { File::open(folder).and_then(|folder| folder.sync_all()).map_err(disk(folder)) } else { Ok(()) }
 }
 
-/// All lines; half a line at the end is cut off.
-fn read_lines(file: &mut File, path: &Path) -> Result<Vec<Line>, JournalError> {
+/// All lines, with their length; half a line at the end is cut off. A process that died may not have synced the last one.
+fn read_lines(file: &mut File, path: &Path) -> Result<(Vec<Line>, u64), JournalError> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(disk(path))?;
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     if whole < bytes.len() {
-        file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(disk(path))?;
+        file.set_len(whole as u64).map_err(disk(path))?;
     }
+    file.sync_all().map_err(disk(path))?;
     let text = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
     let lines: Vec<&[u8]> = text.collect();
     // An empty line ends the reading above; nothing may stand after it.
@@ -418,5 +439,47 @@ fn read_lines(file: &mut File, path: &Path) -> Result<Vec<Line>, JournalError> {
         // Whole, since its checksum holds, and yet of another form.
         serde_json::from_slice(json).map_err(|_| JournalError::Version { path: path.to_owned(), line: index + 1 })
     };
-    lines.iter().enumerate().map(parse).collect()
+    let parsed: Result<_, _> = lines.iter().enumerate().map(parse).collect();
+    Ok((parsed?, whole as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(digest: u8) -> Recorded {
+        Recorded {
+            slot: Slot { chain_id: 1, contract: Address::ZERO, study: 1, round: 1 },
+            committee: B256::ZERO,
+            subject: B256::ZERO,
+            digest: B256::repeat_byte(digest),
+            input: B256::ZERO,
+            message: B256::ZERO,
+        }
+    }
+
+    /// The disk takes the line, or a part of it, and says that it did not.
+    #[test]
+    fn a_line_that_the_disk_refused_is_gone_before_the_next_one() {
+        let lost = format!("{}\n", serde_json::to_string(&Line::Contribution(recorded(1))).unwrap());
+        let lost = format!("{} {lost}", checksum(lost.trim_end().as_bytes()));
+        for part in [lost.len(), lost.len() / 2] {
+            let folder = tempfile::tempdir().unwrap();
+            let none = SharedSubjects::default();
+            let mut journal = Journal::open(folder.path(), Address::ZERO).unwrap();
+            // Writing here fails.
+            let file = std::mem::replace(&mut journal.file, File::open(folder.path().join("journal")).unwrap());
+            let message = Message::from(vec![1; 9]);
+            for _ in 0..2 {
+                assert!(matches!(journal.record(recorded(1), &message, &none), Err(JournalError::Disk { .. })));
+            }
+            assert!(journal.contribution(&recorded(1).slot).is_none());
+            journal.file = file;
+            journal.file.write_all(&lost.as_bytes()[..part]).unwrap();
+            journal.record(recorded(2), &message, &none).unwrap();
+            drop(journal);
+            let journal = Journal::open(folder.path(), Address::ZERO).unwrap();
+            assert_eq!(journal.contribution(&recorded(1).slot), Some(&recorded(2)), "what was sent");
+        }
+    }
 }

@@ -61,9 +61,10 @@ pub enum Inclusion {
     Included,
     /// The journal has none for this round.
     NotContributed,
-    /// It is not in the sum. With Q receipts more than t nodes broke the protocol, and `proof` shows it.
+    /// It is not in the sum.
     Omitted {
-        /// Q receipts, if there are.
+        /// Q receipts, if there are. They show that Q nodes had it, and not that a node broke the protocol: one that lies may
+        /// show its receipt to this site alone, while an honest one is slow.
         proof: Option<ReceiptCertificate>,
     },
     /// Another contribution with this site's signature is in the sum: someone else uses the key, or another journal.
@@ -175,12 +176,14 @@ impl Site {
         }
     }
 
-    /// A final certificate spends the subject, here and on every other chain.
+    /// A final certificate spends the subject, here and on every other chain. One without the votes of Q nodes is what an endpoint
+    /// made up, and must not stay in the journal for good.
     async fn note_certificate(&self, round: &Round, slot: Slot) -> Result<(), Error> {
         let (subject, rule) = (round.terms.subject, round.terms.policy.finality);
         let Some(certificate) = &round.certificate else { return Ok(()) };
         let known = self.journal().certified(subject).any(|place| place == slot);
-        if known || self.endpoints().certificate(certificate, rule).await? != Standing::Final {
+        let is_voted_for = || certificate.genuine_votes(&round.terms).len() >= round.terms.committee.sizes().quorum();
+        if known || !is_voted_for() || self.endpoints().certificate(certificate, rule).await? != Standing::Final {
             return Ok(());
         }
         self.in_journal(move |journal| journal.note_certified(slot, subject)).await

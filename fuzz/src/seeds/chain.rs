@@ -1,12 +1,14 @@
 //! Seeds of the chain: logs of every event, requests, transactions.
 
 use super::Put;
+use crate::parts::Parts;
 use crate::targets::chain::{signed, signer};
-use crate::targets::events::known_topics;
+use crate::targets::events::{self, known_topics};
 use crate::targets::fixed::{ADDRESSES, kem, key};
 use alloy::primitives::LogData;
 use alloy::sol_types::{SolError, SolEvent};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use consilium_ledger::ChainEvent;
 use consilium_ledger::contracts::{Consilium as C, IConsilium, Licences as L, NodeRegistry as R, Treasury as T};
 use consilium_ledger::event::RoundOpened;
 
@@ -29,6 +31,8 @@ fn event(put: &Put<'_>, contract: u8, name: &str, data: &LogData) {
     let kind = known_topics().iter().position(|topic| *topic == topics[0]).expect("an event of the contracts");
     let rest = topics[1..].iter().flat_map(|topic| topic.0);
     let seed: Vec<u8> = [contract, topics.len() as u8, kind as u8].into_iter().chain(rest).chain(data.data.to_vec()).collect();
+    let log = events::log(contract, topics.len() as u8, kind as u8, Parts::new(&seed[3..]));
+    assert!(ChainEvent::decode(&ADDRESSES, &log).is_ok(), "{name} goes no further than its name");
     put("events", name, &seed);
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn target(data: &[u8]) {
     bounds(&event.event);
 }
 
-fn log(contract: u8, topics: u8, kind: u8, mut parts: Parts<'_>) -> Log {
+pub(crate) fn log(contract: u8, topics: u8, kind: u8, mut parts: Parts<'_>) -> Log {
     let known = known_topics();
     let addresses = [ADDRESSES.consilium, ADDRESSES.registry, ADDRESSES.treasury, ADDRESSES.licences, Address::ZERO];
     let first = known.get(usize::from(kind)).copied();

@@ -3,11 +3,12 @@
 
 use super::fixed::{DOMAIN, round};
 use crate::parts::Parts;
+use alloy_primitives::Address;
 use consilium_core::accusation::{Accusation, Record};
 use consilium_core::certify::{Cohort, ReceiptCertificate};
 use consilium_core::openings::Roots;
-use consilium_core::round::{Known, Message, SignedReceipt};
-use consilium_site::nodes::{Statements, Uploaded};
+use consilium_core::round::{Known, Message, SignedIntent, SignedReceipt};
+use consilium_site::nodes::{Held, Statements, Uploaded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +20,7 @@ pub(crate) fn target(data: &[u8]) {
         let checked = genuine.into_message();
         let Message::Receipts(kept) = &checked else {
             assert_eq!(checked, message, "nothing is altered by the check");
+            said(&checked);
             continue;
         };
         assert!(kept.iter().all(is_signed), "a receipt of nobody's passed");
@@ -28,11 +30,31 @@ pub(crate) fn target(data: &[u8]) {
     }
 }
 
+/// What passed as a node's word about what it was about to say is its own.
+fn said(message: &Message) {
+    let intents = match message {
+        Message::Intent(said) | Message::Acknowledged(said) => std::slice::from_ref(said),
+        Message::Recalled { intents, receipts, .. } => {
+            assert!(receipts.iter().all(is_by_its_node), "a receipt of nobody's passed");
+            intents.as_slice()
+        }
+        _ => return,
+    };
+    let by = |said: &SignedIntent| round().domain.signer(&said.statement(round()), &said.signature).ok();
+    assert!(intents.iter().all(|said| by(said).is_some() && by(said) == member(said.node)), "an intent of nobody's passed");
+}
+
+fn member(node: usize) -> Option<Address> {
+    round().committee.member(node).map(|member| member.address)
+}
+
+fn is_by_its_node(receipt: &SignedReceipt) -> bool {
+    let signer = round().domain.signer(&receipt.statement(round()), &receipt.signature).ok();
+    signer.is_some() && signer == member(receipt.node)
+}
+
 fn is_signed(receipt: &SignedReceipt) -> bool {
-    let terms = round();
-    let node = terms.committee.member(receipt.node).map(|member| member.address);
-    let signer = terms.domain.signer(&receipt.statement(terms), &receipt.signature).ok();
-    terms.admits(&receipt.member.site) && node.is_some() && signer == node
+    round().admits(&receipt.member.site) && is_by_its_node(receipt)
 }
 
 fn bounds(message: &Message) {
@@ -46,7 +68,7 @@ fn bounds(message: &Message) {
 pub(crate) fn evidence(data: &[u8]) {
     let mut parts = Parts::new(data);
     let (kind, json) = (parts.byte(), parts.rest());
-    match kind % 4 {
+    match kind % 5 {
         0 => {
             let Some(accusation) = read::<Accusation>(json) else { return };
             let (committee, length) = (round().committee.sizes(), round().program.output_len());
@@ -62,6 +84,7 @@ pub(crate) fn evidence(data: &[u8]) {
             }
         }
         2 => drop(serde_json::from_slice::<Uploaded>(json)),
+        4 => drop(serde_json::from_slice::<Held>(json)),
         _ => drop(serde_json::from_slice::<Statements>(json)),
     }
 }

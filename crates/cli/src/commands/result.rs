@@ -47,9 +47,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         let inclusion = match &checked.inclusion {
             Inclusion::Included => "your contribution is in it",
             Inclusion::NotContributed => "you have not contributed to it",
-            Inclusion::Omitted { .. } => {
-                "your contribution is NOT in it; with --json you get the receipts that prove the omission"
+            Inclusion::Omitted { proof: Some(_) } => {
+                "your contribution is NOT in it, although Q nodes signed receipts for it: these came too late, or nodes kept them \
+                 back; with --json you get them"
             }
+            Inclusion::Omitted { proof: None } => "your contribution is NOT in it: fewer than Q nodes signed receipts for it",
             Inclusion::Foreign { .. } => "ANOTHER contribution with your signature is in it: your key is used elsewhere",
         };
         let aggregate = &checked.aggregate;

@@ -3,7 +3,7 @@
 
 use crate::court::{Bench, Settled, honest};
 use crate::scenario::root;
-use crate::worlds::{Liar, World};
+use crate::worlds::{Liar, World, wallet};
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, LogData};
 use consilium_core::accusation::{Accusation, Charge, Equivocation, SignedContribution};
@@ -12,6 +12,7 @@ use consilium_core::merkle::vector_root;
 use consilium_ledger::contracts::Treasury;
 use consilium_ledger::{Endpoints, Ledger, Round};
 use serde_json::json;
+use std::time::Instant;
 
 /// A study whose site 1 was struck for round 1 before round 2 was opened.
 struct Struck {
@@ -165,4 +166,40 @@ async fn a_strike_that_one_endpoint_leaves_out_or_invents_is_as_the_others_prove
         let round = study.second(endpoints.primary()).await;
         assert_eq!(endpoints.strike_out(round).await.unwrap(), expected);
     }
+}
+
+/// Anybody can have keys of their own struck, at the price of the gas: a reader of the study must not verify that again and again.
+#[tokio::test]
+async fn strikes_of_strangers_cost_readers_nothing() {
+    let study = Struck::new().await;
+    let (ledger, id, domain) = (&study.bench.ledger, study.first.study, study.bench.ledger.domain());
+    let time = || async {
+        let started = Instant::now();
+        for _ in 0..5 {
+            drop(ledger.history(id).await.unwrap());
+        }
+        started.elapsed() / 5
+    };
+    let before = time().await;
+    let stranger = wallet(200);
+    let site = stranger.address();
+    let proof = |round: u64| {
+        let said = |digest: &str| {
+            let (digest, boxes) = (root(digest), root("boxes"));
+            let mut said = SignedContribution { digest, boxes, signature: stranger.key().sign(&B256::ZERO) };
+            said.signature = domain.sign(stranger.key(), &said.statement(id, round, site));
+            said
+        };
+        Equivocation { study: id, round, site, statements: [said("one"), said("two")] }
+    };
+    let proofs: Vec<Equivocation> = (1..=400).map(proof).collect();
+    for Equivocation { round, statements, .. } in &proofs {
+        let charge = Charge::TwoContributions { site, statements: Box::new(*statements) };
+        ledger.accuse(&study.bench.reporter, &Accusation { study: id, round: *round, charge }).await.unwrap();
+    }
+    let after = time().await;
+    let started = Instant::now();
+    assert!(proofs.iter().all(|proof| proof.holds(&domain)));
+    let verifying = started.elapsed();
+    assert!(after < before + verifying / 2, "{before:?}, then {after:?}; to verify all takes {verifying:?}");
 }

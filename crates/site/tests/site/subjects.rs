@@ -1,7 +1,9 @@
 //! One subject, one sum: over studies, contracts, chains and committees, whatever endpoints say.
 
 use crate::world::{World, model, site_keys, update, wallet, weighted_mean};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use consilium_chain::Sequencer;
 use consilium_ledger::{Ledger, Wallet, client_provider};
 use consilium_site::journal::{Journal, Recorded, Slot};
@@ -157,4 +159,78 @@ async fn a_contribution_on_another_chain() {
     drop(site);
     let named = [elsewhere.study_committee(), world.named(1).await];
     contribute(&world.site_of(sharing(config, &named), 1), 1, terms.round).await;
+}
+
+/// Makes the votes in the events of certificates anybody's.
+async fn forge(answer: Response) -> Response {
+    let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let certified = keccak256("RoundCertified(uint64,uint64,bytes32,uint32,uint256,bytes)").to_string();
+    for log in value["result"].as_array_mut().into_iter().flatten().filter(|log| log["topics"][0] == certified.as_str()) {
+        let mut data = log["data"].as_str().unwrap().parse::<Bytes>().unwrap().to_vec();
+        // Root, size, voters, place and length of the votes, which begin with r.
+        (160..data.len() - 64).step_by(65).for_each(|vote| data[vote + 31] ^= 1);
+        log["data"] = Bytes::from(data).to_string().into();
+    }
+    Response::builder().header("content-type", "application/json").body(Body::from(value.to_string())).unwrap()
+}
+
+/// An invented certificate in a journal would keep the site from the subject for ever, also on honest endpoints.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_genuine_votes_spends_no_subject() {
+    let world = World::new(weighted_mean()).await;
+    let first = world.open(1, model().model_digest()).await;
+    for number in 1..=3 {
+        let site = world.site(number).await;
+        site.contribute(1, first.round, &update(number), 1, first.subject).await.unwrap();
+    }
+    let now = world.now();
+    let fork = Sequencer::new(world.sequencer.chain().fork(), move || now);
+    let forked = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
+    // A wallet of its own: it counts its transactions on the fork.
+    let sponsor = Wallet::new(world.sponsor.key().clone());
+    world.committee.certify(&forked, &sponsor, &first).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = consilium_chain::router(fork).layer(axum::middleware::map_response(forge));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let liar = Ledger::connect(&url, world.addresses).await.unwrap();
+    let shown = liar.round(1, first.round).await.unwrap();
+    assert_eq!(shown.certificate.unwrap().genuine_votes(&first).len(), 0);
+
+    let mut config = world.config(1, &[1]).await;
+    config.timeouts.result = 0.3;
+    let site = world.site_at(config, 1, vec![liar]);
+    drop(site.await_result(1, first.round).await.unwrap_err());
+    assert_eq!(site.journal().certified(first.subject).next(), None);
+    drop(site);
+    world.tick(100);
+    world.ledger.void_round(&world.sponsor, 1, first.round).await.unwrap();
+    let second = world.open(1, first.subject).await;
+    contribute(&world.site(1).await, 1, second.round).await;
+}
+
+/// Proof: what becomes of a site whose round was opened anew, a second later, after a reorganisation.
+#[tokio::test(flavor = "multi_thread")]
+async fn proof_an_opening_that_was_reorganised_away() {
+    let world = World::new(weighted_mean()).await;
+    let base = model().model_digest();
+    let later = world.now() + 1;
+    let fork = Sequencer::new(world.sequencer.chain().fork(), move || later);
+    let first = world.open(1, base).await;
+    let site = world.site(1).await;
+    site.contribute(1, first.round, &update(1), 1, base).await.unwrap();
+    drop(site);
+    let forked = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
+    let sponsor = Wallet::new(world.sponsor.key().clone());
+    let round = forked.open_round(&sponsor, 1, base, first.policy.deadline, first.policy.settle_by).await.unwrap().output;
+    let second = forked.round(1, round).await.unwrap().terms;
+    assert_eq!((second.round, second.policy.opened), (first.round, first.policy.opened + 1));
+    world.committee.open(&second);
+    let site = world.site_at(world.config(1, &[1]).await, 1, vec![forked]);
+    println!("{:?}", site.contribute(1, round, &update(1), 1, base).await.map(|s| s.digest));
+    match site.contribute(1, round, &update(1), 1, base).await {
+        Err(e) => println!("words: {e}"),
+        Ok(_) => println!("ok"),
+    }
 }
