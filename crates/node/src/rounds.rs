@@ -220,6 +220,8 @@ pub(crate) struct Absence {
     pub(crate) opened: u64,
     /// Whether later blocks than the opening's are part of the reason, so that a reorganisation may change it.
     pub(crate) may_change: bool,
+    /// Whether the operator can do something about it while the round goes on.
+    pub(crate) has_remedy: bool,
 }
 
 /// All rounds that are open or refused here.

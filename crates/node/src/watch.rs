@@ -272,7 +272,7 @@ impl Watch {
             (wanted.attempts, wanted.next) = (attempts, next);
         }
         if attempts.is_power_of_two() {
-            tracing::warn!(study, round, attempts, %error, "no seat in a round yet: trying again; check the chain's endpoint");
+            tracing::warn!(study, round, attempts, %error, "no seat in a round yet: trying again");
         }
     }
 

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Milliseconds after which a node asks again for what others hold of it, and for acknowledgements.
 const ASK_MILLIS: u64 = 250;
+/// As often the pause between questions that nobody answers doubles: up to a minute.
+const SLOWER: u32 = 8;
 /// Milliseconds between answers to one peer's `Recall`s.
 const ANSWER_MILLIS: u64 = 50;
 /// Receipts in one answer to a `Recall`: under a megabyte and a half.
@@ -43,6 +45,8 @@ pub(super) struct Recollection {
     /// From which site on each peer is asked next.
     pages: BTreeMap<usize, Address>,
     asked_at: Option<u64>,
+    /// How often everybody was asked without an answer: peers that are away, or have closed the round, are asked less and less.
+    unanswered: u32,
     /// When each peer's question was answered last, and about which start.
     answers: BTreeMap<usize, (u64, B256)>,
 }
@@ -55,7 +59,7 @@ impl Intents {
 
 impl Recollection {
     pub(super) fn new(start: B256) -> Self {
-        Self { start, answered: BTreeSet::new(), pages: BTreeMap::new(), asked_at: None, answers: BTreeMap::new() }
+        Self { start, answered: BTreeSet::new(), pages: BTreeMap::new(), asked_at: None, unanswered: 0, answers: BTreeMap::new() }
     }
 }
 
@@ -63,17 +67,26 @@ impl Round {
     /// Whether enough others have told what they hold of this node since it was started.
     #[must_use]
     pub fn is_recovered(&self) -> bool {
+        let (answered, needed) = self.recalled();
+        answered >= needed
+    }
+
+    /// How many others have told what they hold of this node since it was started, and how many have to before it signs.
+    #[must_use]
+    pub fn recalled(&self) -> (usize, usize) {
         let sizes = self.terms.committee.sizes();
-        self.recollection.answered.len() >= sizes.n() - sizes.t() - 1
+        (self.recollection.answered.len(), sizes.n() - sizes.t() - 1)
     }
 
     /// Asks others for what they hold of this node, until it is recovered.
     pub(super) fn recall(&mut self, effects: &mut Vec<Effect>) {
-        let due = self.recollection.asked_at.is_none_or(|at| self.now >= at + ASK_MILLIS);
+        let pause = ASK_MILLIS << self.recollection.unanswered.saturating_sub(1).min(SLOWER);
+        let due = self.recollection.asked_at.is_none_or(|at| self.now >= at + pause);
         if self.is_recovered() || !due {
             return;
         }
         self.recollection.asked_at = Some(self.now);
+        self.recollection.unanswered = self.recollection.unanswered.saturating_add(1);
         for node in (1..=self.terms.committee.sizes().n()).filter(|node| *node != self.me) {
             self.recall_of(node, effects);
         }
@@ -111,6 +124,7 @@ impl Round {
         if answer.start != self.recollection.start || answer.from != asked || from == self.me {
             return;
         }
+        self.recollection.unanswered = 0;
         let me = self.me;
         for intent in answer.intents.iter().filter(|intent| intent.node == me) {
             self.adopt_intent(intent, effects);

@@ -22,6 +22,8 @@ const TICK: Duration = Duration::from_millis(50);
 const TOGETHER: usize = 256;
 /// How long a round that is over still answers its peers and collects what they sign.
 const LINGER: Duration = Duration::from_secs(60);
+/// How long a node waits for what others hold of it before it says so; then after twice as long.
+const RECALL_PATIENCE: Duration = Duration::from_secs(5);
 /// Pause after a failed write to the journal.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,9 @@ pub(super) struct Actor {
     round: Arc<OpenRound>,
     internal: mpsc::UnboundedReceiver<Event>,
     over_since: Option<Instant>,
+    started: Instant,
+    /// When to say next that too few others have told what they hold of this node.
+    says_so_after: Duration,
     /// What was last written about the round's end.
     written: Option<serde_json::Value>,
     /// Whether anything but ticks has come in since.
@@ -73,7 +78,9 @@ impl Reports {
 
 impl Actor {
     pub(super) fn new(service: Arc<Service>, round: Arc<OpenRound>, internal: mpsc::UnboundedReceiver<Event>) -> Self {
-        Self { service, round, internal, over_since: None, written: None, news: true, reports: Reports::default() }
+        let (started, says_so_after) = (Instant::now(), RECALL_PATIENCE);
+        let reports = Reports::default();
+        Self { service, round, internal, over_since: None, started, says_so_after, written: None, news: true, reports }
     }
 
     /// Runs until the round has been over for a while.
@@ -85,6 +92,7 @@ impl Actor {
             self.news |= events.iter().any(|event| !matches!(event, Event::Tick)) | self.reports.any_done();
             self.handle(events).await;
             self.round.changed.notify_waiters();
+            self.tell_of_recall();
             if self.round.is_dismissed() {
                 self.round.wipe();
                 // Evidence is of more than this seat.
@@ -94,6 +102,20 @@ impl Actor {
             if self.round.is_over() && self.wind_up().await {
                 return;
             }
+        }
+    }
+
+    /// A node that was started signs nothing before enough others have told what they hold of it.
+    fn tell_of_recall(&mut self) {
+        if self.started.elapsed() < self.says_so_after {
+            return;
+        }
+        self.says_so_after *= 2;
+        let (answered, needed) = locked(&self.round.machine).recalled();
+        if answered < needed {
+            let (study, round) = self.round.id();
+            tracing::warn!(study, round, answered, needed, "after its start this node signs nothing in this round before so many \
+                           members have told what they hold of it: see that they run and can be reached");
         }
     }
 

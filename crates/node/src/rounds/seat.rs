@@ -14,7 +14,7 @@ use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, SignedVote, Stage, Statement};
 use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
-use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger};
+use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger, State};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -80,9 +80,15 @@ impl Refusal {
             Self::Opening(FalseOpening::Stale { .. }) => false,
         }
     }
+
+    /// Whether the operator can do something about it: then the seat is taken as soon as that is done, here or after a restart.
+    fn has_remedy(&self) -> bool {
+        matches!(self, Self::OtherKemKey(_) | Self::TooLarge { .. } | Self::Opening(_))
+    }
 }
 
-/// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once.
+/// Takes a seat if there is one to take and it is not taken yet. Refusals that last are remembered and logged once; one that the
+/// operator can do something about is remembered and tried again, as long as the round goes on.
 /// `opened` is the height of the block that opened the round, `seen` how this node sees it, `known` the block up to which
 /// events have been taken in.
 pub(crate) async fn take(
@@ -92,8 +98,10 @@ pub(crate) async fn take(
     seen: Seen,
     known: Option<BlockRef>,
 ) -> Result<(), Refusal> {
-    if service.rounds.get(study, round).is_some() {
-        return Ok(());
+    match service.rounds.get(study, round) {
+        Some(Entry::Refused(absence)) if absence.has_remedy => {}
+        Some(_) => return Ok(()),
+        None => {}
     }
     let over = service.database.run(move |db| db.closed(study, round)).await?.is_some();
     if over {
@@ -105,18 +113,27 @@ pub(crate) async fn take(
     };
     match seated {
         Ok(()) => Ok(()),
-        Err(refusal) if refusal.is_temporary() => Err(refusal),
+        Err(refusal) if refusal.is_temporary() && !refusal.has_remedy() => Err(refusal),
         Err(refusal) => {
             let reason = refusal.to_string();
             let may_change = matches!(refusal, Refusal::SubjectCertified(_) | Refusal::Opening(_));
+            let has_remedy = refusal.has_remedy() && !is_over(service, study, round).await?;
             match refusal {
                 Refusal::NotMember => tracing::debug!(study, round, "no seat in this round"),
+                _ if has_remedy => {}
                 _ => tracing::error!(study, round, %reason, "taking no part in this round"),
             }
-            service.rounds.insert(study, round, Entry::Refused(Arc::new(Absence { reason, opened, may_change })));
-            Ok(())
+            let absence = Absence { reason, opened, may_change, has_remedy };
+            service.rounds.insert(study, round, Entry::Refused(Arc::new(absence)));
+            if has_remedy { Err(refusal) } else { Ok(()) }
         }
     }
+}
+
+/// Whether nothing can be done in a round any more.
+async fn is_over(service: &Service, study: u64, round: u64) -> Result<bool, Refusal> {
+    let found = service.ledger().round(study, round).await?;
+    Ok(!matches!(found.state_at(found.read_at.timestamp), State::Open | State::Certified))
 }
 
 /// Everything that must hold before a node serves a round. [`consilium_ledger::History::round`] runs

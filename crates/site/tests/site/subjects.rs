@@ -209,28 +209,3 @@ async fn a_certificate_without_genuine_votes_spends_no_subject() {
     let second = world.open(1, first.subject).await;
     contribute(&world.site(1).await, 1, second.round).await;
 }
-
-/// Proof: what becomes of a site whose round was opened anew, a second later, after a reorganisation.
-#[tokio::test(flavor = "multi_thread")]
-async fn proof_an_opening_that_was_reorganised_away() {
-    let world = World::new(weighted_mean()).await;
-    let base = model().model_digest();
-    let later = world.now() + 1;
-    let fork = Sequencer::new(world.sequencer.chain().fork(), move || later);
-    let first = world.open(1, base).await;
-    let site = world.site(1).await;
-    site.contribute(1, first.round, &update(1), 1, base).await.unwrap();
-    drop(site);
-    let forked = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
-    let sponsor = Wallet::new(world.sponsor.key().clone());
-    let round = forked.open_round(&sponsor, 1, base, first.policy.deadline, first.policy.settle_by).await.unwrap().output;
-    let second = forked.round(1, round).await.unwrap().terms;
-    assert_eq!((second.round, second.policy.opened), (first.round, first.policy.opened + 1));
-    world.committee.open(&second);
-    let site = world.site_at(world.config(1, &[1]).await, 1, vec![forked]);
-    println!("{:?}", site.contribute(1, round, &update(1), 1, base).await.map(|s| s.digest));
-    match site.contribute(1, round, &update(1), 1, base).await {
-        Err(e) => println!("words: {e}"),
-        Ok(_) => println!("ok"),
-    }
-}
