@@ -34,6 +34,7 @@ pub(super) async fn rotate_key(options: Configured, json: bool) -> Result<(), Fa
         RotateError::Keys(error) => Failure::failed(error),
     })?;
     let Rotated { key, previous, resumed, receipt } = rotated;
+    let is_here = store.keys().kem_keys().iter().any(|known| known.hash() == previous);
     let (hash, node) = (key.hash(), store.address());
     let value = json!({
         "node": node, "key_hash": hash, "kem_key": key.public_key(), "previous": previous, "resumed": resumed,
@@ -41,11 +42,13 @@ pub(super) async fn rotate_key(options: Configured, json: bool) -> Result<(), Fa
     });
     print(json, &value, |_| {
         let made = if resumed { "made by an earlier run, " } else { "" };
-        format!(
-            "node {node} has KEM key {hash} ({made}{} gas): it counts for committees formed from now on; the secret of {previous} \
-             stays until no committee needs it",
-            receipt.gas_used
-        )
+        let before = if is_here {
+            format!("the secret of {previous} stays until no committee needs it")
+        } else {
+            format!("the secret of {previous} is not in this key file: committees formed with it have no use of this node")
+        };
+        let gas = receipt.gas_used;
+        format!("node {node} has KEM key {hash} ({made}{gas} gas): it counts for committees formed from now on; {before}")
     });
     Ok(())
 }

@@ -181,7 +181,10 @@ fn phase(
         State::Certified => Some((Phase::Settling, Some(opened.settle_by))),
         // Nothing was certified: contributions are deleted at once.
         State::Void => None,
-        State::Settled if challenged > time => Some((Phase::Challengeable, Some(challenged))),
+        // The reason that lasts longest is told, so that whoever waits for it waits once.
+        State::Settled if challenged > time && (challenged > kept || kept <= look.now) => {
+            Some((Phase::Challengeable, Some(challenged)))
+        }
         State::Settled | State::Abandoned | State::Fraudulent => (kept > look.now).then_some((Phase::Retained, Some(kept))),
     }
 }
@@ -213,6 +216,7 @@ mod tests {
         assert_eq!(at(State::Void, 200, 100, 100), None);
         assert_eq!(at(State::Certified, 200, 199, 199), Some((Phase::Settling, Some(200))));
         assert_eq!(at(State::Settled, 120, 149, 999), Some((Phase::Challengeable, Some(150))), "the chain's clock counts");
+        assert_eq!(at(State::Settled, 120, 149, 169), Some((Phase::Retained, Some(170))), "what lasts longest is told");
         assert_eq!(at(State::Settled, 120, 150, 169), Some((Phase::Retained, Some(170))));
         assert_eq!(at(State::Settled, 120, 150, 170), None);
         assert_eq!(at(State::Fraudulent, 120, 121, 169), Some((Phase::Retained, Some(170))));
