@@ -69,14 +69,15 @@ async fn votes_that_an_endpoint_invents_fail_the_certificate() {
 #[tokio::test]
 async fn a_strike_that_an_endpoint_invents_is_told_as_a_lie() {
     let (world, _) = World::settled().await;
-    let treasury = world.ledger.addresses().treasury;
+    let (treasury, site) = (world.ledger.addresses().treasury, world.sites[0].address().into_word());
     let lie = move |filter: &Value, logs: &mut Vec<Value>| {
         let asked = filter["address"].as_array().is_some_and(|asked| asked.contains(&json!(treasury)));
         let Some(mut log) = logs.last().cloned().filter(|_| asked) else { return };
         let word = B256::with_last_byte(1);
+        let data = [vec![word, site], vec![word; 8]].concat();
         log["address"] = json!(treasury);
         log["topics"] = json!([Treasury::SiteStruck::SIGNATURE_HASH, word]);
-        log["data"] = json!(Bytes::from([word; 10].concat()));
+        log["data"] = json!(Bytes::from(data.concat()));
         log["logIndex"] = json!("0xff");
         logs.push(log);
     };
