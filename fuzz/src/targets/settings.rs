@@ -42,7 +42,8 @@ pub(crate) fn site(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let path = Path::new("folder/site.toml");
     let Ok(file) = ConfigFile::parse(text, path) else { return };
-    let table: toml::Table = text.parse().expect("what is a configuration is TOML");
+    // A number of more than 64 bits in the place of a fraction is a configuration, and no table that can be compared.
+    let Ok(table) = text.parse::<toml::Table>() else { return };
     // The file's own path would have the fuzzer open whatever it likes.
     let environment = |name: &str| (name == "CONSILIUM_ADDRESSES").then(|| ADDRESSES_FILE.to_owned());
     let Ok((config, _)) = SiteConfig::from_file(file, path, environment) else { return };

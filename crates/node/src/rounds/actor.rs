@@ -114,8 +114,14 @@ impl Actor {
         let (answered, needed) = locked(&self.round.machine).recalled();
         if answered < needed {
             let (study, round) = self.round.id();
-            tracing::warn!(study, round, answered, needed, "after its start this node signs nothing in this round before so many \
-                           members have told what they hold of it: see that they run and can be reached");
+            tracing::warn!(
+                study,
+                round,
+                answered,
+                needed,
+                "after its start this node signs nothing in this round before so many \
+                           members have told what they hold of it: see that they run and can be reached"
+            );
         }
     }
 
