@@ -2,9 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {Studies} from "./Studies.sol";
-import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
-import {IStudyToken} from "./interfaces/IStudyToken.sol";
-import {ITreasury} from "./interfaces/ITreasury.sol";
 import {Archive} from "./libraries/Archive.sol";
 import {Committees} from "./libraries/Committees.sol";
 import {Statements} from "./libraries/Statements.sol";
@@ -19,11 +16,7 @@ contract Consilium is Studies {
     using Committees for Committees.Stored;
     using SafeCast for uint256;
 
-    /// @param registry_ The registry of nodes, deployed for this contract, as the other two.
-    /// @param disputeTime_ Seconds by which stake outlasts every challenge window.
-    constructor(INodeRegistry registry_, IStudyToken token_, ITreasury treasury_, uint64 disputeTime_)
-        Studies(registry_, token_, treasury_, disputeTime_)
-    {}
+    constructor(Parts memory parts, Rules memory rules_) Studies(parts, rules_) {}
 
     // ------------------------------------------------------------------------------------------------ rounds
 
@@ -117,32 +110,53 @@ contract Consilium is Studies {
         require(_recordLapse(study, round), WrongState(study, round, State.Abandoned));
     }
 
-    function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
-        if (!_isSettlement(study, round, settlement, false)) return accused;
+    function refute(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
+        _onlyJudge(study);
         (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Settled);
+        if (stored.settlement != settlement) return accused;
         Committees.Stored storage committee = _committees[study][head.epoch];
         accused.termsHash = _studies[study].termsHash;
         accused.threshold = committee.threshold;
+        accused.size = head.size;
+        accused.voters = head.voters;
         accused.signers = head.signers;
         accused.nodes = committee.members();
-        if (block.timestamp >= _challengeEnds(head, desk)) return accused;
-        accused.inTime = true;
-        stored.head.state = State.Fraudulent;
-        // No output share is wrong because it differs from a wrong settlement.
-        stored.settlement = 0;
-        _studies[study].desk.free += _rewards[study][head.rewards].budget;
-        emit RoundFraudulent(study, round);
+        _disown(study, round, stored, head, desk);
     }
 
-    function isSettledAs(uint64 study, uint64 round, bytes32 settlement, bool vacates) external returns (bool found) {
-        return _isSettlement(study, round, settlement, vacates);
+    function disown(uint64 study, uint64 round) external returns (Certified memory certified) {
+        _onlyJudge(study);
+        Desk memory desk = _desk(study);
+        if (!_onRecord(desk, round)) return certified;
+        StoredRound storage stored = _slot(study, desk, round);
+        Head memory head = _head(stored);
+        if (head.state < State.Certified) return certified;
+        certified.setRoot = stored.setRoot;
+        certified.sitesRoot = _policies[study][head.policy].sitesRoot;
+        certified.size = head.size;
+        certified.voters = head.voters;
+        certified.nodes = _committees[study][head.epoch].members();
+        _disown(study, round, stored, head, desk);
     }
 
-    function certifiedSetIn(uint64 study, uint64 round, bool vacates) external returns (bytes32 setRoot) {
+    function convictBySettlement(uint64 study, uint64 round, bytes32 settlement, bool vacates)
+        external
+        returns (bool stands)
+    {
         (uint64 rounds, uint64 ring) = _deskForProof(study, vacates);
-        if (!_isOnRecord(round, rounds, ring)) return 0;
+        if (!_isOnRecord(round, rounds, ring)) return false;
         StoredRound storage stored = _ring[study][round % ring];
-        if (stored.head.state >= State.Certified) setRoot = stored.setRoot;
+        return stored.head.state == State.Settled && stored.settlement == settlement;
+    }
+
+    function convictByCertificate(uint64 study, uint64 round, bool vacates)
+        external
+        returns (bytes32 setRoot, uint64 epoch)
+    {
+        (uint64 rounds, uint64 ring) = _deskForProof(study, vacates);
+        if (!_isOnRecord(round, rounds, ring)) return (0, 0);
+        StoredRound storage stored = _ring[study][round % ring];
+        if (stored.head.state >= State.Certified) return (stored.setRoot, stored.head.epoch);
     }
 
     // ------------------------------------------------------------------------------------------------ views
@@ -164,13 +178,13 @@ contract Consilium is Studies {
         told.settleBy = uint64(head.deadline) + head.settleWithin;
         told.subject = stored.subject;
         told.frozen = stored.frozen;
-        told.rewards = head.rewards;
+        told.policy = head.policy;
         // What follows is left over from the slot's previous round until it is written.
         if (head.state < State.Certified) return told;
         told.setRoot = stored.setRoot;
         told.size = head.size;
         told.voters = head.voters;
-        if (head.state != State.Settled && head.state != State.Fraudulent) return told;
+        if (head.state == State.Certified || head.state == State.Abandoned) return told;
         told.signers = head.signers;
         told.settlement = stored.settlement;
         told.challengeEnds = uint64(_challengeEnds(head, desk));
@@ -189,7 +203,7 @@ contract Consilium is Studies {
             lastCertifiedSubject: lastCertified == 0 ? bytes32(0) : _subjectOf(study, desk, lastCertified),
             minimumCohort: desk.minimumCohort,
             finality: stored.finality,
-            sitesRoot: stored.sitesRoot,
+            sitesRoot: _policies[study][desk.policy].sitesRoot,
             termsHash: stored.termsHash,
             ring: desk.ring,
             challengeWindow: desk.challengeWindow,
@@ -201,19 +215,36 @@ contract Consilium is Studies {
         });
     }
 
+    function settledSites(uint64 study, uint64 round, Settled calldata settled) external view returns (bytes32) {
+        Desk memory desk = _desk(study);
+        bytes32 settlement = Statements.settlement(
+            study, round, settled.setRoot, settled.shareRootsHash, settled.aggregateRoot, settled.rewardRoot
+        );
+        uint16 policy = settled.policy;
+        if (_onRecord(desk, round)) {
+            StoredRound storage stored = _slot(study, desk, round);
+            Head memory head = _head(stored);
+            policy = head.policy;
+            bool stands = stored.settlement == settlement && head.size == settled.sites && _isFinal(head, desk);
+            require(stands, NotFinal(study, round));
+        } else {
+            bytes32 leaf = Archive.leaf(study, round, settlement, settled.sites, settled.nodes, policy);
+            require(_archive[study].contains(settled.position, leaf, settled.path), NotFinal(study, round));
+        }
+        return _policies[study][policy].sitesRoot;
+    }
+
+    function requireQuorum(uint64 study, uint64 epoch, bytes32 digest, uint256 signers, bytes calldata signatures)
+        external
+        view
+    {
+        _committees[study][epoch].requireQuorum(digest, signers, signatures);
+    }
+
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
         Desk memory desk = _desk(study);
         if (!_onRecord(desk, round)) return address(0);
         return _committees[study][_slot(study, desk, round).head.epoch].member(index);
-    }
-
-    function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size) {
-        Desk memory desk = _desk(study);
-        actual = round;
-        (setRoot, size) = _certificate(study, desk, round);
-        if (setRoot != 0) return (actual, setRoot, size);
-        actual = _lastCertified(study, desk);
-        (setRoot, size) = _certificate(study, desk, actual);
     }
 
     function finalPay(
@@ -222,7 +253,7 @@ contract Consilium is Studies {
         bytes32 settlement,
         uint32 sites,
         uint32 nodes,
-        uint16 rewards,
+        uint16 policy,
         uint32 position,
         bytes32[] calldata path
     ) external view returns (uint256 perSite, uint256 perNode) {
@@ -232,15 +263,15 @@ contract Consilium is Studies {
             Head memory head = _head(stored);
             require(
                 stored.settlement == settlement && head.size == sites && Committees.ones(head.voters) == nodes
-                    && _isFinal(head, desk),
+                    && _pays(head, desk),
                 NotFinal(study, round)
             );
-            rewards = head.rewards;
+            policy = head.policy;
         } else {
-            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, rewards);
+            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, policy);
             require(_archive[study].contains(position, leaf, path), NotFinal(study, round));
         }
-        return _pay(_rewards[study][rewards], sites, nodes);
+        return _pay(_policies[study][policy], sites, nodes);
     }
 
     function unitsOf(uint64 study)
@@ -257,8 +288,8 @@ contract Consilium is Studies {
         for (uint64 round = through + 1; round <= desk.rounds; round++) {
             Head memory head = _head(_slot(study, desk, round));
             if (_isInProgress(_stateNow(head))) break;
-            if (head.state == State.Settled) {
-                if (!_isFinal(head, desk)) break;
+            if (head.state == State.Settled || head.state == State.Refuted) {
+                if (!_pays(head, desk)) break;
                 siteUnits += head.size;
                 nodeUnits += Committees.ones(head.voters);
             }
@@ -271,14 +302,14 @@ contract Consilium is Studies {
     function _freeze(
         uint64 study,
         uint64 round,
-        StoredStudy storage policy,
+        StoredStudy storage study_,
         Desk memory desk,
         bytes32 subject,
         uint64 deadline,
         uint64 settleBy
     ) private {
-        bytes32 sitesRoot = policy.sitesRoot;
-        string memory finality = policy.finality;
+        bytes32 sitesRoot = _policies[study][desk.policy].sitesRoot;
+        string memory finality = study_.finality;
         uint64 opened = block.timestamp.toUint64();
         bytes32 frozen = keccak256(
             abi.encode(
@@ -290,7 +321,7 @@ contract Consilium is Studies {
         Head memory head = Head({
             state: State.Open,
             epoch: desk.epoch,
-            rewards: desk.rewards,
+            policy: desk.policy,
             minimumCohort: desk.minimumCohort,
             size: 0,
             deadline: uint256(deadline).toUint40(),
@@ -330,18 +361,20 @@ contract Consilium is Studies {
 
     /// Archives a round of the ring if it is settled for good and was not archived yet. Rounds come here in order, so
     /// that the place of one is the number of those settled for good before it.
-    /// @return until When its challenge window ends, if it is still open; else 0.
+    /// @return until When its slot may be used again, if it may not yet; else 0.
     function _archiveIfDue(uint64 study, uint64 round, Desk memory desk) private returns (uint256 until) {
         StoredRound storage stored = _slot(study, desk, round);
         Head memory head = _head(stored);
-        if (head.state != State.Settled) return 0;
-        if (!_isFinal(head, desk)) return _challengeEnds(head, desk);
+        // Whatever was certified may be evidence, as long as results can be challenged.
+        if (head.state < State.Certified) return 0;
+        if (block.timestamp < _challengeEnds(head, desk)) return _challengeEnds(head, desk);
+        if (!_pays(head, desk)) return 0;
         Archive.Log storage log = _archive[study];
         Archive.Totals memory totals = log.load();
         if (totals.through >= round) return 0;
 
         (uint256 sites, uint256 nodes) = (head.size, Committees.ones(head.voters));
-        log.append(totals.count, Archive.leaf(study, round, stored.settlement, sites, nodes, head.rewards));
+        log.append(totals.count, Archive.leaf(study, round, stored.settlement, sites, nodes, head.policy));
         totals.siteUnits += sites.toUint48();
         totals.nodeUnits += nodes.toUint48();
         totals.count += 1;
@@ -349,15 +382,34 @@ contract Consilium is Studies {
         log.store(totals);
     }
 
+    /// A round was proved to be false. In time it pays nothing, and no share is wrong for differing from it; too late, it
+    /// goes on paying, since it may have paid already, and is no evidence any more.
+    function _disown(uint64 study, uint64 round, StoredRound storage stored, Head memory head, Desk memory desk)
+        private
+    {
+        if (head.state == State.Settled && block.timestamp >= _challengeEnds(head, desk)) {
+            stored.head.state = State.Refuted;
+            emit RoundRefuted(study, round);
+            return;
+        }
+        bool reserved = head.state == State.Settled || _stateNow(head) == State.Certified;
+        if (!reserved) return;
+        stored.head.state = State.Fraudulent;
+        stored.settlement = 0;
+        _studies[study].desk.free += _policies[study][head.policy].budget;
+        emit RoundFraudulent(study, round);
+    }
+
     /// The formula: the nodes' share of the budget in equal parts to the voters, the rest in equal parts to the sites,
     /// both rounded down. A settled round has at least two sites and four voters.
-    function _pay(Rewards memory rewards, uint256 sites, uint256 nodes)
+    function _pay(Policy storage policy, uint256 sites, uint256 nodes)
         private
-        pure
+        view
         returns (uint256 perSite, uint256 perNode)
     {
-        uint256 forNodes = uint256(rewards.budget) * rewards.nodeShare / WHOLE;
-        return ((rewards.budget - forNodes) / sites, forNodes / nodes);
+        (uint256 budget, uint256 nodeShare) = (policy.budget, policy.nodeShare);
+        uint256 forNodes = budget * nodeShare / WHOLE;
+        return ((budget - forNodes) / sites, forNodes / nodes);
     }
 
     /// Reverts if the newest round is still in progress, and records its lapse if nobody did.
@@ -382,7 +434,7 @@ contract Consilium is Studies {
         recorded = actual != head.state;
         if (!recorded) return false;
         stored.head.state = actual;
-        uint80 budget = _rewards[study][head.rewards].budget;
+        uint80 budget = _policies[study][head.policy].budget;
         if (budget != 0) _studies[study].desk.free += budget;
         if (actual == State.Void) emit RoundVoided(study, round);
         else emit RoundAbandoned(study, round);
@@ -409,27 +461,9 @@ contract Consilium is Studies {
         }
     }
 
-    function _certificate(uint64 study, Desk memory desk, uint64 round)
-        private
-        view
-        returns (bytes32 setRoot, uint32 size)
-    {
-        if (!_onRecord(desk, round)) return (0, 0);
-        StoredRound storage stored = _slot(study, desk, round);
-        if (stored.head.state >= State.Certified) return (stored.setRoot, stored.head.size);
-    }
-
     /// The slot of a round, whether it is on record or not. Without a study there is no ring, and nothing is stored.
     function _slot(uint64 study, Desk memory desk, uint64 round) private view returns (StoredRound storage) {
         return _ring[study][desk.ring == 0 ? 0 : round % desk.ring];
-    }
-
-    /// For the registry.
-    function _isSettlement(uint64 study, uint64 round, bytes32 settlement, bool vacates) private returns (bool) {
-        // The hash binds study and round, so that what a slot's previous round left passes for no other round's; and
-        // no statement hashes to zero.
-        (, uint64 ring) = _deskForProof(study, vacates);
-        return settlement != 0 && ring != 0 && _ring[study][round % ring].settlement == settlement;
     }
 
     function _onRecord(Desk memory desk, uint64 round) private pure returns (bool) {
@@ -440,8 +474,14 @@ contract Consilium is Studies {
         return round != 0 && round <= rounds && uint256(round) + ring > rounds;
     }
 
+    /// Settled for good, and never proved wrong.
     function _isFinal(Head memory head, Desk memory desk) private view returns (bool) {
         return head.state == State.Settled && block.timestamp >= _challengeEnds(head, desk);
+    }
+
+    /// What is proved wrong too late has begun to pay.
+    function _pays(Head memory head, Desk memory desk) private view returns (bool) {
+        return head.state == State.Refuted || _isFinal(head, desk);
     }
 
     function _challengeEnds(Head memory head, Desk memory desk) private pure returns (uint256) {

@@ -15,16 +15,20 @@ contract NodeRegistry is Court {
     /// @param unbondingDelay Seconds between the end of service and the stake's return.
     /// @param probation Seconds during which a node counts as a newcomer.
     /// @param compensationDelay Seconds between a conviction and the compensation of the harmed sites.
+    /// @param claimTime Seconds after which what sites have not taken of a compensation goes to the sink.
+    /// @param sink Who gets what no site may have; it has no other right.
     /// @param consilium The contract of studies and rounds; it may be deployed after the registry.
     constructor(
         uint256 minimumStake,
         uint64 unbondingDelay,
         uint64 probation,
         uint64 compensationDelay,
+        uint64 claimTime,
+        address sink,
         address consilium
     )
         Stakes(minimumStake, unbondingDelay, probation, consilium)
-        Compensations(compensationDelay)
+        Compensations(compensationDelay, claimTime, sink)
         SignedStatements(consilium)
     {}
 }

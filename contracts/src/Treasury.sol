@@ -218,7 +218,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             Statements.settlement(study, round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot);
         // If there was no such settlement, no round has this hash.
         (uint256 perSite, uint256 perNode) = IConsilium(consilium)
-            .finalPay(study, round, settlement, sites, nodes, share.rewards, share.position, share.archivePath);
+            .finalPay(study, round, settlement, sites, nodes, share.policy, share.position, share.archivePath);
         if (period != 0) (perSite, perNode) = _periodPay(study, period, round);
         return asNode ? perNode : perSite;
     }

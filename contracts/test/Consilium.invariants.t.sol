@@ -19,8 +19,9 @@ import {Test} from "./setup/Test.sol";
 ///  9. Stake and bonds of a node, what it was paid back and what proofs paid out of its bonds make up what it put in;
 ///     the registry holds the rest, to the wei.
 /// 10. A study has its newest rounds on record, as many as its ring has slots, and no older ones; none of these slots
-///     was used again within a challenge window.
-/// 11. No round opens while a member of the committee has resigned or was convicted.
+///     was used again within a challenge window, whatever became of its certified round.
+/// 11. No round opens while a member of the committee has resigned or was convicted, nor before a new sponsor has formed
+///     a committee of its own.
 contract ConsiliumInvariants is Test {
     Handler private handler;
     IConsilium private consilium;
@@ -63,6 +64,7 @@ contract ConsiliumInvariants is Test {
         vm.assertTrue(books.certificates <= 1 && books.settlements <= books.certificates, "3: at most one");
         vm.assertTrue((state == IConsilium.State.Settled) == (books.settlements == 1), "3: settled");
         vm.assertEq(stored.frozen, books.frozen, "4: frozen");
+        vm.assertEq(stored.policy, books.policy, "4: policy");
         vm.assertEq(stored.setRoot, books.setRoot, "4: set root");
         vm.assertEq(stored.settlement, books.settlement, "4: settlement");
         if (books.certificates == 1) checkCertificate(stored, books);

@@ -29,7 +29,9 @@ contract CourtTest is Trial {
         for (uint256 j = 1; j <= 5; j++) {
             if (j != 2) assertUntouched(j);
         }
-        vm.assertEq(reporter.balance, BOND / 10, "reward");
+        vm.assertEq(reporter.balance, 0, "nothing while it can be undone");
+        INodeRegistry.Backing memory backing = registry.backingOf(study, node(2));
+        vm.assertTrue(backing.party == reporter && backing.amount == BOND, "who showed it, and how much was taken");
         vm.assertEq(registry.bondOf(study, node(2)).until, vm.getBlockTimestamp() + COMPENSATION, "paid from then on");
         vm.assertEq(registry.nodeOf(node(2)).stake, STAKE - BOND, "free stake is not the study's");
     }
@@ -100,12 +102,27 @@ contract CourtTest is Trial {
         registry.proveForeignShare(study, next, SET_ROOT, 3, LIE, signed);
     }
 
+    /// What was certified is not known any more once the round has left the ring.
+    function test_foreignShare_notOfARoundOffTheRecord() public {
+        bytes32[2] memory signed = signedShare(3, outcome.round, SET_ROOT, 3, LIE);
+        pass(WINDOW);
+        for (uint256 i = 0; i < RING; i++) {
+            pass(20);
+            openNext(study);
+        }
+        assertState(study, outcome.round, IConsilium.State.None);
+        vm.expectRevert(abi.encodeWithSelector(ICourt.NotCertified.selector, study, outcome.round));
+        registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
+        assertUntouched(3);
+    }
+
     function test_twoShares_convict() public {
         bytes32[2] memory one = signedShare(4, 77, SET_ROOT, 4, LIE);
         bytes32[2] memory other = signedShare(4, 77, SET_ROOT, 4, REWARD_ROOT);
         vm.prank(reporter);
         registry.proveTwoShares(study, 77, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
         assertConvicted(4);
+        vm.assertTrue(consilium.studyOf(study).vacant, "its seat is vacant");
     }
 
     function test_twoShares_notTheSameTwiceNorOfTwoNodes() public {
@@ -159,7 +176,7 @@ contract CourtTest is Trial {
     }
 
     function settlementOf(uint256 j, bytes32 setRoot) private view returns (ICourt.Said memory) {
-        bytes32 digest = consilium.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
+        bytes32 digest = digests.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
         return ICourt.Said(setRoot, LIE, LIE, LIE, signCompact(secret(j), digest));
     }
 
@@ -196,8 +213,9 @@ contract CourtTest is Trial {
     function test_conviction_inAStudyOfOnesOwnDoesNotSaveTheBond() public {
         uint64 real = study;
         IConsilium.StudyTerms memory terms = defaultTerms();
+        consentAll(node(1));
         vm.prank(node(1));
-        study = consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(2));
+        study = consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(ADMITTED));
         proveTwoFinals(1, 9);
         study = real;
         proveTwoFinals(1, 9);
@@ -289,6 +307,20 @@ contract CourtTest is Trial {
         assertGoesOn(4);
     }
 
+    /// In rounds after its service another node may have its index.
+    function test_formerMember_hasNoIndexInLaterRounds() public {
+        takeOver();
+        uint64 later = outcome.round + 1;
+        bytes32[2] memory one = signedShare(4, later, SET_ROOT, 4, LIE);
+        bytes32[2] memory other = signedShare(4, later, SET_ROOT, 4, REWARD_ROOT);
+        bytes memory reason = abi.encodeWithSelector(ICourt.NotItsIndex.selector, study, later, 4, node(4));
+        vm.expectRevert(reason);
+        registry.proveTwoShares(study, later, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
+        openNext(study);
+        vm.expectRevert(reason);
+        registry.proveTwoShares(study, later, 4, SET_ROOT, LIE, one, SET_ROOT, REWARD_ROOT, other);
+    }
+
     /// Who was taken again has a seat today, whatever the round of its offence.
     function test_formerMember_whoServesAgainLeavesASeat() public {
         takeOver();
@@ -305,7 +337,7 @@ contract CourtTest is Trial {
     /// s, which are somebody else's or nobody's.
     function test_signature_hasOneForm() public {
         bytes32[2] memory one = signedFinal(1, SUBJECT, 9, SET_ROOT);
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret(1), consilium.finalDigest(study, SUBJECT, 9, REWARD_ROOT));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret(1), digests.finalDigest(study, SUBJECT, 9, REWARD_ROOT));
         uint256 highest = 1 << 255;
         uint256 negative = CURVE_ORDER - uint256(s);
         refuseFinals(one, [r, bytes32(negative)]);

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
+import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Play} from "./setup/Play.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -139,7 +140,7 @@ contract OffenceGasTest is Trial {
     }
 
     function saidBy5(bytes32 setRoot) private view returns (ICourt.Said memory) {
-        bytes32 digest = consilium.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
+        bytes32 digest = digests.settlementDigest(study, 1, setRoot, LIE, LIE, LIE);
         return ICourt.Said(setRoot, LIE, LIE, LIE, signCompact(secret(5), digest));
     }
 
@@ -156,9 +157,9 @@ contract OffenceGasTest is Trial {
         deploy();
         (threshold, committee) = (1, 5);
         IConsilium.StudyTerms memory terms = defaultTerms();
-        terms.parameters = parameters(MILLION);
+        (terms.parameters, terms.outputLength) = (parameters(MILLION), MILLION + 1);
         study = createStudyWith(terms, defaultConditions(), 5);
-        ICourt.Opening[] memory all = new ICourt.Opening[](3);
+        ISumKind.Opening[] memory all = new ISumKind.Opening[](3);
         Outcome memory fresh = outcomeOf(study, openNext(study), 1, 5, 5);
         for (uint8 point = 1; point <= 3; point++) {
             bytes memory content;
@@ -171,16 +172,17 @@ contract OffenceGasTest is Trial {
                 path[h] = keccak256(abi.encode("sibling", point, h));
                 hash = sha256(abi.encodePacked(uint8(1), hash, path[h]));
             }
-            all[point - 1] = ICourt.Opening({point: point, content: content, path: path});
+            all[point - 1] = ISumKind.Opening({point: point, content: content, path: path});
             fresh.roots.shareRoots[point - 1] = sha256(abi.encodePacked(uint8(2), MILLION + 1, hash));
         }
         concludeAs(fresh);
-        ICourt.Program memory ours = ICourt.Program({kind: 1, name: "weighted-mean", parameters: parameters(MILLION)});
+        ISumKind.Program memory ours = program();
+        (ours.parameters, ours.outputLength) = (parameters(MILLION), MILLION + 1);
         vm.prank(reporter);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, ours, 5, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, ours, 5, all);
         snapshot("wrong settlement, a million elements");
         uint256 floor = 21_000 + 64
-            * abi.encodeCall(ICourt.proveWrongSettlement, (study, outcome.round, outcome.roots, ours, 5, all)).length;
+            * abi.encodeCall(ISumKind.proveWrongSettlement, (study, outcome.round, outcome.roots, ours, 5, all)).length;
         vm.snapshotValue("offences", "wrong settlement, a million elements: floor under EIP-7976", floor);
     }
 
@@ -189,12 +191,12 @@ contract OffenceGasTest is Trial {
     function test_gas_equivocation() public {
         honest();
         address site = vm.addr(7);
-        bytes32[2] memory first = signCompact(7, consilium.contributionDigest(study, 1, site, LIE, SET_ROOT));
-        bytes32[2] memory second = signCompact(7, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        bytes32[2] memory first = signCompact(7, digests.contributionDigest(study, 1, site, LIE, SET_ROOT));
+        bytes32[2] memory second = signCompact(7, digests.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
         treasury.proveEquivocation(study, 1, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
         snapshot("site equivocation, first of an account");
-        first = signCompact(7, consilium.contributionDigest(study, 2, site, LIE, SET_ROOT));
-        second = signCompact(7, consilium.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
+        first = signCompact(7, digests.contributionDigest(study, 2, site, LIE, SET_ROOT));
+        second = signCompact(7, digests.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
         treasury.proveEquivocation(study, 2, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
         snapshot("site equivocation, of a site that has claimed before");
     }

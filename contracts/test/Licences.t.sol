@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ILicences} from "../src/interfaces/ILicences.sol";
+import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {Play} from "./setup/Play.sol";
 
@@ -42,6 +43,16 @@ contract LicencesTest is Play {
         vm.expectRevert(abi.encodeWithSelector(IConsilium.NotSponsor.selector, study, sponsor));
         vm.prank(sponsor);
         consilium.openRound(study, SUBJECT, deadline, deadline + 1);
+        // The nodes agreed to serve the one before.
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.CommitteeVacant.selector, study));
+        vm.prank(next);
+        consilium.openRound(study, SUBJECT, deadline, deadline + 1);
+        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(1), next));
+        vm.prank(next);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
+        consentAll(next);
+        vm.prank(next);
+        consilium.setCommittee(study, 1, nodesFrom(1, 5));
         vm.prank(next);
         consilium.openRound(study, SUBJECT, deadline, deadline + 1);
         vm.prank(next);

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
@@ -168,19 +169,29 @@ contract NodeRegistryTest is Deployment {
     // -------------------------------------------------------------------------------------------- bonds and consent
 
     function test_consent_withoutItNobodyServes() public {
+        INodeRegistry.Consent memory none;
+        vm.expectEmit(address(registry));
+        emit INodeRegistry.ConsentSet(node(3), sponsor, none);
         vm.prank(node(3));
-        registry.setConsent(address(0), false);
+        registry.setConsent(sponsor, none);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(3), sponsor));
         createStudy(1, 5);
         vm.prank(node(3));
-        registry.setConsent(sponsor, true);
+        registry.setConsent(sponsor, consentTo(4 * BOND));
         uint64 study = createStudy(1, 5);
         // Taken back, it counts for the next committee.
         vm.prank(node(3));
-        registry.setConsent(sponsor, false);
+        registry.setConsent(sponsor, none);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(3), sponsor));
         vm.prank(sponsor);
         consilium.setCommittee(study, 1, nodesFrom(1, 5));
+    }
+
+    /// Nobody agrees to serve everybody.
+    function test_consent_namesAParty() public {
+        vm.expectRevert(INodeRegistry.NoParty.selector);
+        vm.prank(node(3));
+        registry.setConsent(address(0), consentTo(BOND));
     }
 
     function test_newcomers_serveOnlyStudiesThatAllowThem() public {
@@ -225,6 +236,10 @@ contract NodeRegistryTest is Deployment {
     function test_bond_mustBeCoveredAndCanBeToppedUp() public {
         for (uint256 i = 0; i < 4; i++) {
             createStudy(1, 5);
+        }
+        for (uint256 j = 1; j <= 5; j++) {
+            vm.prank(node(j));
+            registry.setConsent(sponsor, consentTo(8 * BOND));
         }
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.BondMissing.selector, node(1), 0, BOND));
         createStudy(1, 5);
@@ -283,14 +298,19 @@ contract NodeRegistryTest is Deployment {
     function test_consilium_aloneLocksAndUnlocks() public {
         address[] memory nodes = nodesFrom(1, 5);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotConsilium.selector, address(this)));
-        registry.enlist(INodeRegistry.Service(1, 0, sponsor, BOND, true), nodes);
+        registry.enlist(INodeRegistry.Service(1, 0, sponsor, address(0), BOND, WINDOW, true), nodes);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NotConsilium.selector, address(this)));
         registry.discharge(1, 0, nodes);
     }
 
     function test_consilium_mustBeNamed() public {
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.InvalidConsilium.selector));
-        new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, address(0));
+        new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, address(0));
+    }
+
+    function test_sink_mustBeNamed() public {
+        vm.expectRevert(abi.encodeWithSelector(ICourt.InvalidSink.selector));
+        new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, address(0), address(consilium));
     }
 }
 

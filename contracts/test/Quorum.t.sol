@@ -15,7 +15,7 @@ contract QuorumTest is Deployment {
         deploy();
         study = createStudy(1, 5);
         round = open(study, SUBJECT);
-        vote = consilium.voteDigest(study, round, SET_ROOT, 5);
+        vote = digests.voteDigest(study, round, SET_ROOT, 5);
     }
 
     // -------------------------------------------------------------------------------------------- who signed
@@ -27,7 +27,7 @@ contract QuorumTest is Deployment {
         uint256 signers = subset & (2 ** n - 1);
         uint64 other = createStudy(uint8(t), n);
         open(other, SUBJECT);
-        bytes memory signed = signatures(consilium.voteDigest(other, 1, SET_ROOT, 5), signers);
+        bytes memory signed = signatures(digests.voteDigest(other, 1, SET_ROOT, 5), signers);
         uint256 count = ones(signers);
         if (count < 3 * t + 1) {
             vm.expectRevert(abi.encodeWithSelector(IConsilium.QuorumMissing.selector, count, 3 * t + 1));
@@ -72,27 +72,27 @@ contract QuorumTest is Deployment {
     // -------------------------------------------------------------------------------------------- what was signed
 
     function test_quorum_votesOfAnotherRoundAreRefused() public {
-        refuseCertificate(15, signatures(consilium.voteDigest(study, round + 1, SET_ROOT, 5), 15), 1);
+        refuseCertificate(15, signatures(digests.voteDigest(study, round + 1, SET_ROOT, 5), 15), 1);
     }
 
     function test_quorum_votesOfAnotherStudyAreRefused() public {
-        refuseCertificate(15, signatures(consilium.voteDigest(study + 1, round, SET_ROOT, 5), 15), 1);
+        refuseCertificate(15, signatures(digests.voteDigest(study + 1, round, SET_ROOT, 5), 15), 1);
     }
 
     function test_quorum_votesForAnotherSetOrSizeAreRefused() public {
-        refuseCertificate(15, signatures(consilium.voteDigest(study, round, keccak256("other"), 5), 15), 1);
-        refuseCertificate(15, signatures(consilium.voteDigest(study, round, SET_ROOT, 6), 15), 1);
+        refuseCertificate(15, signatures(digests.voteDigest(study, round, keccak256("other"), 5), 15), 1);
+        refuseCertificate(15, signatures(digests.voteDigest(study, round, SET_ROOT, 6), 15), 1);
     }
 
     function test_quorum_otherStatementsAreNoVotes() public {
-        refuseCertificate(15, signatures(consilium.finalDigest(study, SUBJECT, round, SET_ROOT), 15), 1);
-        refuseCertificate(15, signatures(consilium.receiptDigest(study, round, address(5), SET_ROOT), 15), 1);
+        refuseCertificate(15, signatures(digests.finalDigest(study, SUBJECT, round, SET_ROOT), 15), 1);
+        refuseCertificate(15, signatures(digests.receiptDigest(study, round, address(5), SET_ROOT), 15), 1);
     }
 
     function test_quorum_votesForAnotherContractAreRefused() public {
         Consilium ours = consilium;
         deploy();
-        bytes memory signed = signatures(consilium.voteDigest(study, round, SET_ROOT, 5), 15);
+        bytes memory signed = signatures(digests.voteDigest(study, round, SET_ROOT, 5), 15);
         consilium = ours;
         refuseCertificate(15, signed, 1);
     }

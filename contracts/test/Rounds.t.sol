@@ -36,7 +36,7 @@ contract RoundsTest is Deployment {
         emit IConsilium.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
         vm.assertEq(open(study, SUBJECT), 1, "first round");
 
-        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
+        bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.expectEmit(address(consilium));
         emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
         certify(study, 1, QUORUM);
@@ -58,7 +58,7 @@ contract RoundsTest is Deployment {
         vm.assertEq(round.size, 5, "size");
         vm.assertEq(round.voters, QUORUM, "voters");
         vm.assertEq(round.signers, 30, "signers");
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", consilium.domainSeparator(), round.settlement));
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", digests.domainSeparator(), round.settlement));
         vm.assertEq(digest, settlementDigest(study, 1, SET_ROOT, shareRoots(5)), "settlement");
     }
 
@@ -85,7 +85,7 @@ contract RoundsTest is Deployment {
         vm.assertEq(consilium.roundOf(study, 2).epoch, 2, "new round, new epoch");
 
         // The old committee's votes count no more.
-        bytes memory signed = signatures(consilium.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 1, node(6)));
         consilium.certify(study, 2, SET_ROOT, 5, QUORUM, signed);
     }
@@ -145,7 +145,7 @@ contract RoundsTest is Deployment {
         openAt(SUBJECT, DEADLINE + 10, DEADLINE + 20);
         vm.assertEq(uint256(consilium.roundOf(study, 1).state), uint256(IConsilium.State.Void), "recorded");
 
-        bytes memory signed = signatures(consilium.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
         consilium.certify(study, 2, SET_ROOT, 5, QUORUM, signed);
         vm.warp(DEADLINE + 20);
         vm.expectEmit(address(consilium));
@@ -184,7 +184,7 @@ contract RoundsTest is Deployment {
     function test_certify_tellsTheVotesAsTheyCame() public {
         open(study, SUBJECT);
         uint256 voters = 29; // nodes 1, 3, 4, 5
-        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), voters);
+        bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), voters);
         Relay relay = new Relay();
         vm.expectEmit(address(consilium));
         emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
@@ -194,7 +194,7 @@ contract RoundsTest is Deployment {
     /// Calldata may hold the votes anywhere, with anything behind them: the event has one form all the same.
     function test_certify_tellsTheVotesInOneFormHoweverTheyCame() public {
         open(study, SUBJECT);
-        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
+        bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         bytes memory head = abi.encode(study, uint64(1), SET_ROOT, uint32(5), QUORUM, uint256(0xe5));
         bytes memory odd = bytes.concat(IConsilium.certify.selector, head, new bytes(37), bytes32(votes.length), votes);
         odd = bytes.concat(odd, bytes32(type(uint256).max));
@@ -214,7 +214,7 @@ contract RoundsTest is Deployment {
 
     function test_certify_notAtTheDeadline() public {
         open(study, SUBJECT);
-        bytes memory signed = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.warp(DEADLINE);
         expectWrongState(study, 1, IConsilium.State.Void);
         consilium.certify(study, 1, SET_ROOT, 5, QUORUM, signed);
@@ -224,27 +224,27 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         certify(study, 1, QUORUM);
         bytes32 otherSet = keccak256("other set");
-        bytes memory signed = signatures(consilium.voteDigest(study, 1, otherSet, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 1, otherSet, 5), QUORUM);
         expectWrongState(study, 1, IConsilium.State.Certified);
         consilium.certify(study, 1, otherSet, 5, QUORUM, signed);
     }
 
     function test_certify_notBeforeOpen() public {
-        bytes memory signed = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         expectWrongState(study, 1, IConsilium.State.None);
         consilium.certify(study, 1, SET_ROOT, 5, QUORUM, signed);
     }
 
     function test_certify_notASetBelowTheMinimum() public {
         open(study, SUBJECT);
-        bytes memory signed = signatures(consilium.voteDigest(study, 1, SET_ROOT, 2), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 2), QUORUM);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.CohortTooSmall.selector, 2, 3));
         consilium.certify(study, 1, SET_ROOT, 2, QUORUM, signed);
     }
 
     function test_certify_notNoSet() public {
         open(study, SUBJECT);
-        bytes memory signed = signatures(consilium.voteDigest(study, 1, 0, 5), QUORUM);
+        bytes memory signed = signatures(digests.voteDigest(study, 1, 0, 5), QUORUM);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSetRoot.selector));
         consilium.certify(study, 1, 0, 5, QUORUM, signed);
     }

@@ -3,9 +3,12 @@ pragma solidity ^0.8.28;
 
 import {Consilium} from "../src/Consilium.sol";
 import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {SetCourt} from "../src/SetCourt.sol";
+import {Treasury} from "../src/Treasury.sol";
 import {ICommitteeSource} from "../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {SumKind} from "../src/kinds/sum/SumKind.sol";
 import {StudyToken} from "../src/tokens/StudyToken.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
@@ -27,15 +30,54 @@ contract StudiesTest is Deployment {
     }
 
     function test_deploy_refusesContractsOfAnotherConsilium() public {
-        address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 3);
-        NodeRegistry ours = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, later);
-        StudyToken ourToken = new StudyToken(later);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, address(registry)));
-        new Consilium(registry, studyToken, treasury, DISPUTE);
-        // The failed deployment used up a nonce: this one has the address that was promised.
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, address(studyToken)));
-        new Consilium(ours, studyToken, treasury, DISPUTE);
-        vm.assertEq(ourToken.consilium(), later, "token");
+        // Each part in turn is that of another Consilium, where all others are right.
+        IConsilium.Parts memory theirs = parts();
+        address[5] memory strangers =
+            [address(sumKind), address(setCourt), address(registry), address(studyToken), address(treasury)];
+        for (uint256 i = 0; i < strangers.length; i++) {
+            address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 5);
+            registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
+            studyToken = new StudyToken(later);
+            treasury = new Treasury(later, address(licences), PERIOD);
+            setCourt = new SetCourt(later, registry);
+            sumKind = new SumKind(later, registry);
+            IConsilium.Parts memory mixed = parts();
+            if (i == 0) mixed.kinds = theirs.kinds;
+            if (i == 1) mixed.setCourt = theirs.setCourt;
+            if (i == 2) mixed.registry = theirs.registry;
+            if (i == 3) mixed.token = theirs.token;
+            if (i == 4) mixed.treasury = theirs.treasury;
+            vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, strangers[i]));
+            new Consilium(mixed, rules());
+        }
+    }
+
+    function test_deploy_onlyATrialHasShorterWindowsThanAnHour() public {
+        IConsilium.Rules memory strict = rules();
+        (strict.trial, strict.minimumWindow) = (false, 1 hours - 1);
+        deployWith(strict, abi.encodeWithSelector(IConsilium.WindowTooShort.selector, 1 hours - 1));
+        strict.minimumWindow = 1 hours;
+        deployWith(strict, "");
+        vm.assertTrue(!consilium.trial() && consilium.minimumWindow() == 1 hours, "as it was deployed");
+        registerAll();
+        IConsilium.Conditions memory conditions = defaultConditions();
+        conditions.challengeWindow = 1 hours - 1;
+        refuseConditions(
+            conditions, abi.encodeWithSelector(IConsilium.InvalidWindow.selector, 1 hours - 1, 1 hours, COMPENSATION)
+        );
+        conditions.challengeWindow = 1 hours;
+        createStudyWith(defaultTerms(), conditions, 5);
+    }
+
+    function deployWith(IConsilium.Rules memory wanted, bytes memory refusal) private {
+        address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 5);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
+        studyToken = new StudyToken(later);
+        treasury = new Treasury(later, address(licences), PERIOD);
+        setCourt = new SetCourt(later, registry);
+        sumKind = new SumKind(later, registry);
+        if (refusal.length != 0) vm.expectRevert(refusal);
+        consilium = new Consilium(parts(), wanted);
     }
 
     // -------------------------------------------------------------------------------------------- creation
@@ -51,7 +93,7 @@ contract StudiesTest is Deployment {
         vm.expectEmit(address(consilium));
         emit IConsilium.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
         vm.expectEmit(address(consilium));
-        emit IConsilium.SitesAdmitted(1, SITES_ROOT, sites(5));
+        emit IConsilium.SitesAdmitted(1, 1, SITES_ROOT, sites(ADMITTED));
         uint64 study = createStudy(1, 5);
 
         IConsilium.Study memory stored = consilium.studyOf(study);
@@ -63,16 +105,22 @@ contract StudiesTest is Deployment {
         vm.assertEq(stored.minimumCohort, 3, "minimum cohort");
         vm.assertEq(stored.finality, "instant", "finality");
         vm.assertEq(stored.sitesRoot, SITES_ROOT, "sites");
-        vm.assertEq(stored.termsHash, keccak256(abi.encode(uint8(1), "weighted-mean", terms.parameters)), "terms hash");
+        vm.assertEq(stored.termsHash, termsHashOf(terms), "terms hash");
         vm.assertEq(createStudy(1, 5), 2, "second study");
         vm.assertEq(consilium.studies(), 2, "studies");
+    }
+
+    function termsHashOf(IConsilium.StudyTerms memory terms) private pure returns (bytes32) {
+        return keccak256(
+            abi.encode(uint8(1), "weighted-mean", terms.parameters, uint64(100), "patients", keccak256("a study"))
+        );
     }
 
     function test_createStudy_keepsTheNodesInTheGivenOrder() public {
         address[] memory nodes = new address[](4);
         (nodes[0], nodes[1], nodes[2], nodes[3]) = (node(9), node(2), node(30), node(5));
         vm.prank(sponsor);
-        uint64 study = consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(5));
+        uint64 study = consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(ADMITTED));
         IConsilium.Committee memory committee = consilium.committeeOf(study, 1);
         vm.assertEq(committee.threshold, 1, "threshold");
         vm.assertEq(keccak256(abi.encode(committee.nodes)), keccak256(abi.encode(nodes)), "order");
@@ -86,7 +134,7 @@ contract StudiesTest is Deployment {
         IConsilium.StudyTerms memory terms = defaultTerms();
         terms.threshold = uint8(t);
         vm.prank(sponsor);
-        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(ADMITTED));
     }
 
     function test_createStudy_refusesMoreThan32Nodes() public {
@@ -95,7 +143,7 @@ contract StudiesTest is Deployment {
         register(33);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, 33, 10));
         vm.prank(sponsor);
-        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 33), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 33), sites(ADMITTED));
     }
 
     function testFuzz_createStudy_refusesADuplicateNode(uint8 one, uint8 other) public {
@@ -105,13 +153,13 @@ contract StudiesTest is Deployment {
         nodes[i] = nodes[k];
         vm.expectRevert(abi.encodeWithSelector(IConsilium.DuplicateNode.selector, nodes[k]));
         vm.prank(sponsor);
-        consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(5));
+        consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(ADMITTED));
     }
 
     function test_createStudy_refusesUnknownAndLeavingNodes() public {
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.NodeNotActive.selector, node(33)));
         vm.prank(sponsor);
-        consilium.createStudy(defaultTerms(), defaultConditions(), nodesFrom(29, 5), sites(5));
+        consilium.createStudy(defaultTerms(), defaultConditions(), nodesFrom(29, 5), sites(ADMITTED));
 
         vm.prank(node(5));
         registry.beginUnbond();
@@ -135,12 +183,20 @@ contract StudiesTest is Deployment {
         refuse(terms, abi.encodeWithSelector(IConsilium.InvalidParameters.selector));
         terms = defaultTerms();
         terms.minimumCohort = 1;
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1));
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1, 2));
         terms = defaultTerms();
         terms.finality = "";
         refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
         terms.finality = string(new bytes(33));
         refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        terms = defaultTerms();
+        terms.outputLength = 0;
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidOutputLength.selector, 0));
+        terms.outputLength = 2 ** 32 + 1;
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidOutputLength.selector, 2 ** 32 + 1));
+        terms = defaultTerms();
+        terms.weightUnit = string(new bytes(33));
+        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidWeightUnit.selector));
         terms = defaultTerms();
         terms.sitesRoot = 0;
         refuse(terms, abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
@@ -149,7 +205,7 @@ contract StudiesTest is Deployment {
     function refuse(IConsilium.StudyTerms memory terms, bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(sponsor);
-        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(5));
+        consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(ADMITTED));
     }
 
     // -------------------------------------------------------------------------------------------- changes
@@ -210,7 +266,7 @@ contract StudiesTest is Deployment {
         vm.prank(sponsor);
         consilium.setPolicy(study, 6, "depth:12");
         vm.expectEmit(address(consilium));
-        emit IConsilium.SitesAdmitted(study, otherSites, sites(9));
+        emit IConsilium.SitesAdmitted(study, 2, otherSites, sites(9));
         vm.prank(sponsor);
         consilium.setSites(study, otherSites, sites(9));
         certify(study, 1, 15); // size 5: the frozen minimum of 3 holds
@@ -233,14 +289,14 @@ contract StudiesTest is Deployment {
             )
         );
         vm.assertEq(consilium.roundOf(study, 2).frozen, frozen, "frozen");
-        bytes memory signed = signatures(consilium.voteDigest(study, 2, SET_ROOT, 5), 15);
+        bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), 15);
         vm.expectRevert(abi.encodeWithSelector(IConsilium.CohortTooSmall.selector, 5, 6));
         consilium.certify(study, 2, SET_ROOT, 5, 15, signed);
     }
 
     function test_setPolicyAndSites_refuseWhatCreationRefuses() public {
         uint64 study = createStudy(1, 5);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1, 2));
         vm.prank(sponsor);
         consilium.setPolicy(study, 1, "instant");
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
@@ -248,7 +304,7 @@ contract StudiesTest is Deployment {
         consilium.setPolicy(study, 2, "");
         vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
         vm.prank(sponsor);
-        consilium.setSites(study, 0, sites(5));
+        consilium.setSites(study, 0, sites(ADMITTED));
     }
 
     function test_setAuditor_letsInAndOut() public {
@@ -270,7 +326,7 @@ contract StudiesTest is Deployment {
         vm.expectRevert(reason);
         consilium.setCommittee(study, 1, nodesFrom(1, 5));
         vm.expectRevert(reason);
-        consilium.setSites(study, SITES_ROOT, sites(5));
+        consilium.setSites(study, SITES_ROOT, sites(ADMITTED));
         vm.expectRevert(reason);
         consilium.setPolicy(study, 2, "instant");
         vm.expectRevert(reason);
@@ -310,7 +366,7 @@ contract StudiesTest is Deployment {
     /// A round that left its slot to another cannot be certified in the other's place with the votes it had.
     function test_ring_oldVotesDoNotCountForTheSlotsNextRound() public {
         uint64 study = createStudy(1, 5);
-        bytes memory votes = signatures(consilium.voteDigest(study, 1, SET_ROOT, 5), 15);
+        bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), 15);
         for (uint64 round = 1; round <= RING + 1; round++) {
             vm.warp(START + 10 * round);
             vm.prank(sponsor);
@@ -345,10 +401,28 @@ contract StudiesTest is Deployment {
         conditions.ring = 1025;
         refuseConditions(conditions, abi.encodeWithSelector(IConsilium.InvalidRing.selector, 1025));
         conditions = defaultConditions();
+        bytes4 window = IConsilium.InvalidWindow.selector;
         conditions.challengeWindow = uint32(COMPENSATION) + 1;
-        refuseConditions(
-            conditions, abi.encodeWithSelector(IConsilium.InvalidWindow.selector, COMPENSATION + 1, COMPENSATION)
-        );
+        refuseConditions(conditions, abi.encodeWithSelector(window, COMPENSATION + 1, 1 minutes, COMPENSATION));
+        conditions.challengeWindow = 1 minutes - 1;
+        refuseConditions(conditions, abi.encodeWithSelector(window, 1 minutes - 1, 1 minutes, COMPENSATION));
+    }
+
+    /// The budgets of a full ring may all come back: they fit beside the free money.
+    function test_conditions_budgetsOfAFullRingHaveALimit() public {
+        IConsilium.Conditions memory conditions = payingConditions();
+        bytes memory reason = abi.encodeWithSelector(IConsilium.InvalidRewards.selector);
+        (conditions.ring, conditions.budget) = (1024, 2 ** 77 + 1);
+        refuseConditions(conditions, reason);
+        conditions.budget = 2 ** 77 - 1;
+        uint64 study = createStudyWith(defaultTerms(), conditions, 5);
+        vm.expectRevert(reason);
+        vm.prank(sponsor);
+        consilium.setRewards(study, 2 ** 77 + 1, 0);
+        (conditions.ring, conditions.budget) = (4, 2 ** 80);
+        refuseConditions(conditions, reason);
+        conditions.budget = 2 ** 80 - 1;
+        createStudyWith(defaultTerms(), conditions, 5);
     }
 
     function refuseConditions(IConsilium.Conditions memory conditions, bytes memory reason) private {

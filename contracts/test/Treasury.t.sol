@@ -50,6 +50,23 @@ contract TreasuryTest is Play {
         vm.assertEq(free(), FUNDS - BUDGET, "one back, one reserved");
     }
 
+    /// A sponsor that promises more for later rounds gets no more back for this one.
+    function test_funds_comeBackAsTheyWereReserved() public {
+        uint64 round = openNext(study);
+        vm.prank(sponsor);
+        consilium.setRewards(study, 2 * BUDGET, 0);
+        pass(10);
+        consilium.voidRound(study, round);
+        vm.assertEq(free(), FUNDS, "of a void round");
+        round = openNext(study);
+        certifyAs(outcomeOf(study, round, 1, 5, 5));
+        vm.prank(sponsor);
+        consilium.setRewards(study, 3 * BUDGET, 0);
+        pass(20);
+        consilium.abandonRound(study, round);
+        vm.assertEq(free(), FUNDS, "of an abandoned round");
+    }
+
     function test_funds_areTheSponsorsAlone() public {
         vm.expectRevert(abi.encodeWithSelector(IConsilium.NotSponsor.selector, study, address(this)));
         treasury.withdraw(study, 1, address(this));
@@ -229,7 +246,7 @@ contract TreasuryTest is Play {
         for (uint256 i = 0; i < count; i++) {
             one.shares[i] = shareOf(outcomes[i], 1);
             if (i + RING >= count) continue;
-            (one.shares[i].rewards, one.shares[i].position) = (1, uint32(i));
+            (one.shares[i].policy, one.shares[i].position) = (1, uint32(i));
             one.shares[i].archivePath = archivePath(leaves, i);
         }
         claimAlone(one);
@@ -248,10 +265,10 @@ contract TreasuryTest is Play {
         vm.assertTrue(consilium.studyOf(study).archived == 2, "two archived");
         ITreasury.Claim memory one = claimOf(first, 0, 1);
         ITreasury.Share memory share = one.shares[0];
-        share.rewards = 1;
+        share.policy = 1;
         share.archivePath = new bytes32[](1);
         uint256 which = bound(field, 0, 5);
-        if (which == 0) share.rewards = 2;
+        if (which == 0) share.policy = 2;
         if (which == 1) share.position = 1;
         if (which == 2) share.aggregateRoot = SUBJECT;
         if (which == 3) share.archivePath = new bytes32[](0);
@@ -316,9 +333,9 @@ contract TreasuryTest is Play {
 
     function equivocate(uint64 round, bytes32 one, bytes32 other, bytes memory refusal) private {
         address site = vm.addr(SITE_KEY);
-        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, one, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, digests.contributionDigest(study, round, site, one, SET_ROOT));
         bytes32[2] memory second =
-            signCompact(SITE_KEY, consilium.contributionDigest(study, round, site, other, SET_ROOT));
+            signCompact(SITE_KEY, digests.contributionDigest(study, round, site, other, SET_ROOT));
         if (refusal.length != 0) vm.expectRevert(refusal);
         treasury.proveEquivocation(study, round, site, one, SET_ROOT, first, other, SET_ROOT, second);
     }
@@ -358,8 +375,8 @@ contract TreasuryTest is Play {
     function test_equivocation_needsTwoDifferentStatementsOfTheSite() public {
         address site = vm.addr(SITE_KEY);
         equivocate(1, SUBJECT, SUBJECT, abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, site));
-        bytes32[2] memory first = signCompact(SITE_KEY, consilium.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
-        bytes32[2] memory second = signCompact(7, consilium.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
+        bytes32[2] memory first = signCompact(SITE_KEY, digests.contributionDigest(study, 1, site, SUBJECT, SET_ROOT));
+        bytes32[2] memory second = signCompact(7, digests.contributionDigest(study, 1, site, REWARD_ROOT, SET_ROOT));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NoEquivocation.selector, site, vm.addr(7)));
         treasury.proveEquivocation(study, 1, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }
@@ -371,7 +388,7 @@ contract TreasuryTest is Play {
     }
 
     function said(uint64 round, bytes32 digest, bytes32 boxes) private view returns (Said memory) {
-        bytes32 signed = consilium.contributionDigest(study, round, vm.addr(SITE_KEY), digest, boxes);
+        bytes32 signed = digests.contributionDigest(study, round, vm.addr(SITE_KEY), digest, boxes);
         return Said(digest, boxes, signCompact(SITE_KEY, signed));
     }
 
@@ -497,13 +514,15 @@ contract TreasuryTest is Play {
         vm.expectRevert(reason);
         consilium.debit(study, sponsor, 1);
         vm.expectRevert(reason);
-        consilium.defraud(study, 1, 0);
+        consilium.refute(study, 1, 0);
         vm.expectRevert(reason);
-        consilium.setVacant(study);
+        consilium.disown(study, 1);
         vm.expectRevert(reason);
-        consilium.isSettledAs(study, 1, 0, true);
+        consilium.vacate(study);
         vm.expectRevert(reason);
-        consilium.certifiedSetIn(study, 1, true);
+        consilium.convictBySettlement(study, 1, 0, true);
+        vm.expectRevert(reason);
+        consilium.convictByCertificate(study, 1, true);
         vm.expectRevert(reason);
         consilium.sponsorChanged(study, address(this));
     }

@@ -3,8 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
-import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
-import {BurningReceiver, VerboseReceiver} from "./setup/Receivers.sol";
+import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
 
@@ -44,9 +43,9 @@ contract WrongSettlementTest is Trial {
         points[0] = uint8(bound(a, 0, 3));
         points[1] = uint8(bound(b, points[0] + 1, 4));
         points[2] = uint8(bound(c, points[1] + 1, 5));
-        ICourt.Opening[] memory all = openings(points, element / 32);
+        ISumKind.Opening[] memory all = openings(points, element / 32);
         vm.expectRevert(ICourt.NoOffence.selector);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
     }
 
     function test_polynomial_ofDegreeTwo() public {
@@ -61,9 +60,9 @@ contract WrongSettlementTest is Trial {
     function test_polynomial_aHonestOneOfDegreeTwoStands() public {
         prepare(2, 9);
         honest();
-        ICourt.Opening[] memory all = openings(pointsFrom(5), ELEMENT / 32);
+        ISumKind.Opening[] memory all = openings(pointsFrom(5), ELEMENT / 32);
         vm.expectRevert(ICourt.NoOffence.selector);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
     }
 
     function test_polynomial_pointsMustIncreaseAndBeEnough() public {
@@ -72,12 +71,12 @@ contract WrongSettlementTest is Trial {
         points[1] = 0;
         refusePoints(openings(points, ELEMENT / 32), ELEMENT);
         refusePoints(openings(new uint8[](2), ELEMENT / 32), ELEMENT);
-        ICourt.Opening[] memory four = new ICourt.Opening[](4);
+        ISumKind.Opening[] memory four = new ISumKind.Opening[](4);
         for (uint8 i = 0; i < 4; i++) {
             four[i] = opening(i, ELEMENT / 32);
         }
         refusePoints(four, ELEMENT);
-        ICourt.Opening[] memory three = openings(pointsFrom(1), ELEMENT / 32);
+        ISumKind.Opening[] memory three = openings(pointsFrom(1), ELEMENT / 32);
         refusePoints(three, LENGTH);
         three[2].point = 6;
         refusePoints(three, ELEMENT);
@@ -86,23 +85,23 @@ contract WrongSettlementTest is Trial {
     function test_polynomial_leavesMustBeTheSettledOnesAtOnePlace() public {
         settleWrongly();
         // Node 3 at another leaf of its own: values of two places never make an offence.
-        ICourt.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
+        ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
         all[2] = opening(3, 0);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheLeaf.selector, 3));
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
         all = openings(pointsFrom(1), ELEMENT / 32);
         all[1].content[5] ^= 0x01;
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheLeaf.selector, 2));
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
     }
 
     function test_polynomial_theProgramMustBeTheStudys() public {
         settleWrongly();
-        ICourt.Program memory other = program();
+        ISumKind.Program memory other = program();
         other.parameters = parameters(DIMENSION + 1);
-        ICourt.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheProgram.selector, study));
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, other, ELEMENT, all);
+        ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
+        vm.expectRevert(abi.encodeWithSelector(ISumKind.NotTheProgram.selector, study));
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, other, ELEMENT, all);
     }
 
     // -------------------------------------------------------------------------------------------- no vector
@@ -124,9 +123,9 @@ contract WrongSettlementTest is Trial {
         honest();
         for (uint8 point = 0; point <= 5; point++) {
             for (uint64 leaf = 0; leaf < 4; leaf++) {
-                ICourt.Opening memory one = opening(point, leaf);
+                ISumKind.Opening memory one = opening(point, leaf);
                 vm.expectRevert(ICourt.NoOffence.selector);
-                registry.proveMalformedLeaf(study, outcome.round, outcome.roots, program(), leaf, one);
+                sumKind.proveMalformedLeaf(study, outcome.round, outcome.roots, program(), leaf, one);
             }
         }
     }
@@ -136,7 +135,7 @@ contract WrongSettlementTest is Trial {
         conclude();
         bytes memory top = abi.encodePacked(uint8(2), LENGTH + 1, tree(2));
         vm.prank(reporter);
-        registry.proveMalformedRoot(study, outcome.round, outcome.roots, program(), 2, top);
+        sumKind.proveMalformedRoot(study, outcome.round, outcome.roots, program(), 2, top);
         assertState(study, outcome.round, IConsilium.State.Fraudulent);
         assertConvicted(1);
     }
@@ -146,90 +145,94 @@ contract WrongSettlementTest is Trial {
         for (uint8 point = 0; point <= 5; point++) {
             bytes memory top = abi.encodePacked(uint8(2), LENGTH, tree(point));
             vm.expectRevert(ICourt.NoOffence.selector);
-            registry.proveMalformedRoot(study, outcome.round, outcome.roots, program(), point, top);
+            sumKind.proveMalformedRoot(study, outcome.round, outcome.roots, program(), point, top);
         }
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheLeaf.selector, 0));
-        registry.proveMalformedRoot(study, outcome.round, outcome.roots, program(), 0, "anything");
+        sumKind.proveMalformedRoot(study, outcome.round, outcome.roots, program(), 0, "anything");
     }
 
     // -------------------------------------------------------------------------------------------- when, and once
 
     function test_round_isFraudulentOnlyWithinTheWindow() public {
         settleWrongly();
-        pass(WINDOW);
+        pass(WINDOW - 1);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        assertState(study, outcome.round, IConsilium.State.Settled); // it may have paid
-        assertConvicted(1); // but who signed it pays
+        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+    }
+
+    /// It may have paid, and goes on paying; who signed it loses its bond.
+    function test_round_isRefutedAfterTheWindow() public {
+        settleWrongly();
+        pass(WINDOW);
+        uint256 free = consilium.studyOf(study).free;
+        bytes32 settlement = consilium.roundOf(study, outcome.round).settlement;
+        vm.expectEmit(address(consilium));
+        emit IConsilium.RoundRefuted(study, outcome.round);
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        assertState(study, outcome.round, IConsilium.State.Refuted);
+        assertConvicted(1);
         assertConvicted(4);
+        vm.assertEq(consilium.studyOf(study).free, free, "its budget is not the sponsor's");
+        vm.assertEq(consilium.roundOf(study, outcome.round).settlement, settlement, "what it pays by");
+        claimAlone(claimOf(outcome, 0, 0));
+        vm.assertEq(coin.balanceOf(outcome.cohort[0]), 150, "a site's part");
+    }
+
+    function test_round_givesBackWhatItReserved() public {
+        settleWrongly();
+        vm.prank(sponsor);
+        consilium.setRewards(study, 2 * BUDGET, 0);
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        vm.assertEq(consilium.studyOf(study).free, 100 * uint256(BUDGET), "no more");
     }
 
     function test_round_isProvedWrongOnce() public {
         settleWrongly();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        ICourt.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NotTheSettlement.selector, study, outcome.round));
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        refuseProof(IConsilium.State.Fraudulent);
     }
 
     function test_round_lateProofsPayOnce() public {
         settleWrongly();
         pass(WINDOW);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        ICourt.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
-        vm.expectRevert(ICourt.NoOffence.selector);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        refuseProof(IConsilium.State.Refuted);
     }
 
-    /// t+1 colluders settle a lie and have an honest node convicted by it: the proof of the lie gives it its bond back.
-    function test_acquittal_ofANodeThatDifferedFromAWrongSettlement() public {
-        frame(5);
+    function refuseProof(IConsilium.State actual) private {
+        ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
+        expectWrongState(study, outcome.round, actual);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+    }
+
+    /// A proof that proves nothing leaves no mark: its reverted call had refuted the round first.
+    function test_round_staysSettledAfterAProofThatFails() public {
+        honest();
+        ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
         vm.expectRevert(ICourt.NoOffence.selector);
-        registry.acquit(study, node(5));
-        proveWrongSettlement(ELEMENT, pointsFrom(3));
-        registry.acquit(study, node(5));
-        vm.assertEq(registry.nodeOf(node(5)).stake, STAKE - BOND / 10, "all but the reporter's part");
-        vm.assertEq(registry.nodeOf(node(5)).serving, 0, "free");
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
+        assertState(study, outcome.round, IConsilium.State.Settled);
+        assertUntouched(1);
+    }
+
+    /// No site has a part in it: that no colluder can be one of those, all of the rest is the sink's.
+    function test_bonds_ofLiarsGoToTheSink() public {
+        settleWrongly();
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
+        uint256 due = vm.getBlockTimestamp() + COMPENSATION;
+        vm.expectRevert(abi.encodeWithSelector(ICourt.CompensationLocked.selector, study, node(1), due));
+        registry.forfeit(study, node(1));
+        vm.warp(due);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(1)));
-        registry.acquit(study, node(1));
-    }
-
-    /// Assigned before the lie was proved: from then on nobody shares in the bond, which is the framed node's.
-    function test_acquittal_comesBeforeEveryCompensation() public {
-        frame(5);
-        registry.assignCompensation(study, node(5));
-        proveWrongSettlement(ELEMENT, pointsFrom(3));
-        pass(COMPENSATION);
-        address site = outcome.cohort[0];
-        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), 0);
-        bytes memory due = abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round);
-        vm.expectRevert(due);
-        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
-        registry.acquit(study, node(5));
-        vm.assertEq(registry.nodeOf(node(5)).stake, STAKE - BOND / 10, "all but the reporter's part");
-        vm.assertEq(site.balance, 0, "nobody else has any of it");
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(5)));
-        registry.compensate(study, node(5), 0, site, Trees.digestOf(site), path);
-    }
-
-    /// Not assigned yet, it is not assigned any more; bonds of those who signed the lie are shared as ever.
-    function test_acquittal_leavesNothingToAssign() public {
-        frame(5);
-        proveWrongSettlement(ELEMENT, pointsFrom(3));
-        vm.expectRevert(abi.encodeWithSelector(ICourt.AcquittalDue.selector, study, node(5), outcome.round));
-        registry.assignCompensation(study, node(5));
-        registry.assignCompensation(study, node(1));
-        registry.acquit(study, node(5));
-    }
-
-    /// A signer that has a friend convict it for a share that differs from the lie is not let off by the lie's proof.
-    function test_acquittal_notOfWhoSignedTheLie() public {
-        frame(4);
-        proveWrongSettlement(ELEMENT, pointsFrom(3));
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(4)));
-        registry.acquit(study, node(4));
-        vm.assertEq(registry.bondOf(study, node(4)).amount, BOND - BOND / 10, "nobody is paid for it twice");
-        registry.assignCompensation(study, node(4));
-        vm.assertEq(registry.nodeOf(node(4)).stake, STAKE - BOND, "the bond is lost");
+        registry.assignCompensation(study, node(1), settledOf(outcome));
+        for (uint256 j = 1; j <= 4; j++) {
+            vm.expectEmit(address(registry));
+            emit ICourt.Forfeited(study, node(j), BOND - BOND / 10);
+            registry.forfeit(study, node(j));
+            vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(j)));
+            registry.forfeit(study, node(j));
+        }
+        vm.assertEq(sink.balance, 4 * uint256(BOND - BOND / 10), "all but the reporter's part");
     }
 
     /// Once a round is Fraudulent, no share is wrong for differing from it.
@@ -261,145 +264,7 @@ contract WrongSettlementTest is Trial {
         vm.assertTrue(consilium.studyOf(study).vacant, "node 4 had a seat");
     }
 
-    // -------------------------------------------------------------------------------------------- the harmed sites
-
-    function test_compensation_reachesTheSitesOfTheRound() public {
-        settleWrongly();
-        proveWrongSettlement(ELEMENT, pointsFrom(1));
-        registry.assignCompensation(study, node(1));
-        bytes32[] memory leaves = Trees.setLeaves(outcome.cohort);
-        address site = outcome.cohort[3];
-        bytes32 digest = Trees.digestOf(site);
-        bytes32[] memory path = Trees.open(leaves, 3);
-
-        uint64 until = uint64(vm.getBlockTimestamp()) + COMPENSATION;
-        vm.expectRevert(abi.encodeWithSelector(ICourt.CompensationLocked.selector, study, node(1), until));
-        registry.compensate(study, node(1), 3, site, digest, path);
-        pass(COMPENSATION);
-        registry.compensate(study, node(1), 3, site, digest, path);
-        uint256 each = (BOND - BOND / 10) / 5;
-        vm.assertEq(site.balance, each, "an equal part");
-        vm.expectRevert(abi.encodeWithSelector(ICourt.AlreadyCompensated.selector, site));
-        registry.compensate(study, node(1), 3, site, digest, path);
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(1)));
-        registry.compensate(study, node(1), 3, address(0xBAD), digest, path);
-        for (uint32 i = 0; i < 5; i++) {
-            if (i == 3) continue;
-            site = outcome.cohort[i];
-            registry.compensate(study, node(1), i, site, Trees.digestOf(site), Trees.open(leaves, i));
-        }
-        vm.assertEq(registry.bondOf(study, node(1)).amount, (BOND - BOND / 10) % 5, "what rounding left");
-    }
-
-    /// Two sites that are contracts: neither costs the sender much, nor the others anything.
-    function test_compensation_aSiteCannotBurnTheSendersGas() public {
-        (BurningReceiver burning, VerboseReceiver verbose) = (new BurningReceiver(), new VerboseReceiver());
-        harmSitesWith(address(burning), address(verbose));
-        uint256 each = (BOND - BOND / 10) / 5;
-        for (uint32 i = 0; i < 5; i++) {
-            bool taken = outcome.cohort[i] != address(burning);
-            compensateSite(i, taken ? bytes("") : refusal(address(burning)));
-            vm.assertTrue(vm.lastCallGas().gasTotalUsed < 150_000, "a site's gas is bounded");
-            vm.assertEq(outcome.cohort[i].balance, taken ? each : 0, "an equal part");
-        }
-        // It has lost nothing.
-        burning.calmDown();
-        for (uint32 i = 0; i < 5; i++) {
-            if (outcome.cohort[i] == address(burning)) compensateSite(i, "");
-        }
-        vm.assertEq(burning.paid(), each, "later, as much");
-    }
-
-    /// Of a bond of nothing everybody has had its part, and nobody is called.
-    function test_compensation_ofNothingCallsNobody() public {
-        (threshold, committee) = (1, 5);
-        IConsilium.StudyTerms memory terms = defaultTerms();
-        terms.parameters = parameters(DIMENSION);
-        IConsilium.Conditions memory conditions = payingConditions();
-        conditions.bond = 0;
-        study = createStudyWith(terms, conditions, 5);
-        fund(study, BUDGET);
-        BurningReceiver burning = new BurningReceiver();
-        harmSitesWith(address(burning), address(0x1));
-        for (uint32 i = 0; i < 5; i++) {
-            compensateSite(i, "");
-        }
-        compensateSite(0, abi.encodeWithSelector(ICourt.AlreadyCompensated.selector, outcome.cohort[0]));
-    }
-
-    function test_compensation_theGuardianFreezesAndCannotRedirect() public {
-        settleWrongly();
-        proveWrongSettlement(ELEMENT, pointsFrom(1));
-        registry.assignCompensation(study, node(1));
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NotGuardian.selector, study, address(this)));
-        registry.freezeCompensation(study, node(1), true);
-        vm.prank(guardian);
-        registry.freezeCompensation(study, node(1), true);
-        pass(COMPENSATION);
-        address site = outcome.cohort[0];
-        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), 0);
-        uint64 due = uint64(vm.getBlockTimestamp());
-        vm.expectRevert(abi.encodeWithSelector(ICourt.CompensationLocked.selector, study, node(1), due));
-        registry.compensate(study, node(1), 0, site, Trees.digestOf(site), path);
-        vm.prank(guardian);
-        registry.freezeCompensation(study, node(1), false);
-        registry.compensate(study, node(1), 0, site, Trees.digestOf(site), path);
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NotGuardian.selector, study, guardian));
-        vm.prank(guardian);
-        registry.freezeCompensation(study, node(1), true);
-    }
-
-    /// Finals about a round that never was: the newest certified round's sites stand in.
-    function test_compensation_ofAContradictionWithoutACertificate() public {
-        honest();
-        proveTwoFinals(2, 12345);
-        registry.assignCompensation(study, node(2));
-        vm.assertEq(registry.potOf(study, node(2)).setRoot, outcome.roots.setRoot, "newest certified round");
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(2)));
-        registry.assignCompensation(study, node(2));
-        vm.expectRevert(abi.encodeWithSelector(ICourt.NoCompensation.selector, study, node(3)));
-        registry.assignCompensation(study, node(3));
-    }
-
     // --------------------------------------------------------------------------------------------
-
-    /// A wrong settlement whose sites are these two and three others, ready to be paid.
-    function harmSitesWith(address one, address other) private {
-        drawVectors(LENGTH);
-        vectors[3][ELEMENT] ^= 1;
-        Outcome memory fresh = outcomeOf(study, openNext(study), threshold, committee, 5);
-        (fresh.cohort[1], fresh.cohort[3]) = (one, other);
-        fresh.roots.setRoot = Trees.setRoot(fresh.cohort);
-        fresh.roots.rewardRoot = Trees.rewardRoot(fresh.cohort, fresh.voters);
-        fresh.roots.aggregateRoot = Trees.vectorRoot(vectors[0]);
-        for (uint256 j = 1; j <= committee; j++) {
-            fresh.roots.shareRoots[j - 1] = Trees.vectorRoot(vectors[j]);
-        }
-        concludeAs(fresh);
-        proveWrongSettlement(ELEMENT, pointsFrom(1));
-        registry.assignCompensation(study, node(1));
-        pass(COMPENSATION);
-    }
-
-    function compensateSite(uint32 place, bytes memory refused) private {
-        address site = outcome.cohort[place];
-        bytes32[] memory path = Trees.open(Trees.setLeaves(outcome.cohort), place);
-        if (refused.length != 0) vm.expectRevert(refused);
-        registry.compensate(study, node(1), place, site, Trees.digestOf(site), path);
-    }
-
-    function refusal(address site) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(INodeRegistry.TransferFailed.selector, site);
-    }
-
-    /// A settlement that lies about an honest node's share, which convicts it.
-    function frame(uint8 j) private {
-        drawVectors(LENGTH);
-        bytes32 honestRoot = Trees.vectorRoot(vectors[j]);
-        vectors[j][ELEMENT] ^= 1;
-        conclude();
-        proveWrongShare(j, j, honestRoot);
-    }
 
     function settleWrongly() private {
         drawVectors(LENGTH);
@@ -420,15 +285,15 @@ contract WrongSettlementTest is Trial {
     }
 
     function proveLeaf(uint8 point, uint64 leaf) private {
-        ICourt.Opening memory one = opening(point, leaf);
+        ISumKind.Opening memory one = opening(point, leaf);
         vm.prank(reporter);
-        registry.proveMalformedLeaf(study, outcome.round, outcome.roots, program(), leaf, one);
+        sumKind.proveMalformedLeaf(study, outcome.round, outcome.roots, program(), leaf, one);
         assertState(study, outcome.round, IConsilium.State.Fraudulent);
         assertConvicted(1);
     }
 
-    function refusePoints(ICourt.Opening[] memory all, uint64 element) private {
-        vm.expectRevert(ICourt.OpeningPoints.selector);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
+    function refusePoints(ISumKind.Opening[] memory all, uint64 element) private {
+        vm.expectRevert(ISumKind.OpeningPoints.selector);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
     }
 }

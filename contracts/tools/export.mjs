@@ -9,7 +9,9 @@ import path from "node:path";
 
 const contracts = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const target = path.join(contracts, "..", "crates", "ledger", "abi");
-const names = ["NodeRegistry", "Consilium", "Treasury", "StudyToken", "Licences", "TrialToken"];
+const names = [
+  "NodeRegistry", "Consilium", "Treasury", "StudyToken", "Licences", "SetCourt", "SumKind", "TrialToken",
+];
 
 // Hash of all that the bytecode depends on, by name and content.
 function inputs() {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
+import {IKind} from "../kinds/IKind.sol";
 import {ICommitteeSource} from "./ICommitteeSource.sol";
 import {INodeRegistry} from "./INodeRegistry.sol";
+import {ISetCourt} from "./ISetCourt.sol";
+import {IStudyToken} from "./IStudyToken.sol";
+import {ITreasury} from "./ITreasury.sol";
 
 /// @title Studies, their committees and their rounds
 /// @notice The chain decides which round is open, which set of contributions counts and which result is final. It
 /// sees no update and no list of contributions: only roots, and the signatures of Q = 3t+1 committee nodes.
-/// @dev Round: Open -> Void | Certified -> Settled | Abandoned; Settled -> Fraudulent by a proof within the challenge
-/// window. A study keeps its newest `ring` rounds; of older ones only what settled remains, in an archive.
+/// @dev Round: Open -> Void | Certified -> Settled | Abandoned; Certified or Settled -> Fraudulent by a proof before it is
+/// settled for good, Settled -> Refuted by one after that. A study keeps its newest `ring` rounds; of older ones only what settled remains, in an archive.
 /// Times are block times in seconds. EIP-712 domain: name "Consilium", version "1", chain id, this contract.
 interface IConsilium {
     /// @notice The states of a round, in the order in which they can be reached.
@@ -19,20 +23,48 @@ interface IConsilium {
         Certified,
         Settled,
         Abandoned,
-        Fraudulent
+        Fraudulent,
+        Refuted
+    }
+
+    /// @notice The contracts that Consilium works with: each is deployed for it.
+    struct Parts {
+        INodeRegistry registry;
+        IStudyToken token;
+        ITreasury treasury;
+        /// Who is shown proofs about sets and rewards, in every study.
+        ISetCourt setCourt;
+        /// Who judges the results of each kind of study.
+        IKind[] kinds;
+    }
+
+    /// @notice What a deployment rules for all studies.
+    struct Rules {
+        /// Seconds that evidence has left, at the least, once a round's challenge window is over.
+        uint64 disputeTime;
+        /// Shortest challenge window of a study, in seconds: an hour, but for a trial.
+        uint32 minimumWindow;
+        /// For trying out only: windows may last seconds.
+        bool trial;
     }
 
     /// @notice What a sponsor publishes about a study.
     struct StudyTerms {
-        /// What the committee does each round. 1: a private sum.
+        /// What the committee does each round, and who judges it (`kinds`). 1: a private sum.
         uint8 kind;
         /// What is proved about each input, for example "weighted-mean" or "one-hot"; 1 to 32 bytes.
         string program;
         /// The exact bytes that the off-chain program hash covers; opaque here, 1 to 256 bytes.
         bytes parameters;
+        /// Elements of a result, and of each node's share of it, as the program has them; at most 2^32.
+        uint64 outputLength;
+        /// What a weight of 1 stands for, such as "patients"; 0 to 32 bytes.
+        string weightUnit;
+        /// Hash of the sponsor's description of the study; 0 for none.
+        bytes32 description;
         /// t: this many nodes may be dishonest. 3t+1 <= n <= 5t+1, n <= 32.
         uint8 threshold;
-        /// A set smaller than this is never certified; at least 2.
+        /// A set smaller than this is never certified; at least the kind's least cohort, 2 for sums.
         uint32 minimumCohort;
         /// When nodes may take a certificate as final: "instant", "depth:12", "safe", "finalized"; 1 to 32 bytes.
         string finality;
@@ -79,7 +111,8 @@ interface IConsilium {
         uint32 minimumCohort;
         string finality;
         bytes32 sitesRoot;
-        /// keccak256(abi.encode(uint8 kind, string program, bytes parameters)): the terms that never change.
+        /// keccak256(abi.encode(uint8 kind, string program, bytes parameters, uint64 outputLength, string weightUnit,
+        /// bytes32 description)): the terms that never change.
         bytes32 termsHash;
         /// Rounds older than the newest `ring` are not on record.
         uint16 ring;
@@ -98,13 +131,40 @@ interface IConsilium {
     struct Accused {
         /// Hash of the study's program and parameters, as in `Study`.
         bytes32 termsHash;
-        /// Of the round's committee.
+        /// Of the round's committee; 0 if this is not the settlement of the round.
         uint8 threshold;
-        /// Whether the round is Fraudulent now.
-        bool inTime;
-        /// Who signed the settlement: bit j-1 is node j.
+        /// Sites of the certified set.
+        uint32 size;
+        /// Whose votes certified, and who signed the settlement: bit j-1 is node j.
+        uint256 voters;
         uint256 signers;
         address[] nodes;
+    }
+
+    /// @notice What the court needs of a certificate that is said to be wrong.
+    struct Certified {
+        /// 0 if the round has no certificate on record.
+        bytes32 setRoot;
+        /// Of the sites that were admitted when the round opened.
+        bytes32 sitesRoot;
+        uint32 size;
+        uint256 voters;
+        address[] nodes;
+    }
+
+    /// @notice A round that is settled for good: the parts of its Settlement, and its place in the archive.
+    struct Settled {
+        bytes32 setRoot;
+        bytes32 shareRootsHash;
+        bytes32 aggregateRoot;
+        bytes32 rewardRoot;
+        /// Size of its certified set, and number of its voters.
+        uint32 sites;
+        uint32 nodes;
+        /// For a round that is off the record, as in `finalPay`; else 0, 0 and empty.
+        uint16 policy;
+        uint32 position;
+        bytes32[] path;
     }
 
     /// @notice A committee: node j of the protocol is `nodes[j - 1]`.
@@ -126,7 +186,7 @@ interface IConsilium {
         uint64 settleBy;
         bytes32 subject;
         /// keccak256(abi.encode(uint64 study, uint64 round, bytes32 subject, uint64 epoch, uint32 minimumCohort,
-        /// bytes32 sitesRoot, string finality, uint64 deadline, uint64 settleBy)): all that opening froze.
+        /// bytes32 sitesRoot, string finality, uint64 opened, uint64 deadline, uint64 settleBy)): all that opening froze.
         bytes32 frozen;
         /// Root of the certified set; 0 before.
         bytes32 setRoot;
@@ -141,8 +201,8 @@ interface IConsilium {
         bytes32 settlement;
         /// From then on the round cannot be proved wrong any more and pays; 0 before settlement.
         uint64 challengeEnds;
-        /// Version of the budget and node share that it was opened under.
-        uint16 rewards;
+        /// Version of budget, node share and admitted sites that it was opened under.
+        uint16 policy;
     }
 
     // ------------------------------------------------------------------------------------------------ events
@@ -159,8 +219,8 @@ interface IConsilium {
     event CommitteeFormed(
         uint64 indexed study, uint64 indexed epoch, uint8 threshold, address[] nodes, bytes32[] kemKeyHashes
     );
-    /// @notice The sites admitted from the next opened round on.
-    event SitesAdmitted(uint64 indexed study, bytes32 sitesRoot, address[] sites);
+    /// @notice The sites admitted from the next opened round on: a new version of the policy, as `RewardsSet`.
+    event SitesAdmitted(uint64 indexed study, uint16 indexed version, bytes32 sitesRoot, address[] sites);
     /// @notice The policy from the next opened round on.
     event PolicySet(uint64 indexed study, uint32 minimumCohort, string finality);
     /// @notice An account may, or may no longer, read the study's vectors for audit.
@@ -198,8 +258,12 @@ interface IConsilium {
     event RoundVoided(uint64 indexed study, uint64 indexed round);
     /// @notice The certified set was not settled in time; its subject stays used.
     event RoundAbandoned(uint64 indexed study, uint64 indexed round);
-    /// @notice The settlement was proved wrong in time: it counts no more, and the budget is the sponsor's again.
+    /// @notice Certificate or settlement was proved wrong in time: it counts no more, and the budget is the sponsor's
+    /// again.
     event RoundFraudulent(uint64 indexed study, uint64 indexed round);
+    /// @notice The settlement was proved wrong after the challenge window: the round goes on paying what it promised,
+    /// and convicts nobody any more.
+    event RoundRefuted(uint64 indexed study, uint64 indexed round);
 
     // ------------------------------------------------------------------------------------------------ errors
 
@@ -209,18 +273,24 @@ interface IConsilium {
     error NotOurs(address other);
     /// @notice Only the contract whose business this is may do it.
     error NotPermitted(address caller);
-    /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; at most 65,535 versions;
-    /// a budget fits 80 bits.
+    /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; a budget fits 80 bits, and
+    /// the budgets of a full ring 2^87.
     error InvalidRewards();
-    /// @notice Challenges end before a wrongly convicted node's bond would be shared: at most this many seconds.
-    error InvalidWindow(uint32 challengeWindow, uint64 maximum);
+    /// @notice Budget, node share and sites can be changed 65,535 times.
+    error TooManyPolicies();
+    /// @notice A study's free money is at most 2^87: what its rounds give back must fit beside it.
+    error FundsTooLarge(uint256 free);
+    /// @notice There must be time to challenge a result, and challenges end before the bonds that they take are paid out.
+    error InvalidWindow(uint32 challengeWindow, uint32 minimum, uint64 maximum);
+    /// @notice Only a trial deployment has a shorter minimum than an hour.
+    error WindowTooShort(uint32 minimumWindow);
     /// @notice The ring has 2 to 1024 rounds.
     error InvalidRing(uint16 ring);
     /// @notice A committee member was convicted or has resigned: form the next committee first.
     error CommitteeVacant(uint64 study);
     /// @notice The budget of a round is not there: fund the study.
     error FundsMissing(uint64 study, uint256 free, uint256 needed);
-    /// @notice The ring is full of rounds that can still be proved wrong: wait until this time.
+    /// @notice The ring is full of rounds that can still be proved wrong, or prove an offence: wait until this time.
     error RingFull(uint64 study, uint64 until);
     /// @notice The round is not settled for good in this way.
     error NotFinal(uint64 study, uint64 round);
@@ -230,14 +300,18 @@ interface IConsilium {
     error UnknownStudy(uint64 study);
     /// @notice Only the study's sponsor may do this.
     error NotSponsor(uint64 study, address caller);
-    /// @notice This contract does sums (kind 1) only.
+    /// @notice There is no judge for this kind of study.
     error UnknownKind(uint8 kind);
+    /// @notice A result has 1 to 2^32 elements.
+    error InvalidOutputLength(uint64 outputLength);
+    /// @notice The unit of weights has at most 32 bytes.
+    error InvalidWeightUnit();
     /// @notice The program's name has 1 to 32 bytes.
     error InvalidProgram();
     /// @notice The parameters have 1 to 256 bytes.
     error InvalidParameters();
-    /// @notice The minimum cohort is at least 2: a sum over one site is its update.
-    error InvalidCohort(uint32 minimumCohort);
+    /// @notice The minimum cohort is at least the kind's: a sum over one site is its update.
+    error InvalidCohort(uint32 minimumCohort, uint32 least);
     /// @notice The finality rule has 1 to 32 bytes.
     error InvalidFinality();
     /// @notice The root of the admitted sites must not be zero.
@@ -309,7 +383,7 @@ interface IConsilium {
 
     /// @notice Anyone: certifies the set that at least Q nodes of the round's committee voted for.
     /// @param signers Bit j-1 is node j.
-    /// @param signatures r || s || v of each set bit's node over `voteDigest`, in increasing node index.
+    /// @param signatures r || s || v of each set bit's node over the vote's digest, in increasing node index.
     function certify(
         uint64 study,
         uint64 round,
@@ -321,7 +395,7 @@ interface IConsilium {
 
     /// @notice Anyone: settles a certified round on the result that at least Q nodes signed.
     /// @param shareRoots Root of each node's output share, in node order.
-    /// @param signatures As in `certify`, over `settlementDigest` with the certified set root and
+    /// @param signatures As in `certify`, over the settlement's digest, with the certified set root and
     /// shareRootsHash = keccak256(abi.encodePacked(shareRoots)).
     function settle(
         uint64 study,
@@ -347,24 +421,32 @@ interface IConsilium {
     /// @notice Treasury: its sponsor takes so much out.
     function debit(uint64 study, address sponsor, uint128 amount) external;
 
-    /// @notice Registry: a settlement is wrong. Too late, the round stays settled: it may have paid. The registry asks
-    /// first and reverts if the proof fails.
-    /// @return accused Who signed it; of threshold 0 if this is not the settlement of the round.
-    function defraud(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused);
+    /// @notice Judges: a settlement is wrong. In time, the round becomes Fraudulent, else Refuted: it may have paid.
+    /// The judge asks first and reverts if the proof fails.
+    /// @return accused Who signed it, and who certified the set.
+    function refute(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused);
+
+    /// @notice Judges: a certificate is wrong; as `refute`. A round that was abandoned stays so.
+    function disown(uint64 study, uint64 round) external returns (Certified memory certified);
 
     /// @notice Registry: a member of the current committee is liable no more; no round opens before the next committee.
     /// @return newest The newest round, the last that the member may serve.
-    function setVacant(uint64 study) external returns (uint64 newest);
+    function vacate(uint64 study) external returns (uint64 newest);
 
-    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @notice Registry: what a proof needs to know, and `vacate` in the same call.
     /// @param vacates Whether the accused has a seat in the current committee.
-    /// @return found Whether the round was settled with this EIP-712 struct hash, and not proved wrong.
-    function isSettledAs(uint64 study, uint64 round, bytes32 settlement, bool vacates) external returns (bool found);
+    /// @return stands Whether the round is on record as settled with this EIP-712 struct hash, and was never proved wrong.
+    function convictBySettlement(uint64 study, uint64 round, bytes32 settlement, bool vacates)
+        external
+        returns (bool stands);
 
-    /// @notice Registry: what a proof needs to know, and `setVacant` in the same call.
+    /// @notice Registry: what a proof needs to know, and `vacate` in the same call.
     /// @param vacates Whether the accused has a seat in the current committee.
     /// @return setRoot The certified set of exactly this round; 0 if it has none or is not on record.
-    function certifiedSetIn(uint64 study, uint64 round, bool vacates) external returns (bytes32 setRoot);
+    /// @return epoch Of the committee that certified it.
+    function convictByCertificate(uint64 study, uint64 round, bool vacates)
+        external
+        returns (bytes32 setRoot, uint64 epoch);
 
     /// @notice Study token: a study has another owner.
     function sponsorChanged(uint64 study, address sponsor) external;
@@ -383,14 +465,24 @@ interface IConsilium {
     /// @notice The node of an index, from 1, of a round's committee; zero if there is none or the round is not on record.
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address);
 
-    /// @notice The certified set of a round on record; of the newest certified one if this round has none; else zeros.
-    function cohortOf(uint64 study, uint64 round) external view returns (uint64 actual, bytes32 setRoot, uint32 size);
+    /// @notice The root of the sites that were admitted when a round opened. Reverts unless the round is settled for good,
+    /// and while it is on record also if it was proved wrong.
+    function settledSites(uint64 study, uint64 round, Settled calldata settled)
+        external
+        view
+        returns (bytes32 sitesRoot);
+
+    /// @notice Reverts unless Q members of an epoch's committee signed the digest, and nobody else.
+    /// @param signers Bit j-1 is node j; 65 bytes each, in increasing node index.
+    function requireQuorum(uint64 study, uint64 epoch, bytes32 digest, uint256 signers, bytes calldata signatures)
+        external
+        view;
 
     /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not.
     /// @param settlement EIP-712 struct hash of its Settlement.
     /// @param sites Size of its certified set.
     /// @param nodes Number of its voters.
-    /// @param rewards For a round that is off the record: version of the rewards it was opened under, its `position` in the
+    /// @param policy For a round that is off the record: version of the policy it was opened under, its `position` in the
     /// archive, and the `path` to the peak. For a round on record: 0, 0 and empty.
     function finalPay(
         uint64 study,
@@ -398,7 +490,7 @@ interface IConsilium {
         bytes32 settlement,
         uint32 sites,
         uint32 nodes,
-        uint16 rewards,
+        uint16 policy,
         uint32 position,
         bytes32[] calldata path
     ) external view returns (uint256 perSite, uint256 perNode);
@@ -425,50 +517,27 @@ interface IConsilium {
     /// @notice Whether the account may read the study's vectors for audit.
     function isAuditor(uint64 study, address account) external view returns (bool);
 
+    /// @notice Whether an account is shown proofs about the results or sets of this study.
+    function mayJudge(uint64 study, address judge) external view returns (bool);
+
+    /// @notice Who judges a kind of study; zero if there is none.
+    function kinds(uint8 kind) external view returns (IKind);
+
+    /// @notice Who is shown proofs about sets and rewards.
+    function setCourt() external view returns (ISetCourt);
+
+    /// @notice Seconds that evidence has left, at the least, once a round's challenge window is over.
+    function disputeTime() external view returns (uint64);
+
+    /// @notice Shortest challenge window of a study, in seconds.
+    function minimumWindow() external view returns (uint32);
+
+    /// @notice Whether this deployment is for trying out: windows may last seconds, and no stake here is safe.
+    function trial() external view returns (bool);
+
     /// @notice Number of studies so far, which is also the newest study's number.
     function studies() external view returns (uint64);
 
     /// @notice The registry that nodes are taken from.
     function registry() external view returns (INodeRegistry);
-
-    // ------------------------------------------------------------------------------------------------ digests
-    // What a wallet signs, so that wallets, nodes and tests can compare.
-
-    /// @notice EIP-712 domain separator.
-    function domainSeparator() external view returns (bytes32);
-
-    /// @notice A site's contribution: Contribution(uint64 study,uint64 round,address site,bytes32 digest,bytes32 boxes)
-    function contributionDigest(uint64 study, uint64 round, address site, bytes32 digest, bytes32 boxes)
-        external
-        view
-        returns (bytes32);
-
-    /// @notice A node's receipt for it: Receipt(uint64 study,uint64 round,address site,bytes32 digest)
-    function receiptDigest(uint64 study, uint64 round, address site, bytes32 digest) external view returns (bytes32);
-
-    /// @notice A node's vote for a set: Vote(uint64 study,uint64 round,bytes32 setRoot,uint32 size)
-    function voteDigest(uint64 study, uint64 round, bytes32 setRoot, uint32 size) external view returns (bytes32);
-
-    /// @notice A node's one word a subject: Final(uint64 study,bytes32 subject,uint64 round,bytes32 setRoot)
-    function finalDigest(uint64 study, bytes32 subject, uint64 round, bytes32 setRoot) external view returns (bytes32);
-
-    /// @notice A node's output: ShareRoot(uint64 study,uint64 round,bytes32 setRoot,uint8 index,bytes32 root)
-    function shareRootDigest(uint64 study, uint64 round, bytes32 setRoot, uint8 index, bytes32 root)
-        external
-        view
-        returns (bytes32);
-
-    /// @notice The result: Settlement(uint64 study,uint64 round,bytes32 setRoot,bytes32 shareRootsHash,bytes32
-    /// aggregateRoot,bytes32 rewardRoot)
-    function settlementDigest(
-        uint64 study,
-        uint64 round,
-        bytes32 setRoot,
-        bytes32 shareRootsHash,
-        bytes32 aggregateRoot,
-        bytes32 rewardRoot
-    ) external view returns (bytes32);
-
-    /// @notice A request to read an object off chain: Access(uint64 study,uint64 round,bytes32 object,uint64 expires)
-    function accessDigest(uint64 study, uint64 round, bytes32 object, uint64 expires) external view returns (bytes32);
 }

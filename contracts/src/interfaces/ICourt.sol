@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
+import {IConsilium} from "./IConsilium.sol";
+
 /// @title The offences of nodes, each proved by anyone in one transaction
 /// @notice Nobody is ever slashed by a vote, and whatever is not below is not punishable. A proof takes the node's whole
-/// bond in the study: a tenth at once for the sender, the rest, after a delay, for the sites of the round that was
-/// harmed. A proof that proves nothing reverts and costs its sender gas only.
+/// bond in the study: a tenth for the sender, the rest, after a delay, for the sites of the round that was harmed if that
+/// was settled and its result stands, else for the sink. What rests on a settlement or a certificate can turn out to be
+/// false: until it cannot, nothing of such a bond is paid. A proof that proves nothing reverts and costs its sender gas
+/// only.
 /// @dev Signatures are compact (EIP-2098): r, then s with v - 27 in its highest bit.
 /// The bond is gone with the first proof, so that no evidence pays twice.
 interface ICourt {
@@ -21,7 +25,13 @@ interface ICourt {
         /// (iii) Two share roots in one round.
         TwoShares,
         /// (iii) Two settlements of one round.
-        TwoSettlements
+        TwoSettlements,
+        /// (v) Voting for a set with a site that was not admitted.
+        ForeignSite,
+        /// (vi) Signing a settlement whose rewards are not those of the set.
+        WrongReward,
+        /// What the study's kind calls an offence.
+        OfKind
     }
 
     /// @notice All roots of a settlement; the contract knows their hash.
@@ -32,19 +42,38 @@ interface ICourt {
         bytes32 rewardRoot;
     }
 
-    /// @notice What says how long a vector of the study is; the contract knows its hash.
-    struct Program {
-        uint8 kind;
-        string name;
-        bytes parameters;
+    /// @notice A site's leaf in a certified set.
+    struct SetMember {
+        uint32 index;
+        address site;
+        /// Its contribution's digest.
+        bytes32 digest;
+        /// Leaves of the set: its sites and, behind them, what members of the committee contributed.
+        uint64 length;
+        bytes32[] path;
     }
 
-    /// @notice A leaf of a settled vector.
-    struct Opening {
-        /// 0: the aggregate; j: the output share of node j.
-        uint8 point;
-        bytes content;
+    /// @notice A site's leaf in the list of admitted sites.
+    struct ListMember {
+        uint64 index;
+        /// Sites on the list.
+        uint64 length;
+        /// As listed; 0 for a list without powers.
+        uint64 power;
         bytes32[] path;
+    }
+
+    /// @notice That a node released its share for a set that Q members of the committee had voted for.
+    struct Answer {
+        bytes32 setRoot;
+        uint32 size;
+        /// The share root that the node signed, for this set.
+        uint8 index;
+        bytes32 root;
+        bytes32[2] signature;
+        /// Bit j-1 is node j; 65 bytes each, in increasing node index.
+        uint256 voters;
+        bytes votes;
     }
 
     /// @notice What a node said about a round's result.
@@ -56,15 +85,17 @@ interface ICourt {
         bytes32[2] signature;
     }
 
-    /// @notice The harmed sites of a conviction.
+    /// @notice The harmed sites of a conviction: those of a settled set, as far as they were admitted.
     struct Pot {
         bytes32 setRoot;
+        bytes32 sitesRoot;
         uint32 size;
         uint96 each;
     }
 
     /// @notice A node has lost its bond.
-    /// @param kept What the harmed sites will share, from the time on that the bond tells (`INodeRegistry.Bond.until`).
+    /// @param reward The reporter's tenth: at once, or with `kept` if the conviction can still be undone.
+    /// @param kept What is shared out from the time on that the bond tells (`INodeRegistry.Bond.until`).
     event Convicted(
         uint64 indexed study,
         address indexed node,
@@ -74,14 +105,21 @@ interface ICourt {
         uint256 reward,
         uint256 kept
     );
-    /// @notice The settlement that a share had differed from was the wrong one: the node has its bond back.
+    /// @notice The settlement that a share had differed from was the wrong one, or Q had voted for the set of a foreign
+    /// share: the node has its bond back, discharged.
     event Acquitted(uint64 indexed study, address indexed node, uint256 amount);
     /// @notice Which sites share a bond: those of this round's certified set.
     event CompensationAssigned(uint64 indexed study, address indexed node, uint64 round, bytes32 setRoot, uint32 size);
     /// @notice A harmed site was paid.
     event Compensated(uint64 indexed study, address indexed node, address indexed site, uint256 amount);
-    /// @notice The study's guardian stopped a compensation, or let it go on.
-    event CompensationFrozen(uint64 indexed study, address indexed node, bool frozen);
+    /// @notice Who proved what could have been undone has its tenth.
+    event ReporterPaid(uint64 indexed study, address indexed node, address indexed reporter, uint256 amount);
+    /// @notice What no site may have of a bond went to the sink.
+    event Forfeited(uint64 indexed study, address indexed node, uint256 amount);
+    /// @notice The study's judge holds a bond until this time, or longer.
+    event Held(uint64 indexed study, address indexed node, uint64 until);
+    /// @notice The study's guardian put a payment off.
+    event CompensationPostponed(uint64 indexed study, address indexed node, uint256 until);
 
     /// @notice The signer has no bond in this study: never had, took it back, or lost it before.
     error NotLiable(uint64 study, address node);
@@ -95,20 +133,26 @@ interface ICourt {
     error NoOffence();
     /// @notice Two nodes signed.
     error TwoSigners(address first, address second);
-    /// @notice This is not the study's program, or not one whose vectors have a known length.
-    error NotTheProgram(uint64 study);
-    /// @notice t+2 openings at strictly increasing points 0..n are needed.
-    error OpeningPoints();
+    /// @notice Only the study's judge, or the court of sets.
+    error NotTheJudge(uint64 study, address caller);
     /// @notice The content at this point does not lead to the settled root.
     error NotTheLeaf(uint8 point);
     /// @notice No bond of this node waits to be shared.
     error NoCompensation(uint64 study, address node);
-    /// @notice The compensation is frozen, or not due before this time.
-    error CompensationLocked(uint64 study, address node, uint64 until);
-    /// @notice The settlement that the node's share had differed from was proved wrong: only `acquit` applies.
-    error AcquittalDue(uint64 study, address node, uint64 round);
-    /// @notice Only the study's guardian, and only before the compensation is due.
+    /// @notice Not before this time.
+    error CompensationLocked(uint64 study, address node, uint256 until);
+    /// @notice Only the study's guardian, once, and only before the money is due.
     error NotGuardian(uint64 study, address caller);
+    /// @notice This leads to another root than the certified set's, or lies behind its sites.
+    error NotInTheSet(address site);
+    /// @notice This leads to another root than that of the sites admitted when the round opened.
+    error NotAdmitted(address site);
+    /// @notice A bond can be held for the unbonding delay at most, then again.
+    error HoldTooLong(uint64 until);
+    /// @notice What cannot be paid must go somewhere.
+    error InvalidSink();
+    /// @notice Send more gas: whoever is owed something must be able to take it.
+    error GasMissing();
     /// @notice This site was paid before.
     error AlreadyCompensated(address site);
 
@@ -122,39 +166,6 @@ interface ICourt {
         uint8 index,
         bytes32 root,
         bytes32[2] calldata signature
-    ) external;
-
-    /// @notice (ii) t+2 leaves of settled roots do not lie on one polynomial of degree t at this element. Every signer
-    /// of the settlement loses its bond, and within the challenge window the round becomes Fraudulent.
-    /// @param openings At strictly increasing points, each the leaf that holds the element.
-    function proveWrongSettlement(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint64 element,
-        Opening[] calldata openings
-    ) external;
-
-    /// @notice (ii) A leaf of a settled root is no leaf: other than 256 bytes, a value of p or more, padding not zero.
-    function proveMalformedLeaf(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint64 leaf,
-        Opening calldata opening
-    ) external;
-
-    /// @notice (ii) A settled root is not the top of a vector of the study's length.
-    /// @param preimage Whose SHA-256 is the root at this point, and which is not 0x02 || length || 32 bytes.
-    function proveMalformedRoot(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint8 point,
-        bytes calldata preimage
     ) external;
 
     /// @notice (iii) A node signed two different Finals about one subject of a study.
@@ -196,27 +207,53 @@ interface ICourt {
     /// @notice (iii) A node signed two different settlements of one round.
     function proveTwoSettlements(uint64 study, uint64 round, Said calldata said, Said calldata other) external;
 
-    /// @notice Anyone: gives the bond back to a node whose share differed from a settlement that was proved wrong. As long
-    /// as that is on record, nobody else is given anything of it.
-    function acquit(uint64 study, address node) external;
+    /// @notice Judges: takes the bonds of members of a committee, and gives back the ones that were taken from others
+    /// because they had differed from this round's settlement.
+    /// @param nodes Of the round's committee; of them `guilty`, bit j-1 for node j, lose their bonds.
+    /// @param reporter Who showed the proof, and gets a tenth of them.
+    function convict(
+        uint64 study,
+        uint64 round,
+        address[] calldata nodes,
+        uint256 guilty,
+        Offence offence,
+        address reporter
+    ) external;
 
-    /// @notice Anyone, best at once: writes down whose the rest of a lost bond is. The sites of the harmed round; if
-    /// that has no certificate on record, those of the study's newest certified round.
-    function assignCompensation(uint64 study, address node) external;
+    /// @notice The study's judge: a member's bond is not free before this time, whenever its service ends. At most the
+    /// unbonding delay from now.
+    function hold(uint64 study, address node, uint64 until) external;
 
-    /// @notice Anyone: pays a harmed site its equal part. A site that is a contract has 50,000 gas to take it; one that
-    /// does not keeps nobody else from theirs, and may be paid later.
-    /// @param index The site's place in the certified set.
-    /// @param digest Its contribution's digest in the set.
-    function compensate(uint64 study, address node, uint32 index, address site, bytes32 digest, bytes32[] calldata path)
-        external;
+    /// @notice Anyone, before the bond is paid out: clears a node that was convicted of a foreign share. Whoever follows
+    /// the protocol has Q votes for the set that it releases, also when a reorganisation took the certificate away.
+    function answerForeignShare(uint64 study, address node, Answer calldata answer) external;
 
-    /// @notice Guardian: stops a compensation before it is due, or lets it go on. It cannot send it elsewhere.
-    function freezeCompensation(uint64 study, address node, bool frozen) external;
+    /// @notice Anyone, once the bond is due: writes down that the rest is that of the sites of the harmed round, and
+    /// pays the reporter what it is still owed. The round must be settled for good and never have been proved wrong.
+    /// @param settled As in `IConsilium.settledSites`.
+    function assignCompensation(uint64 study, address node, IConsilium.Settled calldata settled) external;
+
+    /// @notice Anyone: pays a harmed site its equal part, if it was admitted when the round opened. A site that is a
+    /// contract has 50,000 gas to take it; one that does not keeps nobody else from theirs, and may be paid later.
+    function compensate(uint64 study, address node, SetMember calldata member, ListMember calldata admitted) external;
+
+    /// @notice Anyone: sends to the sink what no site may have. At once when the bond is due, if no site is to be paid:
+    /// the round was not settled, or wrongly. `compensationDelay()` later if nobody has shown that it was settled.
+    /// `claimTime()` later, what sites have not taken.
+    function forfeit(uint64 study, address node) external;
+
+    /// @notice Guardian, once, before the bond is due: puts its payment off by `compensationDelay()`.
+    function postponeCompensation(uint64 study, address node) external;
 
     /// @notice Who shares a lost bond, and how; zeros if not assigned.
     function potOf(uint64 study, address node) external view returns (Pot memory);
 
-    /// @notice Seconds between a conviction and the compensation.
+    /// @notice Seconds between a conviction and the compensation; no challenge window is longer.
     function compensationDelay() external view returns (uint64);
+
+    /// @notice Seconds that sites have to take a compensation that is due.
+    function claimTime() external view returns (uint64);
+
+    /// @notice Who gets what no site may have.
+    function sink() external view returns (address);
 }

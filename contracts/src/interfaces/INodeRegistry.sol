@@ -3,9 +3,9 @@ pragma solidity ^0.8.28;
 
 /// @title The committee nodes and their stake
 /// @notice A node registers itself once, with its operator's name, its jurisdiction, an X-Wing public key and stake in
-/// native currency. It says which sponsors it serves. Each study that takes it locks a bond of its own out of the stake:
-/// a study's bond answers for that study alone, so that no other study, least of all one that the node made up itself,
-/// can take it first.
+/// native currency. It says which sponsors it serves, with how much of its stake and until when; without that nobody can
+/// take it. Each study that takes it locks a bond of its own out of the stake: a study's bond answers for that study
+/// alone, so that no other study, least of all one that the node made up itself, can take it first.
 /// @dev Nobody's word moves stake: the node its free stake, a committee its bonds, a proof (ICourt) a bond for good.
 interface INodeRegistry {
     /// @notice Absent (never registered) -> Active -> Unbonding -> Withdrawn. There is no way back.
@@ -16,13 +16,16 @@ interface INodeRegistry {
         Withdrawn
     }
 
-    /// @notice None -> Serving <-> Discharged -> None; the last two can be reached from Serving and Discharged.
+    /// @notice None -> Serving <-> Discharged -> None; the last three can be reached from Serving and Discharged.
+    /// Misreported and Strayed lead back to Discharged, or on to Convicted.
     enum Standing {
         None,
         Serving,
         Discharged,
-        /// By the proof of a wrong output share, which falls if the settlement turns out to be the wrong one.
+        /// By the proof of a wrong output share: undone if the settlement is proved wrong.
         Misreported,
+        /// By the proof of a share of another set: undone if Q votes for that set are shown.
+        Strayed,
         Convicted
     }
 
@@ -40,20 +43,42 @@ interface INodeRegistry {
         Status status;
     }
 
-    /// @notice The stake that a node has put up for one study. One slot: what convicts a node writes nothing else.
+    /// @notice How much of its stake a node puts up for a sponsor, or for a committee source. One slot.
+    struct Consent {
+        /// Largest bond of one study, in wei.
+        uint96 maxBond;
+        /// Largest sum of the bonds of all studies, in wei. A bond that a proof has taken goes on counting.
+        uint96 maxTotal;
+        /// Shortest challenge window of a study, in seconds.
+        uint24 minimumWindow;
+        /// Block time from which nobody is taken by this consent any more.
+        uint40 expires;
+    }
+
+    /// @notice The stake that a node has put up for one study. One slot.
     struct Bond {
         uint96 amount;
-        /// Discharged: from then on it can be reclaimed. Convicted: from then on the harmed sites are paid.
+        /// Discharged: from then on it can be reclaimed. Taken by a proof: from then on it is paid out.
         uint40 until;
         /// The node has this index in rounds after `since`, and up to `ended` once it is discharged.
         uint32 since;
         uint32 ended;
-        /// Convicted: the round whose sites were harmed.
+        /// Taken: the round whose sites were harmed; 0 if no sites are paid. Else the round of an accusation that Q votes have
+        /// answered.
         uint32 round;
-        /// Convicted: 0 once the seat is vacated.
+        /// Taken: 0 once the seat is vacated.
         uint8 index;
         Standing standing;
-        bool frozen;
+        /// Taken: bit 0, the reporter has its part or gets none; bit 1, the guardian has put off the payment.
+        uint8 marks;
+    }
+
+    /// @notice Beside each bond, one slot.
+    struct Backing {
+        /// Whose consent the bond counts towards; once it is taken, who showed the proof.
+        address party;
+        /// What was put up; once it is taken, how much was.
+        uint96 amount;
     }
 
     /// @notice What a study asks of the nodes of its next committee.
@@ -62,7 +87,10 @@ interface INodeRegistry {
         /// The study's newest round: they serve from the next.
         uint32 since;
         address sponsor;
+        /// Who chose the committee; zero for the sponsor.
+        address source;
         uint96 bond;
+        uint32 challengeWindow;
         bool newcomers;
     }
 
@@ -70,8 +98,8 @@ interface INodeRegistry {
     event NodeRegistered(address indexed node, string operator, string jurisdiction, uint256 stake);
     /// @notice A node's KEM key from now on; committees formed earlier keep the key hash they were formed with.
     event KemKeySet(address indexed node, bytes32 indexed keyHash, bytes kemKey);
-    /// @notice A node agrees, or no longer agrees, to be taken into committees by a sponsor; zero: by any sponsor.
-    event ConsentSet(address indexed node, address indexed sponsor, bool agreed);
+    /// @notice What a node puts up from now on for the studies of a sponsor, or for committees of a source.
+    event ConsentSet(address indexed node, address indexed party, Consent consent);
     /// @notice A node added to its stake.
     event Deposited(address indexed node, uint256 amount);
     /// @notice A node put up a bond for a study.
@@ -95,8 +123,14 @@ interface INodeRegistry {
     error InvalidIdentity();
     /// @notice The node is not registered, is unbonding or has left.
     error NodeNotActive(address node);
-    /// @notice The node did not agree to serve this sponsor.
+    /// @notice The node did not agree to serve this sponsor, nor this source of committees, or no longer does.
     error NoConsent(address node, address sponsor);
+    /// @notice The study's bond is above, or its challenge window below, what the node agreed to.
+    error BeyondConsent(address node, address party, uint96 bond, uint32 challengeWindow);
+    /// @notice With this bond all bonds of the party's studies would be more than the node agreed to.
+    error ConsentExhausted(address node, address party, uint256 total, uint96 maxTotal);
+    /// @notice A consent names a sponsor or a committee source: nobody agrees to serve everybody.
+    error NoParty();
     /// @notice The node registered too lately for a study that allows no newcomers.
     error Newcomer(address node, uint64 since);
     /// @notice The node's free stake does not cover the study's bond.
@@ -127,8 +161,10 @@ interface INodeRegistry {
     /// @notice Replaces the caller's KEM key; it is used by committees formed from now on.
     function rotateKemKey(bytes calldata kemKey) external;
 
-    /// @notice Whether `sponsor` may take the caller into committees of its studies; zero: whether any sponsor may.
-    function setConsent(address sponsor, bool agreed) external;
+    /// @notice Agrees that a sponsor, or a committee source, takes the caller into committees, within these bounds. All
+    /// zero: it may no longer. Bonds that are put up already stay, and count.
+    /// @param party Sponsor or committee source.
+    function setConsent(address party, Consent calldata consent) external;
 
     /// @notice Adds `msg.value` to the caller's free stake.
     function deposit() external payable;
@@ -156,14 +192,17 @@ interface INodeRegistry {
     /// @notice Whether the node is registered and not leaving.
     function isActive(address node) external view returns (bool);
 
-    /// @notice Whether the node agreed to serve this sponsor, or any.
-    function hasConsent(address node, address sponsor) external view returns (bool);
+    /// @notice What the node agreed to, and how much of its stake is put up by that now.
+    function consentOf(address node, address party) external view returns (Consent memory consent, uint96 bonded);
 
     /// @notice All that is stored about a node; all zero for an unknown one.
     function nodeOf(address node) external view returns (Node memory);
 
     /// @notice The stake a node has put up for a study.
     function bondOf(uint64 study, address node) external view returns (Bond memory);
+
+    /// @notice Whose consent that counts towards; of a bond that was taken, how much that was and who proved it.
+    function backingOf(uint64 study, address node) external view returns (Backing memory);
 
     /// @notice Smallest stake a node registers with, in wei.
     function minimumStake() external view returns (uint256);

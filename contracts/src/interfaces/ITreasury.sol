@@ -23,7 +23,7 @@ interface ITreasury {
         /// Siblings in the rewards tree.
         bytes32[] path;
         /// For a round that is off the record, as in `IConsilium.finalPay`; else 0, 0 and empty.
-        uint16 rewards;
+        uint16 policy;
         uint32 position;
         bytes32[] archivePath;
     }

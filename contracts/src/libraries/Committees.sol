@@ -71,12 +71,19 @@ library Committees {
             IConsilium.SignaturesLength(signatures.length, count * Signatures.LENGTH)
         );
 
-        bytes memory packed = _read(address(uint160(word)), n);
+        _requireSignatures(_read(address(uint160(word)), n), digest, signers, signatures);
+    }
+
+    /// @param packed The committee's addresses.
+    function _requireSignatures(bytes memory packed, bytes32 digest, uint256 signers, bytes calldata signatures)
+        private
+        view
+    {
         uint256 offset = 0;
-        for (uint256 i = 0; i < n; i++) {
+        for (uint256 i = 0; signers >> i != 0; i++) {
             if ((signers >> i) & 1 == 0) continue;
             bytes calldata signature;
-            // Within bounds: there are 65 bytes for each set bit, by the check above.
+            // Within bounds: there are 65 bytes for each set bit, by the caller's check.
             assembly ("memory-safe") {
                 signature.offset := add(signatures.offset, offset)
                 signature.length := 65

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-/// @title The SHA-256 trees of section 7.7: vectors, certified sets, rewards
+/// @title The SHA-256 trees of section 7.7: vectors, certified sets, rewards, admitted sites
 /// @notice leaf = SHA-256(0x00 || content), node = SHA-256(0x01 || left || right); the odd last node of a level moves up
 /// as it is; root = SHA-256(kind || length || tree). The shape of a path follows from the index and the number of leaves.
 library MerkleTrees {
     uint8 internal constant VECTOR = 2;
     uint8 internal constant SET = 3;
     uint8 internal constant REWARDS = 4;
+    uint8 internal constant SITES = 5;
+    uint8 internal constant POWERS = 6;
+
+    uint256 private constant TOP_BYTES = 41;
 
     /// @notice A leaf lies outside of its tree, or its path has another number of siblings than its place dictates.
     error InvalidPath(uint256 index, uint256 leaves, uint256 siblings);
@@ -36,6 +40,11 @@ library MerkleTrees {
             if iszero(staticcall(gas(), 2, buffer, add(content.length, 1), 0, 0x20)) { revert(0, 0) }
             hash := mload(0)
         }
+    }
+
+    /// @notice Whether the bytes are what a tree's root of this kind and length is the hash of.
+    function isTop(bytes calldata preimage, uint8 kind, uint64 length) internal pure returns (bool) {
+        return preimage.length == TOP_BYTES && uint8(preimage[0]) == kind && uint64(bytes8(preimage[1:9])) == length;
     }
 
     /// @notice The root that a leaf and its siblings lead to.

@@ -4,13 +4,12 @@ pragma solidity ^0.8.28;
 import {SignedStatements} from "../SignedStatements.sol";
 import {IConsilium} from "../interfaces/IConsilium.sol";
 import {ICourt} from "../interfaces/ICourt.sol";
-import {Goldilocks} from "../libraries/Goldilocks.sol";
-import {MerkleTrees} from "../libraries/MerkleTrees.sol";
+import {Settlements} from "../libraries/Settlements.sol";
 import {Statements} from "../libraries/Statements.sol";
-import {Vectors} from "../libraries/Vectors.sol";
 import {Compensations} from "./Compensations.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
-/// @title The proofs of section 6.12
+/// @title The proofs of section 6.12 by what a node signed
 /// @dev Whose word is shown is whose signature it is: a node is accused by what it signed, and liable if it has a bond
 /// in that study. Evidence is not bound to its sender: whoever copies it from the pool may collect the reward, and the
 /// offender is convicted all the same. A commitment first would cost a second transaction and give the offender its
@@ -28,8 +27,9 @@ abstract contract Court is Compensations, SignedStatements {
     ) external {
         address node = _signerOf(Statements.shareRoot(study, round, roots.setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        bytes32 settlement = _settlement(study, round, roots);
-        bytes32 found = _ask(IConsilium.isSettledAs.selector, study, round, uint256(settlement), _vacates(bond));
+        bytes32 settlement = Settlements.hashOf(study, round, roots);
+        (uint256 found,) =
+            _ask(IConsilium.convictBySettlement.selector, study, round, uint256(settlement), _vacates(bond));
         require(found != 0, NotTheSettlement(study, round));
         _requireOwnIndex(study, round, index, node, bond);
         require(roots.shareRoots[index - 1] != root, NoOffence());
@@ -46,11 +46,26 @@ abstract contract Court is Compensations, SignedStatements {
     ) external {
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        bytes32 certified = _ask(IConsilium.certifiedSetIn.selector, study, round, _vacates(bond), 0);
+        (uint256 certified, uint256 epoch) =
+            _ask(IConsilium.convictByCertificate.selector, study, round, _vacates(bond), 0);
         require(certified != 0, NotCertified(study, round));
-        require(setRoot != certified, NoOffence());
+        require(uint256(setRoot) != certified, NoOffence());
         _requireOwnIndex(study, round, index, node, bond);
-        _convictOne(study, node, slot, bond, round, Offence.ForeignShare);
+        _convictStray(study, node, slot, bond, round, setRoot, epoch);
+    }
+
+    /// @inheritdoc ICourt
+    function answerForeignShare(uint64 study, address node, Answer calldata answer) external {
+        Bond memory bond = _bond(study, node);
+        require(bond.standing == Standing.Strayed && !_isReported(bond), NoCompensation(study, node));
+        require(bond.since == uint32(bytes4(answer.setRoot)), NoOffence());
+        bytes32 share = Statements.shareRoot(study, bond.round, answer.setRoot, answer.index, answer.root);
+        address signer = _signerOf(share, answer.signature);
+        require(signer == node, TwoSigners(signer, node));
+        bytes32 vote = Statements.vote(study, bond.round, answer.setRoot, answer.size);
+        bytes32 digest = MessageHashUtils.toTypedDataHash(_domainNow(), vote);
+        IConsilium(consilium).requireQuorum(study, bond.ended, digest, answer.voters, answer.votes);
+        _discharged(study, node, bond.amount, bond.round);
     }
 
     // ------------------------------------------------------------------------------------------------ two signatures
@@ -70,7 +85,7 @@ abstract contract Court is Compensations, SignedStatements {
         address other = _signerOf(Statements.finality(study, subject, otherRound, otherSetRoot), otherSignature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoFinals);
     }
 
@@ -91,7 +106,7 @@ abstract contract Court is Compensations, SignedStatements {
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
         _requireOwnIndex(study, round, index, node, bond);
-        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoShares);
     }
 
@@ -103,97 +118,17 @@ abstract contract Court is Compensations, SignedStatements {
         address other = _signerOf(otherStatement, otherSaid.signature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        if (_isServing(bond)) _ask(IConsilium.setVacant.selector, study, 0, 0, 0);
+        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoSettlements);
     }
 
-    // ------------------------------------------------------------------------------------------------ openings
-
-    function proveWrongSettlement(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint64 element,
-        Opening[] calldata openings
-    ) external {
-        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
-        uint256 count = openings.length;
-        require(element < length && count == uint256(accused.threshold) + 2, OpeningPoints());
-
-        (uint256[] memory points, uint256[] memory values) = (new uint256[](count), new uint256[](count));
-        for (uint256 i = 0; i < count; i++) {
-            Opening calldata opening = openings[i];
-            bytes calldata content = opening.content;
-            uint8 point = opening.point;
-            require(i == 0 || point > points[i - 1], OpeningPoints());
-            _requireLeaf(roots, length, element / uint64(Vectors.LEAF_ELEMENTS), point, content, opening.path);
-            require(content.length == Vectors.LEAF_BYTES, OpeningPoints());
-            uint256 value = Goldilocks.element(content, element % Vectors.LEAF_ELEMENTS);
-            // A value that is none is an offence of its own, with a proof of one opening.
-            require(value < Goldilocks.P, OpeningPoints());
-            (points[i], values[i]) = (point, value);
-        }
-        require(!Goldilocks.fits(points, values), NoOffence());
-        _convictSigners(study, round, accused);
-    }
-
-    function proveMalformedLeaf(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint64 leaf,
-        Opening calldata opening
-    ) external {
-        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
-        _requireLeaf(roots, length, leaf, opening.point, opening.content, opening.path);
-        require(!Vectors.isLeaf(opening.content, length, leaf), NoOffence());
-        _convictSigners(study, round, accused);
-    }
-
-    function proveMalformedRoot(
-        uint64 study,
-        uint64 round,
-        Roots calldata roots,
-        Program calldata program,
-        uint8 point,
-        bytes calldata preimage
-    ) external {
-        (IConsilium.Accused memory accused, uint64 length) = _accuse(study, round, roots, program);
-        require(sha256(preimage) == _rootAt(roots, point), NotTheLeaf(point));
-        require(!Vectors.isTop(preimage, length), NoOffence());
-        _convictSigners(study, round, accused);
-    }
-
     // ------------------------------------------------------------------------------------------------ inside
-
-    /// As `Statements.settlement`, hashed from the calldata in one buffer. It is on record only while the round counts as
-    /// settled.
-    function _settlement(uint64 study, uint64 round, Roots calldata roots) private pure returns (bytes32 statement) {
-        bytes32[] calldata shareRoots = roots.shareRoots;
-        (bytes32 kind, uint256 ofStudy, uint256 ofRound) = (Statements.SETTLEMENT, study, round);
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            let size := shl(5, shareRoots.length)
-            calldatacopy(buffer, shareRoots.offset, size)
-            let shareRootsHash := keccak256(buffer, size)
-            mstore(buffer, kind)
-            mstore(add(buffer, 0x20), ofStudy)
-            mstore(add(buffer, 0x40), ofRound)
-            // Of `roots`, the set's comes first, the aggregate's and the rewards' third and fourth.
-            mstore(add(buffer, 0x60), calldataload(roots))
-            mstore(add(buffer, 0x80), shareRootsHash)
-            calldatacopy(add(buffer, 0xa0), add(roots, 0x40), 0x40)
-            statement := keccak256(buffer, 0xe0)
-        }
-    }
 
     /// Asks Consilium, and takes its answer, without the copies that the compiler makes. It refuses nobody but others than
     /// the registry, and words that it does not ask for it does not read.
     function _ask(bytes4 selector, uint256 study, uint256 round, uint256 third, uint256 fourth)
         private
-        returns (bytes32 answer)
+        returns (uint256 answer, uint256 more)
     {
         address to = consilium;
         assembly ("memory-safe") {
@@ -203,9 +138,11 @@ abstract contract Court is Compensations, SignedStatements {
             mstore(add(buffer, 0x24), round)
             mstore(add(buffer, 0x44), third)
             mstore(add(buffer, 0x64), fourth)
-            let told := call(gas(), to, 0, buffer, 0x84, 0, 0x20)
+            mstore(0x20, 0)
+            let told := call(gas(), to, 0, buffer, 0x84, 0, 0x40)
             if iszero(and(told, gt(returndatasize(), 0x1f))) { revert(0, 0) }
             answer := mload(0)
+            more := mload(0x20)
         }
     }
 
@@ -215,20 +152,6 @@ abstract contract Court is Compensations, SignedStatements {
         assembly ("memory-safe") {
             word := serving
         }
-    }
-
-    /// What there is to know about a wrong settlement, in one call, which also marks it: whatever fails afterwards
-    /// undoes that.
-    function _accuse(uint64 study, uint64 round, Roots calldata roots, Program calldata program)
-        private
-        returns (IConsilium.Accused memory accused, uint64 length)
-    {
-        accused = IConsilium(consilium).defraud(study, round, _settlement(study, round, roots));
-        require(accused.threshold != 0, NotTheSettlement(study, round));
-        bytes32 terms = keccak256(abi.encode(program.kind, program.name, program.parameters));
-        require(accused.termsHash == terms, NotTheProgram(study));
-        length = Vectors.lengthOf(program.name, program.parameters);
-        require(length != 0, NotTheProgram(study));
     }
 
     /// Nodes rebuild each other's statements with the signer's own number, so that one under another's number counts
@@ -243,26 +166,6 @@ abstract contract Court is Compensations, SignedStatements {
             current || IConsilium(consilium).memberOf(study, round, index) == node,
             NotItsIndex(study, round, index, node)
         );
-    }
-
-    function _requireLeaf(
-        Roots calldata roots,
-        uint64 length,
-        uint64 leaf,
-        uint8 point,
-        bytes calldata content,
-        bytes32[] calldata path
-    ) private view {
-        bytes32 found = MerkleTrees.rootOf(
-            MerkleTrees.VECTOR, length, Vectors.leaves(length), leaf, MerkleTrees.leafHashOf(content), path
-        );
-        require(found == _rootAt(roots, point), NotTheLeaf(point));
-    }
-
-    function _rootAt(Roots calldata roots, uint8 point) private pure returns (bytes32) {
-        if (point == 0) return roots.aggregateRoot;
-        require(point <= roots.shareRoots.length, OpeningPoints());
-        return roots.shareRoots[point - 1];
     }
 
     /// As `Statements.settlement`: what a node said begins with the statement's last four members, in order.

@@ -16,7 +16,7 @@ abstract contract Stakes is INodeRegistry {
     uint256 internal constant ROUND = 200;
     uint256 internal constant INDEX = 232;
     uint256 internal constant STANDING = 240;
-    uint256 internal constant FROZEN = 248;
+    uint256 internal constant MARKS = 248;
 
     uint256 private constant KEM_KEY_LENGTH = 1216;
     uint256 private constant IDENTITY_LENGTH = 128;
@@ -26,9 +26,21 @@ abstract contract Stakes is INodeRegistry {
     uint64 public immutable probation;
     address public immutable consilium;
 
+    // A bond and what backs it, in two slots one after the other.
+    struct StoredBond {
+        Bond bond;
+        Backing backing;
+    }
+
+    struct StoredConsent {
+        Consent consent;
+        // Sum of the bonds that count towards it.
+        uint96 bonded;
+    }
+
     mapping(address node => Node) internal _nodes;
-    mapping(address node => mapping(address sponsor => bool)) private _consents;
-    mapping(uint64 study => mapping(address node => Bond)) internal _bonds;
+    mapping(address node => mapping(address party => StoredConsent)) private _consents;
+    mapping(uint64 study => mapping(address node => StoredBond)) internal _bonds;
 
     modifier onlyConsilium() {
         require(msg.sender == consilium, NotConsilium(msg.sender));
@@ -62,9 +74,10 @@ abstract contract Stakes is INodeRegistry {
         _setKemKey(_active(msg.sender), kemKey);
     }
 
-    function setConsent(address sponsor, bool agreed) external {
-        _consents[msg.sender][sponsor] = agreed;
-        emit ConsentSet(msg.sender, sponsor, agreed);
+    function setConsent(address party, Consent calldata consent) external {
+        require(party != address(0), NoParty());
+        _consents[msg.sender][party].consent = consent;
+        emit ConsentSet(msg.sender, party, consent);
     }
 
     function deposit() external payable {
@@ -73,9 +86,9 @@ abstract contract Stakes is INodeRegistry {
     }
 
     function resign(uint64 study) external {
-        Standing standing = _bonds[study][msg.sender].standing;
+        Standing standing = _bonds[study][msg.sender].bond.standing;
         require(_sits(study, msg.sender), NotServing(study, msg.sender));
-        if (standing == Standing.Serving) _discharge(study, IConsilium(consilium).setVacant(study), msg.sender);
+        if (standing == Standing.Serving) _discharge(study, IConsilium(consilium).vacate(study), msg.sender);
         else _leaveSeat(study, msg.sender);
     }
 
@@ -126,7 +139,7 @@ abstract contract Stakes is INodeRegistry {
 
     function discharge(uint64 study, uint64 ended, address[] calldata nodes) external onlyConsilium {
         for (uint256 i = 0; i < nodes.length; i++) {
-            Standing standing = _bonds[study][nodes[i]].standing;
+            Standing standing = _bonds[study][nodes[i]].bond.standing;
             if (standing == Standing.Serving) _discharge(study, ended, nodes[i]);
             else if (_sits(study, nodes[i])) _leaveSeat(study, nodes[i]);
         }
@@ -138,8 +151,9 @@ abstract contract Stakes is INodeRegistry {
         return _nodes[node].status == Status.Active;
     }
 
-    function hasConsent(address node, address sponsor) public view returns (bool) {
-        return _consents[node][sponsor] || _consents[node][address(0)];
+    function consentOf(address node, address party) external view returns (Consent memory consent, uint96 bonded) {
+        StoredConsent storage stored = _consents[node][party];
+        return (stored.consent, stored.bonded);
     }
 
     function nodeOf(address node) external view returns (Node memory) {
@@ -147,40 +161,72 @@ abstract contract Stakes is INodeRegistry {
     }
 
     function bondOf(uint64 study, address node) external view returns (Bond memory) {
-        return _bonds[study][node];
+        return _bonds[study][node].bond;
+    }
+
+    function backingOf(uint64 study, address node) external view returns (Backing memory) {
+        return _bonds[study][node].backing;
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
     function _enlist(Service calldata service, address account, uint8 index) private returns (bytes32) {
         Node storage node = _active(account);
-        require(hasConsent(account, service.sponsor), NoConsent(account, service.sponsor));
         require(
             service.newcomers || block.timestamp >= uint256(node.registeredAt) + probation,
             Newcomer(account, node.registeredAt)
         );
-        Bond storage bond = _bonds[service.study][account];
+        StoredBond storage stored = _bonds[service.study][account];
+        Bond storage bond = stored.bond;
         require(bond.standing <= Standing.Discharged, NodeConvicted(service.study, account));
         // A bond that waits for its release answers again.
         uint96 missing = service.bond > bond.amount ? service.bond - bond.amount : 0;
+        // Whoever has no consent is told so, and nothing about the stake.
+        stored.backing = _draw(service, account, stored.backing, bond.amount + missing);
         require(missing <= node.stake, BondMissing(account, node.stake, missing));
         node.stake -= missing;
         node.serving += 1;
         bond.amount += missing;
+        // An accusation that was answered stays answered.
         (bond.until, bond.since, bond.ended) = (0, service.since, 0);
         (bond.index, bond.standing) = (index, Standing.Serving);
         emit Bonded(service.study, account, bond.amount);
         return node.keyHash;
     }
 
+    /// Counts a bond towards the consent by which it is put up, and no longer towards an earlier one.
+    function _draw(Service calldata service, address account, Backing memory before, uint96 amount)
+        private
+        returns (Backing memory)
+    {
+        address party = service.sponsor;
+        StoredConsent storage stored = _consents[account][party];
+        if (block.timestamp >= stored.consent.expires && service.source != address(0)) {
+            party = service.source;
+            stored = _consents[account][party];
+        }
+        Consent memory consent = stored.consent;
+        require(block.timestamp < consent.expires, NoConsent(account, service.sponsor));
+        require(
+            amount <= consent.maxBond && service.challengeWindow >= consent.minimumWindow,
+            BeyondConsent(account, party, amount, service.challengeWindow)
+        );
+        if (before.party != address(0)) _consents[account][before.party].bonded -= before.amount;
+        uint256 total = uint256(stored.bonded) + amount;
+        require(total <= consent.maxTotal, ConsentExhausted(account, party, total, consent.maxTotal));
+        stored.bonded = total.toUint96();
+        return Backing({party: party, amount: amount});
+    }
+
     function _discharge(uint64 study, uint64 ended, address account) private {
-        Bond storage bond = _bonds[study][account];
+        Bond storage bond = _bonds[study][account].bond;
         uint64 until = (block.timestamp + unbondingDelay).toUint64();
         bond.standing = Standing.Discharged;
-        bond.until = uint256(until).toUint40();
+        // The study's judge may hold it longer.
+        if (until > bond.until) bond.until = uint256(until).toUint40();
         bond.ended = uint256(ended).toUint32();
         _nodes[account].serving -= 1;
-        emit Discharged(study, account, until);
+        emit Discharged(study, account, bond.until);
     }
 
     /// Whether the node is in the study's committee: serving, or convicted there and not replaced yet.
@@ -191,13 +237,13 @@ abstract contract Stakes is INodeRegistry {
 
     /// A conviction leaves the node's own slot alone; what it owes that slot is made good when the seat is vacated.
     function _leaveSeat(uint64 study, address account) internal {
-        _bonds[study][account].index = 0;
+        _bonds[study][account].bond.index = 0;
         _nodes[account].serving -= 1;
     }
 
-    /// Where a bond is stored, and its one word: for proofs, which take no copy of it in memory.
+    /// Where a bond is stored, and its one word: for proofs, which take no copy of it in memory. What backs it is next.
     function _bondAt(uint64 study, address account) internal view returns (uint256 slot, uint256 word) {
-        Bond storage stored = _bonds[study][account];
+        StoredBond storage stored = _bonds[study][account];
         assembly ("memory-safe") {
             slot := stored.slot
             word := sload(slot)
@@ -214,10 +260,13 @@ abstract contract Stakes is INodeRegistry {
         bond.round = uint32(word >> ROUND);
         bond.index = uint8(word >> INDEX);
         bond.standing = Standing(uint8(word >> STANDING));
-        bond.frozen = word >> FROZEN != 0;
+        bond.marks = uint8(word >> MARKS);
     }
 
-    function _free(uint64 study, address account, uint96 amount) internal {
+    function _free(uint64 study, address account, uint96 amount) private {
+        Backing memory backing = _bonds[study][account].backing;
+        // Of a bond that was given back after a conviction nobody knows whose consent it counted towards.
+        if (backing.party != address(0)) _consents[account][backing.party].bonded -= backing.amount;
         delete _bonds[study][account];
         _nodes[account].stake += amount;
         emit Reclaimed(study, account, amount);
@@ -226,11 +275,14 @@ abstract contract Stakes is INodeRegistry {
     /// @param allowance Gas that the account may use to take it: without a bound for a sender's own money only. Nothing of
     /// what it answers is copied, which could cost the sender as much again.
     function _pay(address account, uint256 amount, uint256 allowance) internal {
-        bool taken;
+        require(_send(account, amount, allowance), TransferFailed(account));
+    }
+
+    /// As `_pay`, where an account that does not take its money keeps nobody else from theirs.
+    function _send(address account, uint256 amount, uint256 allowance) internal returns (bool taken) {
         assembly ("memory-safe") {
             taken := call(allowance, account, amount, 0, 0, 0, 0)
         }
-        require(taken, TransferFailed(account));
     }
 
     function _setKemKey(Node storage node, bytes calldata kemKey) private {

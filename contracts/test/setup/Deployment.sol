@@ -3,14 +3,18 @@ pragma solidity ^0.8.28;
 
 import {Consilium} from "../../src/Consilium.sol";
 import {NodeRegistry} from "../../src/NodeRegistry.sol";
+import {SetCourt} from "../../src/SetCourt.sol";
 import {Treasury} from "../../src/Treasury.sol";
 import {ICommitteeSource} from "../../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IKind} from "../../src/kinds/IKind.sol";
+import {SumKind} from "../../src/kinds/sum/SumKind.sol";
 import {Licences} from "../../src/tokens/Licences.sol";
 import {StudyToken} from "../../src/tokens/StudyToken.sol";
 import {TrialToken} from "../../src/tokens/TrialToken.sol";
+import {Digests} from "./Digests.sol";
 import {Test} from "./Test.sol";
 
 /// @dev All contracts, 32 registered nodes with known keys, a sponsor, and ways to sign as nodes.
@@ -22,11 +26,14 @@ abstract contract Deployment is Test {
     uint64 internal constant COMPENSATION = 1 hours;
     uint64 internal constant DISPUTE = 1 hours;
     uint64 internal constant PERIOD = 30 days;
+    uint64 internal constant CLAIM_TIME = 730 days;
     uint32 internal constant WINDOW = 30 minutes;
     uint16 internal constant RING = 4;
     uint96 internal constant BUDGET = 1000;
     uint16 internal constant NODE_SHARE = 2500;
     uint256 internal constant NODES = 32;
+    /// Sites on the list of a study: of these, `sites(n)` are the first.
+    uint256 internal constant ADMITTED = 8;
     uint64 internal constant START = 1_800_000_000;
     uint64 internal constant DEADLINE = START + 1 hours;
     uint64 internal constant SETTLE_BY = START + 2 hours;
@@ -34,7 +41,8 @@ abstract contract Deployment is Test {
 
     bytes32 internal constant SUBJECT = keccak256("base model");
     bytes32 internal constant SET_ROOT = keccak256("set");
-    bytes32 internal constant SITES_ROOT = keccak256("sites");
+    /// Of the list of `sites(ADMITTED)`.
+    bytes32 internal constant SITES_ROOT = 0x7e606f57a7253824e96732f32c377e3961f5e3d0318132afffceb7e98a82cc55;
     bytes32 internal constant AGGREGATE_ROOT = keccak256("aggregate");
     bytes32 internal constant REWARD_ROOT = keccak256("reward");
 
@@ -43,23 +51,45 @@ abstract contract Deployment is Test {
     StudyToken internal studyToken;
     Treasury internal treasury;
     Licences internal licences;
+    SetCourt internal setCourt;
+    SumKind internal sumKind;
+    Digests internal digests;
     TrialToken internal coin;
     address internal sponsor = address(0x5905);
     address internal guardian = address(0x64A2D);
+    address internal sink = address(0x51AC);
 
     function deploy() internal {
         vm.warp(START);
         uint64 nonce = vm.getNonce(address(this));
-        address later = vm.computeCreateAddress(address(this), nonce + 4);
-        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, later);
+        address later = vm.computeCreateAddress(address(this), nonce + 6);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
         studyToken = new StudyToken(later);
         treasury = new Treasury(later, vm.computeCreateAddress(address(this), nonce + 3), PERIOD);
         licences = new Licences(IConsilium(later), treasury);
-        consilium = new Consilium(registry, studyToken, treasury, DISPUTE);
+        setCourt = new SetCourt(later, registry);
+        sumKind = new SumKind(later, registry);
+        consilium = new Consilium(parts(), rules());
+        digests = new Digests(later);
         coin = new TrialToken();
+        registerAll();
+    }
+
+    function registerAll() internal {
         for (uint256 j = 1; j <= NODES; j++) {
             register(j);
         }
+    }
+
+    function parts() internal view returns (IConsilium.Parts memory) {
+        IKind[] memory kinds = new IKind[](1);
+        kinds[0] = sumKind;
+        return IConsilium.Parts(registry, studyToken, treasury, setCourt, kinds);
+    }
+
+    /// @dev A trial: windows are shorter here than stake should have.
+    function rules() internal pure returns (IConsilium.Rules memory) {
+        return IConsilium.Rules({disputeTime: DISPUTE, minimumWindow: 1 minutes, trial: true});
     }
 
     function register(uint256 j) internal {
@@ -67,7 +97,22 @@ abstract contract Deployment is Test {
         vm.prank(node(j));
         registry.register{value: STAKE}(kemKey(j), "University Hospital", "CH");
         vm.prank(node(j));
-        registry.setConsent(address(0), true);
+        registry.setConsent(sponsor, consentTo(4 * BOND));
+    }
+
+    /// @dev Bonds of this much in all, of a quarter of it each.
+    function consentTo(uint96 total) internal pure returns (INodeRegistry.Consent memory) {
+        return INodeRegistry.Consent({
+            maxBond: total / 4, maxTotal: total, minimumWindow: 1 minutes, expires: type(uint40).max
+        });
+    }
+
+    /// @dev All nodes agree to serve another sponsor too, or a committee source.
+    function consentAll(address party) internal {
+        for (uint256 j = 1; j <= NODES; j++) {
+            vm.prank(node(j));
+            registry.setConsent(party, consentTo(4 * BOND));
+        }
     }
 
     // -------------------------------------------------------------------------------------------- who is who
@@ -107,6 +152,9 @@ abstract contract Deployment is Test {
             kind: 1,
             program: "weighted-mean",
             parameters: hex"0102030405060708",
+            outputLength: 100,
+            weightUnit: "patients",
+            description: keccak256("a study"),
             threshold: 1,
             minimumCohort: 3,
             finality: "instant",
@@ -140,7 +188,7 @@ abstract contract Deployment is Test {
         returns (uint64)
     {
         vm.prank(sponsor);
-        return consilium.createStudy(terms, conditions, nodesFrom(1, n), sites(5));
+        return consilium.createStudy(terms, conditions, nodesFrom(1, n), sites(ADMITTED));
     }
 
     function fund(uint64 study, uint256 amount) internal {
@@ -155,7 +203,7 @@ abstract contract Deployment is Test {
         IConsilium.StudyTerms memory terms = defaultTerms();
         terms.threshold = threshold;
         vm.prank(sponsor);
-        return consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(5));
+        return consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(ADMITTED));
     }
 
     function open(uint64 study, bytes32 subject) internal returns (uint64) {
@@ -164,7 +212,7 @@ abstract contract Deployment is Test {
     }
 
     function certify(uint64 study, uint64 round, uint256 signers) internal {
-        bytes32 digest = consilium.voteDigest(study, round, SET_ROOT, 5);
+        bytes32 digest = digests.voteDigest(study, round, SET_ROOT, 5);
         consilium.certify(study, round, SET_ROOT, 5, signers, signatures(digest, signers));
     }
 
@@ -180,7 +228,7 @@ abstract contract Deployment is Test {
         returns (bytes32)
     {
         bytes32 rootsHash = keccak256(abi.encodePacked(roots));
-        return consilium.settlementDigest(study, round, setRoot, rootsHash, AGGREGATE_ROOT, REWARD_ROOT);
+        return digests.settlementDigest(study, round, setRoot, rootsHash, AGGREGATE_ROOT, REWARD_ROOT);
     }
 
     function shareRoots(uint256 n) internal pure returns (bytes32[] memory roots) {

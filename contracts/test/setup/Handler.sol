@@ -26,7 +26,10 @@ contract Handler is Deployment {
         uint256 settlements;
         uint256 settledAt;
         uint256[] committee;
+        uint16 policy;
     }
+
+    address private constant OTHER_SPONSOR = address(0x0715);
 
     mapping(uint64 study => mapping(uint64 round => Books)) private _books;
     mapping(uint64 study => uint64) public rounds;
@@ -36,6 +39,9 @@ contract Handler is Deployment {
     mapping(uint256 j => bool) public gone;
     mapping(uint256 j => uint256) public paidBack;
     mapping(uint64 study => bool) public vacant;
+    mapping(uint64 study => address) public sponsorOf;
+    /// The version of budget, node share and sites that the next round is opened under.
+    mapping(uint64 study => uint16) public policy;
     mapping(uint64 study => mapping(uint256 j => bool)) public convicted;
     mapping(uint64 study => mapping(uint256 j => bool)) private _left;
     mapping(uint64 study => mapping(uint256 j => bool)) private _bonded;
@@ -45,8 +51,10 @@ contract Handler is Deployment {
 
     constructor() {
         deploy();
+        consentAll(OTHER_SPONSOR);
         for (uint64 study = 1; study <= STUDIES; study++) {
             createStudy(1, 5);
+            (sponsorOf[study], policy[study]) = (sponsor, 1);
             minimumCohort[study] = 3;
             _appoint(study, 1, 5);
         }
@@ -71,7 +79,7 @@ contract Handler is Deployment {
         bytes32 subject = bytes32(bound(about, 1, 3));
         bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study] && !vacant[study] && !_full(study);
         (uint64 deadline, uint64 settleBy) = (uint64(block.timestamp) + 30 minutes, uint64(block.timestamp) + 1 hours);
-        vm.prank(sponsor);
+        vm.prank(sponsorOf[study]);
         try consilium.openRound(study, subject, deadline, settleBy) returns (uint64 round) {
             _expect(allowed, true, "open");
             rounds[study] += 1;
@@ -80,6 +88,7 @@ contract Handler is Deployment {
             (books.state, books.subject) = (IConsilium.State.Open, subject);
             (books.deadline, books.settleBy) = (deadline, settleBy);
             (books.minimumCohort, books.committee) = (minimumCohort[study], _committee[study]);
+            books.policy = policy[study];
             books.frozen = consilium.roundOf(study, round).frozen;
         } catch {
             _expect(allowed, false, "open");
@@ -95,7 +104,7 @@ contract Handler is Deployment {
         bool allowed =
             stateOf(study, round) == IConsilium.State.Open && size >= books.minimumCohort && _ones(signers) >= 4;
         bytes32 setRoot = keccak256(abi.encode(subset, sized, block.timestamp));
-        bytes memory signed = _sign(books, consilium.voteDigest(study, round, setRoot, size), signers);
+        bytes memory signed = _sign(books, digests.voteDigest(study, round, setRoot, size), signers);
         try consilium.certify(study, round, setRoot, size, signers, signed) {
             _expect(allowed, true, "certify");
             (books.state, books.setRoot) = (IConsilium.State.Certified, setRoot);
@@ -157,7 +166,7 @@ contract Handler is Deployment {
         for (uint256 j = first; j < first + n; j++) {
             if (gone[j] || convicted[study][j]) allowed = false;
         }
-        vm.prank(sponsor);
+        vm.prank(sponsorOf[study]);
         try consilium.setCommittee(study, 1, nodesFrom(first, n)) {
             _expect(allowed, true, "committee");
             _appoint(study, first, n);
@@ -169,8 +178,33 @@ contract Handler is Deployment {
     function setPolicy(uint256 which, uint256 cohort) external {
         uint64 study = _study(which);
         minimumCohort[study] = uint32(bound(cohort, 2, 6));
-        vm.prank(sponsor);
+        vm.prank(sponsorOf[study]);
         consilium.setPolicy(study, minimumCohort[study], "finalized");
+    }
+
+    function setRewards(uint256 which, uint16 share) external {
+        uint64 study = _study(which);
+        policy[study] += 1;
+        vm.prank(sponsorOf[study]);
+        consilium.setRewards(study, 0, uint16(bound(share, 0, 10_000)));
+    }
+
+    function setSites(uint256 which, bytes32 root) external {
+        uint64 study = _study(which);
+        policy[study] += 1;
+        vm.prank(sponsorOf[study]);
+        consilium.setSites(study, root == 0 ? SITES_ROOT : root, sites(ADMITTED));
+    }
+
+    /// @dev At any time: a round in progress goes on, and the next waits for another committee.
+    function transfer(uint256 which, uint256 rarely) external {
+        if (rarely % 4 != 0) return;
+        uint64 study = _study(which);
+        (address from, address to) = (sponsorOf[study], OTHER_SPONSOR);
+        if (from == to) to = sponsor;
+        vm.prank(from);
+        studyToken.transferFrom(from, to, study);
+        (sponsorOf[study], vacant[study]) = (to, true);
     }
 
     function depart(uint256 who) external {
@@ -235,8 +269,8 @@ contract Handler is Deployment {
         // Rarely, or nobody is left.
         if (round % 8 != 0) return;
         bool allowed = _bonded[study][j] && !convicted[study][j];
-        bytes32[2] memory one = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
-        bytes32[2] memory other = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
+        bytes32[2] memory one = signCompact(secret(j), digests.finalDigest(study, SUBJECT, round, SET_ROOT));
+        bytes32[2] memory other = signCompact(secret(j), digests.finalDigest(study, SUBJECT, round, REWARD_ROOT));
         uint256 before = registry.bondOf(study, node(j)).amount;
         address reporter = address(0xBEE);
         vm.prank(reporter);
@@ -316,11 +350,12 @@ contract Handler is Deployment {
         return state == IConsilium.State.Open || state == IConsilium.State.Certified;
     }
 
-    /// @dev Whether the slot of the next round still holds one that can be proved wrong.
+    /// @dev Whether the slot of the next round still holds one that can be proved wrong, or is evidence.
     function _full(uint64 study) private view returns (bool) {
         if (rounds[study] < RING) return false;
         Books storage leaving = _books[study][rounds[study] + 1 - RING];
-        return leaving.state == IConsilium.State.Settled && block.timestamp < leaving.settledAt + WINDOW;
+        uint256 ended = leaving.settlements == 1 ? leaving.settledAt : leaving.settleBy;
+        return leaving.certificates == 1 && block.timestamp < ended + WINDOW;
     }
 
     function _sits(uint64 study, uint256 j) private view returns (bool) {

@@ -2,134 +2,394 @@
 pragma solidity ^0.8.28;
 
 import {NodeRegistry} from "../../src/NodeRegistry.sol";
-import {Play} from "./Play.sol";
+import {IConsilium} from "../../src/interfaces/IConsilium.sol";
+import {ICourt} from "../../src/interfaces/ICourt.sol";
+import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {ISumKind} from "../../src/kinds/sum/ISumKind.sol";
+import {Bench} from "./Bench.sol";
 import {Trees} from "./Trees.sol";
 
-/// @dev Bonds on their way to harmed sites: the node of a study's fifth seat contradicts itself, the next node takes
-/// the seat, and anyone assigns, pays and freezes at random. Books of its own say what each step must do.
-abstract contract HarmHandler is Play {
-    uint64 public constant STUDIES = 2;
+/// @dev Random proofs against random nodes, and what becomes of their bonds: contradictions, wrong shares, shares of
+/// other sets and the answers to them, lies that are proved, compensations, forfeits. Books of its own say what each
+/// step must do.
+abstract contract HarmHandler is Bench {
+    address internal constant REPORTER = address(0xBEE);
+    bytes32 private constant LIE = keccak256("lie");
+    bytes32 private constant ONCE = keccak256("certified on another branch");
 
-    struct Lost {
-        uint64 study;
-        address node;
-        /// The round that the evidence named, and the one whose sites are paid (0: not assigned).
-        uint64 harmed;
-        uint64 source;
-        uint256 kept;
-        uint256 until;
-        uint256 each;
-        /// Bit i: site i of the set was paid.
-        uint256 paid;
-        bool frozen;
-    }
-
-    address private constant REPORTER = address(0xBEE);
-
-    Lost[] private _lost;
-    mapping(uint64 study => uint256) private _seat;
-    /// Sites of each certified round, and the newest such round.
-    mapping(uint64 study => mapping(uint64 round => uint256)) private _size;
-    mapping(uint64 study => uint64) private _newest;
-    /// What proofs paid to their sender, and lost bonds to sites.
+    /// What was paid out of bonds.
     uint256 public rewarded;
     uint256 public compensated;
+    uint256 public forfeited;
+    /// How often each kind of step took place.
+    mapping(bytes32 step => uint256) public happened;
 
-    // -------------------------------------------------------------------------------------------- steps
+    // -------------------------------------------------------------------------------------------- proofs
 
-    function contradict(uint256 which, uint256 about) external {
+    function contradict(uint256 which, uint256 who, uint256 about) external {
         uint64 study = _study(which);
-        uint256 j = _fifth(study);
         // Rarely, or nobody is left.
-        if (about % 4 != 0 || j == NODES) return;
-        uint64 round = uint64(bound(about / 4, 1, uint256(consilium.studyOf(study).rounds) + 1));
-        bytes32[2] memory one = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, SET_ROOT));
-        bytes32[2] memory other = signCompact(secret(j), consilium.finalDigest(study, SUBJECT, round, REWARD_ROOT));
+        if (about % 4 != 0) return;
+        uint256 j = _anyNode(study, who);
+        uint64 round = uint64(bound(about / 4, 1, uint256(_rounds[study]) + 1));
+        bytes32[2] memory one = signCompact(secret(j), digests.finalDigest(study, SUBJECT, round, SET_ROOT));
+        bytes32[2] memory other = signCompact(secret(j), digests.finalDigest(study, SUBJECT, round, LIE));
+        bool allowed = _isLiable(j) || _isTakenForNow(j);
         vm.prank(REPORTER);
-        registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, REWARD_ROOT, other);
-        rewarded += BOND / 10;
-        vm.assertEq(REPORTER.balance, rewarded, "a tenth at once");
-
-        Lost storage lost = _lost.push();
-        (lost.study, lost.node, lost.harmed) = (study, node(j), round);
-        (lost.kept, lost.until) = (BOND - BOND / 10, vm.getBlockTimestamp() + COMPENSATION);
-        address[] memory nodes = nodesFrom(1, 5);
-        nodes[4] = node(j + 1);
-        vm.prank(sponsor);
-        consilium.setCommittee(study, 1, nodes);
-        _seat[study] = j + 1;
+        try registry.proveTwoFinals(study, SUBJECT, round, SET_ROOT, one, round, LIE, other) {
+            _expect(allowed, true, "contradict");
+            _lose(j, round, INodeRegistry.Standing.Convicted);
+        } catch {
+            _expect(allowed, false, "contradict");
+        }
+        _refill(study);
     }
 
-    function assignCompensation(uint256 which) external {
-        if (_lost.length == 0) return;
-        Lost storage lost = _lost[which % _lost.length];
-        uint64 source = _isCertified(lost.study, lost.harmed) ? lost.harmed : _newest[lost.study];
-        bool allowed = lost.source == 0 && _isCertified(lost.study, source);
-        try registry.assignCompensation(lost.study, lost.node) {
-            vm.assertTrue(allowed, "assign: must be refused");
-            (lost.source, lost.each) = (source, lost.kept / _size[lost.study][source]);
+    function misreport(uint256 which, uint256 what, uint256 who) external {
+        uint64 study = _study(which);
+        if (_held[study].length == 0 || who % 2 == 0) return;
+        Held storage held = _recent(study, what);
+        (uint64 round, uint8 index) = (held.outcome.round, uint8(1 + who % SEATS));
+        uint256 j = held.seats[index - 1];
+        bytes32 setRoot = held.outcome.roots.setRoot;
+        bytes32[2] memory signed = signCompact(secret(j), digests.shareRootDigest(study, round, setRoot, index, LIE));
+        bool allowed = _onRecord(study, round) && held.state == IConsilium.State.Settled && _isLiable(j);
+        vm.prank(REPORTER);
+        try registry.proveWrongShare(study, round, held.outcome.roots, index, LIE, signed) {
+            _expect(allowed, true, "misreport");
+            _lose(j, round, INodeRegistry.Standing.Misreported);
         } catch {
-            vm.assertTrue(!allowed, "assign: must succeed");
+            _expect(allowed, false, "misreport");
+        }
+        _refill(study);
+    }
+
+    function stray(uint256 which, uint256 what, uint256 who) external {
+        uint64 study = _study(which);
+        if (_held[study].length == 0 || who % 2 == 0) return;
+        Held storage held = _recent(study, what);
+        (uint64 round, uint8 index) = (held.outcome.round, uint8(1 + who % SEATS));
+        uint256 j = held.seats[index - 1];
+        bytes32[2] memory signed = _strayShare(study, round, index, j);
+        bool answered = _bond[j].standing == INodeRegistry.Standing.Discharged && _bond[j].answered == round;
+        bool allowed = _onRecord(study, round) && _isLiable(j) && !answered;
+        vm.prank(REPORTER);
+        try registry.proveForeignShare(study, round, ONCE, index, LIE, signed) {
+            _expect(allowed, true, "stray");
+            _lose(j, round, INodeRegistry.Standing.Strayed);
+        } catch {
+            _expect(allowed, false, "stray");
+        }
+        _refill(study);
+    }
+
+    function answer(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = _lostNode(study, who);
+        Books storage bond = _bond[j];
+        (bool certified, uint256 place) = _find(study, bond.round);
+        if (!certified) return;
+        Held storage held = _held[study][place];
+        ICourt.Answer memory said = _answerOf(study, held, j);
+        bool allowed = bond.standing == INodeRegistry.Standing.Strayed && !bond.reported;
+        try registry.answerForeignShare(study, node(j), said) {
+            _expect(allowed, true, "answer");
+            uint64 answered = bond.round;
+            _giveBack(j, bond.amount);
+            bond.answered = answered;
+        } catch {
+            _expect(allowed, false, "answer");
         }
     }
 
-    function compensate(uint256 which, uint256 place) external {
-        if (_lost.length == 0) return;
-        Lost storage lost = _lost[which % _lost.length];
-        uint256 size = lost.source == 0 ? 3 : _size[lost.study][lost.source];
+    /// @dev A settlement that lied about the share of its fifth seat; the other four signed it.
+    function refute(uint256 which, uint256 what) external {
+        uint64 study = _study(which);
+        if (_held[study].length == 0) return;
+        Held storage held = _recent(study, what);
+        uint64 round = held.outcome.round;
+        bool allowed = held.lie && held.state == IConsilium.State.Settled && _onRecord(study, round);
+        vm.prank(REPORTER);
+        try sumKind.proveMalformedRoot(study, round, held.outcome.roots, _program(), 5, _preimage(study, round)) {
+            _expect(allowed, true, "refute");
+            bool late = vm.getBlockTimestamp() >= held.finalAt;
+            held.state = late ? IConsilium.State.Refuted : IConsilium.State.Fraudulent;
+            if (!late) _refunded(study, round);
+            _punish(held);
+            if (late) _count("late refute");
+        } catch {
+            _expect(allowed, false, "refute");
+        }
+        _refill(study);
+    }
+
+    // -------------------------------------------------------------------------------------------- payments
+
+    function assignCompensation(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = _lostNode(study, who);
+        Books storage bond = _bond[j];
+        (bool certified, uint256 place) = _find(study, bond.round);
+        if (!certified) return;
+        Held storage held = _held[study][place];
+        IConsilium.Settled memory settled = settledOf(held.outcome);
+        bool final_ = vm.getBlockTimestamp() >= held.finalAt && held.state == IConsilium.State.Settled;
+        if (!_onRecord(study, bond.round)) {
+            settled.policy = _policyOf(study, bond.round);
+            (settled.position, settled.path) = _archived(study, bond.round);
+            final_ = _counts(held);
+        }
+        bool allowed = _isTaken(j) && bond.sites == 0 && vm.getBlockTimestamp() >= bond.until && final_;
+        try registry.assignCompensation(study, node(j), settled) {
+            _expect(allowed, true, "assign");
+            if (!_onRecord(study, bond.round)) _count("archived assign");
+            _payReporter(bond);
+            (bond.sites, bond.each) = (settled.sites, bond.amount / settled.sites);
+        } catch {
+            _expect(allowed, false, "assign");
+        }
+    }
+
+    function compensate(uint256 which, uint256 who, uint256 place) external {
+        uint64 study = _study(which);
+        uint256 j = _lostNode(study, who);
+        Books storage bond = _bond[j];
+        uint256 size = bond.sites == 0 ? 3 : bond.sites;
         place = bound(place, 0, size);
-        address[] memory cohort = sites(size + 1);
-        address site = cohort[place];
-        bytes32[] memory path = place < size ? Trees.open(Trees.setLeaves(sites(size)), place) : new bytes32[](0);
-        bool allowed = lost.source != 0 && !lost.frozen && vm.getBlockTimestamp() >= lost.until && place < size
-            && (lost.paid >> place) & 1 == 0;
-        uint256 before = site.balance;
-        try registry.compensate(lost.study, lost.node, uint32(place), site, Trees.digestOf(site), path) {
-            vm.assertTrue(allowed, "compensate: must be refused");
-            vm.assertEq(site.balance - before, lost.each, "an equal part");
-            lost.paid |= 1 << place;
-            compensated += lost.each;
+        address[] memory cohort = _cohort(size + 1);
+        ICourt.SetMember memory member = setMember(_cohort(size), uint32(place < size ? place : 0));
+        (member.index, member.site) = (uint32(place), cohort[place]);
+        member.digest = Trees.digestOf(member.site);
+        ICourt.ListMember memory listed = listMember(_cohort(ADMITTED), uint64(place));
+        bool allowed = _isTaken(j) && bond.sites != 0 && place < size && (bond.paid >> place) & 1 == 0
+            && vm.getBlockTimestamp() >= bond.until;
+        uint256 before = member.site.balance;
+        try registry.compensate(study, node(j), member, listed) {
+            _expect(allowed, true, "compensate");
+            vm.assertEq(member.site.balance - before, bond.each, "an equal part");
+            bond.paid |= 1 << place;
+            bond.amount -= bond.each;
+            compensated += bond.each;
         } catch {
-            vm.assertTrue(!allowed, "compensate: must succeed");
+            _expect(allowed, false, "compensate");
         }
     }
 
-    function freeze(uint256 which, bool frozen) external {
-        if (_lost.length == 0) return;
-        Lost storage lost = _lost[which % _lost.length];
-        bool allowed = !frozen || vm.getBlockTimestamp() < lost.until;
-        vm.prank(guardian);
-        try registry.freezeCompensation(lost.study, lost.node, frozen) {
-            vm.assertTrue(allowed, "freeze: must be refused");
-            lost.frozen = frozen;
+    function forfeit(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = _lostNode(study, who);
+        Books storage bond = _bond[j];
+        bool allowed = _isTaken(j) && bond.amount != 0 && vm.getBlockTimestamp() >= bond.until
+            && vm.getBlockTimestamp() >= _forfeitFrom(study, bond);
+        try registry.forfeit(study, node(j)) {
+            _expect(allowed, true, "forfeit");
+            _payReporter(bond);
+            forfeited += bond.amount;
+            (bond.amount, bond.sites, bond.each) = (0, 0, 0);
         } catch {
-            vm.assertTrue(!allowed, "freeze: must succeed");
+            _expect(allowed, false, "forfeit");
+        }
+    }
+
+    function postpone(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = _lostNode(study, who);
+        Books storage bond = _bond[j];
+        bool allowed = _isTaken(j) && vm.getBlockTimestamp() < bond.until && !bond.postponed;
+        vm.prank(guardian);
+        try registry.postponeCompensation(study, node(j)) {
+            _expect(allowed, true, "postpone");
+            (bond.until, bond.postponed) = (bond.until + COMPENSATION, true);
+        } catch {
+            _expect(allowed, false, "postpone");
+        }
+    }
+
+    // -------------------------------------------------------------------------------------------- service
+
+    /// @dev A node that did nothing wrong gives its seat to the next.
+    function rotate(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        if (_vacant[study] || !_isLeft(study, 6)) return;
+        uint256 j = _seats[study][who % SEATS];
+        _bond[j].standing = INodeRegistry.Standing.Discharged;
+        uint256 until = vm.getBlockTimestamp() + UNBONDING;
+        if (until > _bond[j].until) _bond[j].until = until;
+        _refill(study);
+    }
+
+    function hold(uint256 which, uint256 who, uint256 time) external {
+        uint64 study = _study(which);
+        uint256 j = _anyNode(study, who);
+        Books storage bond = _bond[j];
+        uint64 until = uint64(vm.getBlockTimestamp() + bound(time, 1, UNBONDING + 1));
+        bool allowed = _isLiable(j) && until <= vm.getBlockTimestamp() + UNBONDING;
+        vm.prank(address(sumKind));
+        try registry.hold(study, node(j), until) {
+            _expect(allowed, true, "hold");
+            if (until > bond.until) bond.until = until;
+        } catch {
+            _expect(allowed, false, "hold");
+        }
+    }
+
+    function reclaim(uint256 which, uint256 who) external {
+        uint64 study = _study(which);
+        uint256 j = _anyNode(study, who);
+        Books storage bond = _bond[j];
+        bool allowed = bond.standing == INodeRegistry.Standing.Discharged && vm.getBlockTimestamp() >= bond.until;
+        try registry.reclaim(study, node(j)) {
+            _expect(allowed, true, "reclaim");
+            stake[j] += bond.amount;
+            delete _bond[j];
+        } catch {
+            _expect(allowed, false, "reclaim");
         }
     }
 
     // -------------------------------------------------------------------------------------------- the books
 
-    function lostBonds() external view returns (Lost[] memory) {
-        return _lost;
+    function bondOf(uint256 j) external view returns (Books memory) {
+        return _bond[j];
     }
 
-    function stakes() external view returns (NodeRegistry) {
-        return registry;
+    function stakes() external view returns (NodeRegistry, address, address) {
+        return (registry, REPORTER, sink);
     }
 
-    function _certifiedOf(uint64 study, uint64 round, uint256 size) internal {
-        (_size[study][round], _newest[study]) = (size, round);
+    /// @dev The study of a node, and whether it sits there; no telling once the study has nobody left.
+    function seatOf(uint256 j) external view returns (uint64 study, bool told, bool seated) {
+        study = _studyOf(j);
+        for (uint256 seat = 0; seat < SEATS; seat++) {
+            if (_seats[study][seat] == j) seated = true;
+        }
+        return (study, !_vacant[study], seated);
     }
 
-    function _isCertified(uint64 study, uint64 round) private view returns (bool) {
-        return _size[study][round] != 0 && round + RING > consilium.studyOf(study).rounds;
+    /// @dev A round's budget is the sponsor's again.
+    function _refunded(uint64 study, uint64 round) internal virtual;
+
+    function _expect(bool allowed, bool done, string memory step) internal {
+        vm.assertTrue(allowed == done, string.concat(step, done ? ": must be refused" : ": must succeed"));
+        if (done) _count(step);
     }
 
-    function _fifth(uint64 study) private view returns (uint256) {
-        return _seat[study] == 0 ? 5 : _seat[study];
+    function _count(string memory step) internal {
+        happened[keccak256(bytes(step))] += 1;
     }
 
-    function _study(uint256 which) internal pure returns (uint64) {
-        return uint64(bound(which, 1, STUDIES));
+    function _isLiable(uint256 j) private view returns (bool) {
+        INodeRegistry.Standing standing = _bond[j].standing;
+        return standing == INodeRegistry.Standing.Serving || standing == INodeRegistry.Standing.Discharged;
+    }
+
+    function _isTaken(uint256 j) private view returns (bool) {
+        return _bond[j].standing >= INodeRegistry.Standing.Misreported;
+    }
+
+    /// @dev For what can be undone, and not paid out yet.
+    /// @dev For good, with sites that are still to be paid.
+    function _isConvictedOfLess(uint256 j) private view returns (bool) {
+        Books storage bond = _bond[j];
+        bool forGood = bond.standing == INodeRegistry.Standing.Convicted;
+        return forGood && bond.round != 0 && vm.getBlockTimestamp() < bond.until;
+    }
+
+    function _isTakenForNow(uint256 j) private view returns (bool) {
+        bool undoable = _isTaken(j) && _bond[j].standing != INodeRegistry.Standing.Convicted;
+        return undoable && !_bond[j].reported;
+    }
+
+    function _lose(uint256 j, uint64 round, INodeRegistry.Standing standing) private {
+        Books storage bond = _bond[j];
+        bool forGood = standing == INodeRegistry.Standing.Convicted;
+        (bond.standing, bond.round, bond.whole) = (standing, round, bond.amount);
+        (bond.until, bond.reported, bond.postponed) = (vm.getBlockTimestamp() + COMPENSATION, false, false);
+        (bond.sites, bond.each, bond.paid, bond.answered) = (0, 0, 0, 0);
+        if (forGood) _payReporter(bond);
+    }
+
+    function _payReporter(Books storage bond) private {
+        if (bond.reported) return;
+        uint256 part = bond.amount / 10;
+        bond.amount -= part;
+        rewarded += part;
+        bond.reported = true;
+        vm.assertEq(REPORTER.balance, rewarded, "a tenth");
+    }
+
+    function _giveBack(uint256 j, uint256 amount) private {
+        delete _bond[j];
+        (_bond[j].standing, _bond[j].amount) = (INodeRegistry.Standing.Discharged, amount);
+        _bond[j].until = vm.getBlockTimestamp() + UNBONDING;
+    }
+
+    /// @dev The signers of a lie lose what they have; whoever lost its bond for differing from it has it back.
+    function _punish(Held storage held) private {
+        uint256 framed = held.seats[4];
+        bool acquitted =
+            _bond[framed].standing == INodeRegistry.Standing.Misreported && _bond[framed].round == held.outcome.round;
+        uint256 lost = acquitted ? _bond[framed].whole - _bond[framed].amount : 0;
+        uint256 regained = 0;
+        for (uint256 seat = 0; seat < 4; seat++) {
+            uint256 j = held.seats[seat];
+            if (!_isLiable(j) && !_isTakenForNow(j) && !_isConvictedOfLess(j)) continue;
+            uint256 part = _bond[j].amount / 10;
+            _bond[j].amount -= part;
+            rewarded += part;
+            _lose(j, 0, INodeRegistry.Standing.Misreported);
+            (_bond[j].standing, _bond[j].reported) = (INodeRegistry.Standing.Convicted, true);
+            uint256 taken = lost - regained < _bond[j].amount ? lost - regained : _bond[j].amount;
+            _bond[j].amount -= taken;
+            regained += taken;
+        }
+        vm.assertEq(REPORTER.balance, rewarded, "a tenth of each");
+        if (acquitted) {
+            _giveBack(framed, _bond[framed].amount + regained);
+            _count("acquit");
+            if (lost != 0) _count("restitution");
+        }
+    }
+
+    function _forfeitFrom(uint64 study, Books storage bond) private view returns (uint256) {
+        if (bond.sites != 0) return bond.until + CLAIM_TIME;
+        if (bond.round == 0) return bond.until;
+        (bool certified, uint256 place) = _find(study, bond.round);
+        bool hopeless = _void[study][bond.round] || (certified && _held[study][place].state != IConsilium.State.Settled);
+        return bond.until + (hopeless && _onRecord(study, bond.round) ? 0 : COMPENSATION);
+    }
+
+    /// @dev Mostly one of the rounds on record.
+    function _recent(uint64 study, uint256 what) internal view returns (Held storage) {
+        uint256 count = _held[study].length;
+        uint256 back = bound(what, 0, 5);
+        return _held[study][back < count ? count - 1 - back : 0];
+    }
+
+    function _strayShare(uint64 study, uint64 round, uint8 index, uint256 j) private view returns (bytes32[2] memory) {
+        return signCompact(secret(j), digests.shareRootDigest(study, round, ONCE, index, LIE));
+    }
+
+    /// @dev The votes of its round's committee for the set of a stray share.
+    function _answerOf(uint64 study, Held storage held, uint256 j) private view returns (ICourt.Answer memory said) {
+        uint64 round = held.outcome.round;
+        (said.setRoot, said.size, said.root, said.voters) = (ONCE, 5, LIE, 15);
+        for (uint256 seat = 0; seat < SEATS; seat++) {
+            if (held.seats[seat] == j) said.index = uint8(seat + 1);
+        }
+        said.signature = _strayShare(study, round, said.index, j);
+        said.votes = _signed(held.seats, digests.voteDigest(study, round, ONCE, 5));
+    }
+
+    function _program() private pure returns (ISumKind.Program memory) {
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        return ISumKind.Program({
+            kind: 1,
+            name: terms.program,
+            parameters: terms.parameters,
+            outputLength: terms.outputLength,
+            weightUnit: terms.weightUnit,
+            description: terms.description
+        });
     }
 }

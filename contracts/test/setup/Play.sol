@@ -51,7 +51,7 @@ abstract contract Play is Deployment {
     function certifyAs(Outcome memory outcome) internal {
         (bytes32 setRoot, uint32 size) = (outcome.roots.setRoot, uint32(outcome.cohort.length));
         uint256 signers = 2 ** outcome.voters.length - 1;
-        bytes memory votes = signatures(consilium.voteDigest(outcome.study, outcome.round, setRoot, size), signers);
+        bytes memory votes = signatures(digests.voteDigest(outcome.study, outcome.round, setRoot, size), signers);
         consilium.certify(outcome.study, outcome.round, setRoot, size, signers, votes);
     }
 
@@ -66,7 +66,7 @@ abstract contract Play is Deployment {
 
     function digestOf(Outcome memory outcome) internal view returns (bytes32) {
         ICourt.Roots memory roots = outcome.roots;
-        return consilium.settlementDigest(
+        return digests.settlementDigest(
             outcome.study,
             outcome.round,
             roots.setRoot,
@@ -122,6 +122,37 @@ abstract contract Play is Deployment {
         treasury.claim(claims);
     }
 
+    // -------------------------------------------------------------------------------------------- compensations
+
+    /// @dev A round on record, as compensations are shown it.
+    function settledOf(Outcome memory outcome) internal pure returns (IConsilium.Settled memory settled) {
+        settled.setRoot = outcome.roots.setRoot;
+        settled.shareRootsHash = keccak256(abi.encodePacked(outcome.roots.shareRoots));
+        settled.aggregateRoot = outcome.roots.aggregateRoot;
+        settled.rewardRoot = outcome.roots.rewardRoot;
+        (settled.sites, settled.nodes) = (uint32(outcome.cohort.length), uint32(outcome.voters.length));
+    }
+
+    function setMember(address[] memory cohort, uint32 place) internal pure returns (ICourt.SetMember memory member) {
+        (member.index, member.site) = (place, cohort[place]);
+        member.digest = Trees.digestOf(cohort[place]);
+        member.length = uint64(cohort.length);
+        member.path = Trees.open(Trees.setLeaves(cohort), place);
+    }
+
+    /// @dev Of a list without powers.
+    function listMember(address[] memory list, uint64 place) internal pure returns (ICourt.ListMember memory member) {
+        (member.index, member.length) = (place, uint64(list.length));
+        member.path = Trees.open(Trees.listLeaves(list), place);
+    }
+
+    /// @dev Site `place` of a cohort that is the beginning of the admitted sites.
+    function compensateSite(Outcome memory outcome, address account, uint32 place) internal {
+        registry.compensate(
+            outcome.study, account, setMember(outcome.cohort, place), listMember(sites(ADMITTED), place)
+        );
+    }
+
     // -------------------------------------------------------------------------------------------- the archive
 
     function settlementOf(Outcome memory outcome) internal pure returns (bytes32) {
@@ -135,7 +166,7 @@ abstract contract Play is Deployment {
         );
     }
 
-    function archiveLeaf(Outcome memory outcome, uint16 rewards) internal pure returns (bytes32) {
+    function archiveLeaf(Outcome memory outcome, uint16 policy) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 outcome.study,
@@ -143,7 +174,7 @@ abstract contract Play is Deployment {
                 settlementOf(outcome),
                 outcome.cohort.length,
                 outcome.voters.length,
-                uint256(rewards)
+                uint256(policy)
             )
         );
     }

@@ -70,6 +70,34 @@ library Trees {
         return keccak256(abi.encode("contribution", site));
     }
 
+    // ------------------------------------------------------------------------------------------------ admitted sites
+
+    function listLeaves(address[] memory list) internal pure returns (bytes32[] memory leaves) {
+        leaves = new bytes32[](list.length);
+        for (uint256 i = 0; i < list.length; i++) {
+            leaves[i] = leaf(abi.encodePacked(list[i]));
+        }
+    }
+
+    function listRoot(address[] memory list) internal pure returns (bytes32) {
+        return rootOf(5, uint64(list.length), listLeaves(list));
+    }
+
+    function powerLeaves(address[] memory list, uint64[] memory powers)
+        internal
+        pure
+        returns (bytes32[] memory leaves)
+    {
+        leaves = new bytes32[](list.length);
+        for (uint256 i = 0; i < list.length; i++) {
+            leaves[i] = leaf(abi.encodePacked(list[i], powers[i]));
+        }
+    }
+
+    function powerRoot(address[] memory list, uint64[] memory powers) internal pure returns (bytes32) {
+        return rootOf(6, uint64(list.length), powerLeaves(list, powers));
+    }
+
     // ------------------------------------------------------------------------------------------------ vectors
 
     /// @dev The contents of a vector's leaves: 32 words of 8 bytes, big-endian, zeros at the end.

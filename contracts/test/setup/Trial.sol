@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {ISumKind} from "../../src/kinds/sum/ISumKind.sol";
 import {Play} from "./Play.sol";
 import {Trees} from "./Trees.sol";
 
@@ -38,8 +39,16 @@ abstract contract Trial is Play {
         }
     }
 
-    function program() internal pure returns (ICourt.Program memory) {
-        return ICourt.Program({kind: 1, name: "weighted-mean", parameters: parameters(DIMENSION)});
+    function program() internal pure returns (ISumKind.Program memory) {
+        IConsilium.StudyTerms memory terms = defaultTerms();
+        return ISumKind.Program({
+            kind: 1,
+            name: terms.program,
+            parameters: parameters(DIMENSION),
+            outputLength: LENGTH,
+            weightUnit: terms.weightUnit,
+            description: terms.description
+        });
     }
 
     /// @dev Every coordinate is a polynomial of degree t with coefficients of its own; point 0 is the aggregate.
@@ -88,13 +97,14 @@ abstract contract Trial is Play {
 
     // -------------------------------------------------------------------------------------------- evidence
 
-    function opening(uint8 point, uint64 leaf) internal view returns (ICourt.Opening memory) {
+    function opening(uint8 point, uint64 leaf) internal view returns (ISumKind.Opening memory) {
         bytes[] memory pieces = Trees.contents(vectors[point]);
-        return ICourt.Opening({point: point, content: pieces[leaf], path: Trees.open(Trees.vectorLeaves(pieces), leaf)});
+        return
+            ISumKind.Opening({point: point, content: pieces[leaf], path: Trees.open(Trees.vectorLeaves(pieces), leaf)});
     }
 
-    function openings(uint8[] memory points, uint64 leaf) internal view returns (ICourt.Opening[] memory all) {
-        all = new ICourt.Opening[](points.length);
+    function openings(uint8[] memory points, uint64 leaf) internal view returns (ISumKind.Opening[] memory all) {
+        all = new ISumKind.Opening[](points.length);
         for (uint256 i = 0; i < points.length; i++) {
             all[i] = opening(points[i], leaf);
         }
@@ -113,7 +123,7 @@ abstract contract Trial is Play {
         view
         returns (bytes32[2] memory)
     {
-        return signCompact(secret(j), consilium.shareRootDigest(study, round, setRoot, index, root));
+        return signCompact(secret(j), digests.shareRootDigest(study, round, setRoot, index, root));
     }
 
     function signedFinal(uint256 j, bytes32 subject, uint64 round, bytes32 setRoot)
@@ -121,7 +131,7 @@ abstract contract Trial is Play {
         view
         returns (bytes32[2] memory)
     {
-        return signCompact(secret(j), consilium.finalDigest(study, subject, round, setRoot));
+        return signCompact(secret(j), digests.finalDigest(study, subject, round, setRoot));
     }
 
     function proveTwoFinals(uint256 j, uint64 round) internal {
@@ -138,9 +148,9 @@ abstract contract Trial is Play {
     }
 
     function proveWrongSettlement(uint64 element, uint8[] memory points) internal {
-        ICourt.Opening[] memory all = openings(points, element / 32);
+        ISumKind.Opening[] memory all = openings(points, element / 32);
         vm.prank(reporter);
-        registry.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
+        sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), element, all);
     }
 
     // -------------------------------------------------------------------------------------------- expectations
@@ -148,7 +158,17 @@ abstract contract Trial is Play {
     function assertConvicted(uint256 j) internal view {
         INodeRegistry.Bond memory bond = registry.bondOf(study, node(j));
         vm.assertTrue(bond.standing >= INodeRegistry.Standing.Misreported, "convicted");
-        vm.assertEq(bond.amount, BOND - BOND / 10, "nine tenths for the harmed");
+        bool forGood = bond.standing == INodeRegistry.Standing.Convicted;
+        vm.assertEq(bond.amount, forGood ? BOND - BOND / 10 : BOND, "nine tenths for the harmed, or all of it as yet");
+    }
+
+    /// @dev Given back whole, and liable for the unbonding delay from now on.
+    function assertAcquitted(uint256 j) internal view {
+        INodeRegistry.Bond memory bond = registry.bondOf(study, node(j));
+        vm.assertTrue(bond.standing == INodeRegistry.Standing.Discharged, "discharged");
+        vm.assertEq(bond.amount, BOND, "all of it");
+        vm.assertEq(bond.until, vm.getBlockTimestamp() + UNBONDING, "liable for a while");
+        vm.assertEq(bond.index, 0, "without a seat");
     }
 
     function assertUntouched(uint256 j) internal view {

@@ -26,7 +26,9 @@ pub(crate) fn tell(view: &View, case: &Case<'_>, gathered: &Gathered, book: &mut
 pub(crate) fn tell_one(view: &View, case: &Case<'_>, accusation: &Accusation, book: &mut Book) -> bool {
     let differs = differs(case, &accusation.charge);
     // Once a settlement is proved wrong, what differs from it is no offence.
-    if (differs && case.state == State::Fraudulent) || !accusation.holds(&case.round.terms.domain, &case.round.record()) {
+    if (differs && matches!(case.state, State::Fraudulent | State::Refuted))
+        || !accusation.holds(&case.round.terms.domain, &case.round.record())
+    {
         return false;
     }
     let (words, offence) = (suspicions::in_words(case.round, accusation), name(&accusation.charge));

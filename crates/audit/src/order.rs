@@ -1,4 +1,4 @@
-//! Section 6: Open -> Void | Certified -> Settled | Abandoned, Settled -> Fraudulent, each once, in order and in time, replayed from events.
+//! Section 6: Open -> Void | Certified -> Settled | Abandoned, Certified or Settled -> Fraudulent, Settled -> Refuted, each once, in order and in time, replayed from events.
 
 use consilium_ledger::{Event, event::RoundOpened};
 use std::collections::BTreeMap;
@@ -62,7 +62,9 @@ fn step(rounds: &mut BTreeMap<u64, Tracked>, round: u64, event: &Event, time: u6
         Event::RoundVoided { .. } => ("voided", Phase::Open, Phase::Over, time >= deadline),
         Event::RoundSettled { .. } => ("settled", Phase::Certified, Phase::Settled, time < settle_by),
         Event::RoundAbandoned { .. } => ("abandoned", Phase::Certified, Phase::Over, time >= settle_by),
+        Event::RoundFraudulent { .. } if phase == Phase::Certified => ("found fraudulent", phase, Phase::Over, time < settle_by),
         Event::RoundFraudulent { .. } => ("found fraudulent", Phase::Settled, Phase::Over, true),
+        Event::RoundRefuted { .. } => ("refuted", Phase::Settled, Phase::Over, true),
         _ => return None,
     };
     tracked.phase = to;

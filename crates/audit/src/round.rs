@@ -80,7 +80,8 @@ fn in_words(state: State) -> &'static str {
         State::Certified => "opened, certified, not yet settled:",
         State::Settled => "opened, certified, settled:",
         State::Abandoned => "opened, certified, then abandoned without a result:",
-        State::Fraudulent => "settled, then proved fraudulent:",
+        State::Fraudulent => "certified, then proved fraudulent:",
+        State::Refuted => "settled, paid, then proved wrong:",
     }
 }
 

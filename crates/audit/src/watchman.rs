@@ -47,8 +47,8 @@ pub enum Outcome {
     Settled,
     /// A lost bond was assigned to the harmed sites, or one of them was paid.
     Paid,
-    /// A bond was given back whose conviction rested on a settlement that was proved wrong.
-    Acquitted,
+    /// A lost bond went to the sink: no site was to be paid of it.
+    Forfeited,
     /// A payment costs more gas than it is worth, and is left to whom it is owed.
     Left,
     /// It could not be checked or sent for now.

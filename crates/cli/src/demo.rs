@@ -60,6 +60,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         folder.path().display()
     );
 
+    println!(
+        "a stranger asks these nodes to serve a study of its own, and is refused: {}\n",
+        setup::stranger(&stage, folder.path()).await?
+    );
+
     let comparison = ending::start_comparison(&data, &samples, &training);
     let hospitals = hospitals::admit(&stage, &samples, folder.path()).await?;
     let mut game = rounds::Game::new(&data, training, hospitals, plan)?;

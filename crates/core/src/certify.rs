@@ -2,7 +2,7 @@
 
 use crate::eip712::{Domain, Receipt, Signed};
 use crate::error::{Malformed, SignatureError};
-use crate::merkle::{TreeKind, leaf, root};
+use crate::merkle::{TreeKind, leaf, open, root};
 use crate::params::CommitteeMembers;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Cohort {
     /// The siblings from member number `index` up to the set root, as [`crate::merkle::open`] gives them.
     #[must_use]
     pub fn open(&self, index: usize) -> Vec<B256> {
-        crate::merkle::open(&self.leaves(), index)
+        open(&self.leaves(), index)
     }
 
     fn leaves(&self) -> Vec<B256> {
@@ -90,6 +90,12 @@ pub fn sites_root(sites: &[Address]) -> Result<B256, Malformed> {
         return Err(Malformed::Order("the list of admitted sites"));
     }
     Ok(root(TreeKind::Sites, sites.len() as u64, sites.iter().map(|site| leaf(site.as_slice())).collect()))
+}
+
+/// The siblings that lead from a site to the root of the list of admitted sites; none for a place that it does not have.
+#[must_use]
+pub fn site_path(sites: &[Address], place: usize) -> Option<Vec<B256>> {
+    (place < sites.len()).then(|| open(&sites.iter().map(|site| leaf(site.as_slice())).collect::<Vec<_>>(), place))
 }
 
 /// Q receipts of distinct nodes for one contribution.

@@ -93,6 +93,9 @@ pub enum InvalidParameters {
     /// A job kind that this version does not know.
     #[error("unknown job kind {0}: this version runs kind 1 (sum)")]
     UnknownKind(u8),
+    /// The study's terms name another length of results than its program has.
+    #[error("the study says that a result has {0} elements, its program has another number: no wrong result could be proved")]
+    OutputLength(u64),
     /// Program parameters of the wrong form.
     #[error("the parameters of program {program:?} must be {expected} bytes, not {found}")]
     ProgramParameters {

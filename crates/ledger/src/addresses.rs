@@ -40,6 +40,10 @@ pub struct Addresses {
     pub licences: Address,
     /// The ERC-721 token whose owner is a study's sponsor.
     pub study_token: Address,
+    /// Who is shown proofs about sets and rewards.
+    pub set_court: Address,
+    /// Who judges the results of sums.
+    pub sum_kind: Address,
     /// A currency for test networks, if one was deployed with the contracts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_token: Option<Address>,

@@ -7,7 +7,6 @@ use crate::error::{Error, Malformed};
 use crate::event::{ChainEvent, Conditions, Event};
 use crate::history::{Batch, History};
 use crate::money::Money;
-use crate::state::State;
 use alloy::rpc::types::Filter;
 use alloy_primitives::{Address, B256, U256};
 use consilium_core::eip712::{Settlement, Vote, nodes_in};
@@ -189,7 +188,7 @@ fn paid_round(history: &History, stored: &Stored, round: u64) -> Result<PaidRoun
     let settled = history.settlement(round).ok_or_else(|| missing("RoundSettled"))?;
     let on_record = stored.rounds.get(&round);
     if let Some(kept) = on_record {
-        history.check_round(kept, frozen, Some(&certificate), Some(&settled), State::Settled)?;
+        history.check_round(kept, frozen, Some(&certificate), Some(&settled), history.recorded_state(round))?;
     }
     let (version, budget, node_share) = history.rewards_at(at)?;
     let members = history.members(frozen.epoch).ok_or_else(|| missing("CommitteeFormed"))?;
@@ -223,6 +222,12 @@ impl Books {
     #[must_use]
     pub fn rounds(&self) -> &[PaidRound] {
         &self.rounds
+    }
+
+    /// A settled round.
+    #[must_use]
+    pub fn round(&self, round: u64) -> Option<&PaidRound> {
+        self.rounds.iter().find(|found| found.round == round)
     }
 
     /// The sums.

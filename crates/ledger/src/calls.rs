@@ -1,11 +1,12 @@
 //! The contracts' transactions as typed calls.
 
-use crate::contracts::{Consilium as C, IConsilium, NodeRegistry as R};
+use crate::contracts::{Consilium as C, IConsilium, INodeRegistry, NodeRegistry as R};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed, Misuse};
-use crate::event::{Conditions, Event};
+use crate::event::{Conditions, Consent, Event};
 use crate::wallet::{Mined, Receipt, Wallet};
 use alloy::sol_types::SolCall;
+use alloy_primitives::aliases::{U24, U40};
 use alloy_primitives::ruint::UintTryTo;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::certify::sites_root;
@@ -44,6 +45,10 @@ pub struct NewStudy {
     pub finality: Finality,
     /// What its money and stake follow, for good.
     pub conditions: Conditions,
+    /// What a weight of 1 stands for; at most 32 bytes.
+    pub weight_unit: String,
+    /// Hash of what the sponsor says about the study; zero for nothing.
+    pub description: B256,
 }
 
 impl TryFrom<Conditions> for IConsilium::Conditions {
@@ -65,6 +70,20 @@ impl TryFrom<Conditions> for IConsilium::Conditions {
     }
 }
 
+impl TryFrom<Consent> for INodeRegistry::Consent {
+    type Error = Misuse;
+
+    fn try_from(consent: Consent) -> Result<Self, Misuse> {
+        let narrow = |amount: U256| amount.uint_try_to().map_err(|_| Misuse::Amount(amount));
+        Ok(Self {
+            maxBond: narrow(consent.max_bond)?,
+            maxTotal: narrow(consent.max_total)?,
+            minimumWindow: U24::from(consent.minimum_window.min(Consent::LONGEST_WINDOW)),
+            expires: U40::from(consent.expires.min(Consent::NEVER)),
+        })
+    }
+}
+
 impl Ledger {
     /// Registers the wallet's account as a node.
     ///
@@ -79,13 +98,13 @@ impl Ledger {
         self.send(wallet, self.addresses().registry.into(), node.stake, call.abi_encode().into()).await
     }
 
-    /// Lets a sponsor take the wallet's node into committees, or no longer. The zero address stands for any sponsor.
-    /// Nobody can take a node that has not consented.
+    /// What the wallet's node puts up for the studies of a sponsor, or for committees that a source chooses. Nobody can
+    /// take a node that has not consented.
     ///
     /// # Errors
-    /// `NodeNotActive`.
-    pub async fn set_consent(&self, wallet: &Wallet, sponsor: Address, agreed: bool) -> Result<Receipt, Error> {
-        let call = R::setConsentCall { sponsor, agreed };
+    /// `NoParty`; [`Misuse::Amount`].
+    pub async fn set_consent(&self, wallet: &Wallet, party: Address, consent: Consent) -> Result<Receipt, Error> {
+        let call = R::setConsentCall { party, consent: consent.try_into()? };
         self.send(wallet, self.addresses().registry.into(), U256::ZERO, call.abi_encode().into()).await
     }
 
@@ -117,7 +136,7 @@ impl Ledger {
     /// Creates a study sponsored by the wallet's account, with its committee and sites. Yields its number.
     ///
     /// # Errors
-    /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `NoConsent`, `Newcomer`, `BondMissing`, `InvalidCohort`,
+    /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `NoConsent`, `BeyondConsent`, `ConsentExhausted`, `Newcomer`, `BondMissing`, `InvalidCohort`,
     /// `InvalidWindow`, `InvalidRing`, `InvalidRewards`; [`Misuse::Sites`], [`Misuse::Amount`].
     pub async fn create_study(&self, wallet: &Wallet, new: &NewStudy) -> Result<Mined<u64>, Error> {
         let (sites, root) = admitted(&new.sites)?;
@@ -125,6 +144,9 @@ impl Ledger {
             kind: KIND_SUM,
             program: new.program.name().to_owned(),
             parameters: new.program.parameters().into(),
+            outputLength: new.program.output_len() as u64,
+            weightUnit: new.weight_unit.clone(),
+            description: new.description,
             threshold: new.threshold,
             minimumCohort: new.minimum_cohort,
             finality: new.finality.to_string(),
@@ -139,7 +161,7 @@ impl Ledger {
     /// Sponsor: forms the committee of the next epoch. Yields the epoch.
     ///
     /// # Errors
-    /// `NotSponsor`, `RoundInProgress`, `InvalidCommittee`, `NodeNotActive`, `NoConsent`, `BondMissing`, and
+    /// `NotSponsor`, `RoundInProgress`, `InvalidCommittee`, `NodeNotActive`, `NoConsent`, `BeyondConsent`, `BondMissing`, and
     /// `NodeConvicted` for a node that was convicted in this study.
     pub async fn set_committee(
         &self,

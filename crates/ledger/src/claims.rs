@@ -140,7 +140,7 @@ impl Books {
             settlement: round.settlement.eip712_hash_struct(),
             sites: share.sites,
             nodes: share.nodes,
-            rewards: share.rewards,
+            policy: share.policy,
             position: share.position,
             path: share.archivePath,
         };
@@ -149,8 +149,7 @@ impl Books {
     }
 
     fn share(&self, round: &PaidRound, index: u32, path: Vec<B256>, archive: &[B256]) -> ITreasury::Share {
-        // Archived rounds are the oldest settled ones, so that a round's number among these is its place there.
-        let place = self.rounds.iter().position(|other| other.round == round.round).filter(|_| !round.on_record);
+        let place = self.place(round, archive);
         ITreasury::Share {
             round: round.round,
             index,
@@ -160,16 +159,40 @@ impl Books {
             shareRootsHash: round.settlement.shareRootsHash,
             aggregateRoot: round.settlement.aggregateRoot,
             path,
-            rewards: place.map_or(0, |_| round.version),
-            position: place.unwrap_or(0) as u32,
-            archivePath: place.map(|place| mountain_path(archive, place)).unwrap_or_default(),
+            policy: place.policy,
+            position: place.position,
+            archivePath: place.path,
         }
+    }
+
+    /// Where a round stands in the archive. Archived rounds are the oldest settled ones, so that a round's number among these
+    /// is its place there.
+    fn place(&self, round: &PaidRound, archive: &[B256]) -> Place {
+        let position = self.rounds.iter().position(|other| other.round == round.round).filter(|_| !round.on_record);
+        position.map_or_else(Place::default, |position| Place {
+            policy: round.version,
+            position: position as u32,
+            path: mountain_path(archive, position),
+        })
     }
 
     /// The leaves of the archive.
     fn archive(&self) -> Vec<B256> {
         self.rounds.iter().take(self.archived).map(|round| archive_leaf(self.study, round)).collect()
     }
+}
+
+/// Where a round stands in the archive; zeros for one on record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    pub(crate) policy: u16,
+    pub(crate) position: u32,
+    pub(crate) path: Vec<B256>,
+}
+
+/// Where a round stands in the archive.
+pub(crate) fn archive_place(books: &Books, round: &PaidRound) -> Place {
+    books.place(round, &books.archive())
 }
 
 impl PaidRound {

@@ -3,7 +3,7 @@
 //! The contracts look at nothing but what is signed or opened and at what they have recorded themselves, so a wrong
 //! accusation costs its sender the gas and nobody else anything.
 
-use crate::contracts::{ICourt, NodeRegistry as R, Treasury as T};
+use crate::contracts::{ICourt, NodeRegistry as R, SumKind as K, Treasury as T, sum_kind};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Unknown};
 use crate::state::State;
@@ -17,7 +17,7 @@ use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
 use consilium_core::openings::{Flaw, Opening, Roots};
-use consilium_core::params::{Finality, KIND_SUM};
+use consilium_core::params::Finality;
 use consilium_core::round::{SignedSettlement, SignedShareRoot};
 
 impl Round {
@@ -42,9 +42,10 @@ impl Settled {
 }
 
 impl Ledger {
-    /// Proves an offence. A node loses its bond, the wallet's account is paid a tenth of it, and the study needs a new
-    /// committee; a wrong settlement costs every signer its bond and makes the round Fraudulent; a site loses the round's
-    /// reward and its place on the list.
+    /// Proves an offence. A node loses its bond and the study needs a new committee; a tenth is the wallet's account's, at
+    /// once or, where the conviction could still be undone, when the bond is paid out. A wrong settlement costs every signer
+    /// its bond and makes the round Fraudulent, or Refuted once it pays; a site loses the round's reward and its place on the
+    /// list.
     ///
     /// # Errors
     /// `NotLiable` when the node was convicted already, or its bond is free again, and `AlreadyStruck` for a site;
@@ -65,7 +66,7 @@ impl Ledger {
     pub async fn is_answered(&self, accusation: &Accusation, rule: Finality) -> Result<bool, Error> {
         if matches!(accusation.charge, Charge::WrongSettlement(_)) {
             let state = self.final_state(accusation.study, accusation.round, rule).await?;
-            return Ok(state.is_some_and(|(_, state)| matches!(state, State::Fraudulent | State::None)));
+            return Ok(state.is_some_and(|(_, state)| matches!(state, State::Fraudulent | State::Refuted | State::None)));
         }
         let Some(number) = self.final_height(rule).await? else { return Ok(false) };
         let (contract, input) = self.proof(accusation).await?;
@@ -86,7 +87,7 @@ impl Ledger {
             Charge::TwoShareRoots { statements, .. } => (registry, two_shares(study, round, statements)),
             Charge::TwoSettlements { statements, .. } => (registry, two_settlements(study, round, statements)),
             Charge::WrongShareRoot { statements, .. } => (registry, self.wrong_share(study, round, &statements[0]).await?),
-            Charge::WrongSettlement(flaw) => (registry, self.wrong_settlement(study, round, flaw).await?),
+            Charge::WrongSettlement(flaw) => (self.addresses().sum_kind, self.wrong_settlement(study, round, flaw).await?),
             Charge::TwoContributions { site, statements } => {
                 (self.addresses().treasury, two_contributions(study, round, *site, statements))
             }
@@ -117,23 +118,23 @@ impl Ledger {
         Ok(call.abi_encode())
     }
 
+    /// Wrong settlements are held against what the study was created with.
     async fn wrong_settlement(&self, study: u64, round: u64, flaw: &Flaw) -> Result<Vec<u8>, Error> {
-        let (found, settled) = self.settled(study, round).await?;
-        let program = &found.terms.program;
-        let parameters = program.parameters().into();
-        let program = ICourt::Program { kind: KIND_SUM, name: program.name().to_owned(), parameters };
-        let roots = roots(&settled);
+        let (_, settled) = self.settled(study, round).await?;
+        let program = self.history(study).await?.fixed_terms()?;
+        let ICourt::Roots { setRoot, shareRoots, aggregateRoot, rewardRoot } = roots(&settled);
+        let roots = sum_kind::ICourt::Roots { setRoot, shareRoots, aggregateRoot, rewardRoot };
         Ok(match flaw {
             Flaw::Misfit { element, openings } => {
                 let openings = openings.iter().map(opening).collect();
-                R::proveWrongSettlementCall { study, round, roots, program, element: *element, openings }.abi_encode()
+                K::proveWrongSettlementCall { study, round, roots, program, element: *element, openings }.abi_encode()
             }
             Flaw::Leaf { leaf, opening: opened } => {
-                R::proveMalformedLeafCall { study, round, roots, program, leaf: *leaf, opening: opening(opened) }.abi_encode()
+                K::proveMalformedLeafCall { study, round, roots, program, leaf: *leaf, opening: opening(opened) }.abi_encode()
             }
             Flaw::Root { point, preimage } => {
                 let preimage = preimage.clone();
-                R::proveMalformedRootCall { study, round, roots, program, point: *point, preimage }.abi_encode()
+                K::proveMalformedRootCall { study, round, roots, program, point: *point, preimage }.abi_encode()
             }
         })
     }
@@ -153,8 +154,8 @@ fn roots(settled: &Settled) -> ICourt::Roots {
     }
 }
 
-fn opening(opening: &Opening) -> ICourt::Opening {
-    ICourt::Opening { point: opening.point, content: opening.content.clone(), path: opening.path.clone() }
+fn opening(opening: &Opening) -> sum_kind::ISumKind::Opening {
+    sum_kind::ISumKind::Opening { point: opening.point, content: opening.content.clone(), path: opening.path.clone() }
 }
 
 fn foreign_share(study: u64, round: u64, said: &SignedShareRoot) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! From a raw log to a [`ChainEvent`], or the defect.
 
 pub(crate) mod money;
-mod registry;
+pub(crate) mod registry;
 
 use crate::addresses::Addresses;
 use crate::contracts::Consilium as C;
@@ -103,6 +103,9 @@ fn consilium(log: &Log) -> Result<Event, Defect> {
         C::RoundAbandoned::SIGNATURE_HASH => {
             strictly::<C::RoundAbandoned>(log).map(|e| Event::RoundAbandoned { study: e.study, round: e.round })
         }
+        C::RoundRefuted::SIGNATURE_HASH => {
+            strictly::<C::RoundRefuted>(log).map(|e| Event::RoundRefuted { study: e.study, round: e.round })
+        }
         C::RoundFraudulent::SIGNATURE_HASH => {
             strictly::<C::RoundFraudulent>(log).map(|e| Event::RoundFraudulent { study: e.study, round: e.round })
         }
@@ -116,10 +119,14 @@ fn study_created(log: &Log) -> Result<Event, Defect> {
     within("the program's name", terms.program.len(), 1, MAX_NAME)?;
     within("the program's parameters", terms.parameters.len(), 1, MAX_PARAMETERS)?;
     within("the finality rule", terms.finality.len(), 1, MAX_NAME)?;
+    within("the unit of weights", terms.weightUnit.len(), 0, MAX_NAME)?;
     let terms = StudyTerms {
         kind: terms.kind,
         program: terms.program,
         parameters: terms.parameters,
+        output_length: terms.outputLength,
+        weight_unit: terms.weightUnit,
+        description: terms.description,
         threshold: terms.threshold,
         minimum_cohort: terms.minimumCohort,
         finality: terms.finality,
@@ -165,7 +172,7 @@ fn committee_formed(log: &Log) -> Result<Event, Defect> {
 fn sites_admitted(log: &Log) -> Result<Event, Defect> {
     let e = strictly::<C::SitesAdmitted>(log)?;
     within("the list of sites", e.sites.len(), 0, MAX_SITES)?;
-    Ok(Event::SitesAdmitted { study: e.study, sites_root: e.sitesRoot, sites: e.sites })
+    Ok(Event::SitesAdmitted { study: e.study, version: e.version, sites_root: e.sitesRoot, sites: e.sites })
 }
 
 fn policy_set(log: &Log) -> Result<Event, Defect> {

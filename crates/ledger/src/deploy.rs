@@ -6,9 +6,11 @@ use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed};
 use crate::wallet::{Receipt, Wallet};
 use alloy::providers::{DynProvider, Provider};
-use alloy_primitives::{TxKind, U256};
+use alloy_primitives::{Address, TxKind, U256, address};
 
 const DAY: u64 = 24 * 3600;
+/// Nobody has the key of this account: what it gets is burnt.
+const NOBODY: Address = address!("000000000000000000000000000000000000dEaD");
 
 /// What holds for every study of a deployment, for good. Durations are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,23 +24,44 @@ pub struct DeployOptions {
     pub probation: u64,
     /// Between a conviction and the payment to the sites. No study's challenge window is longer.
     pub compensation_delay: u64,
+    /// For sites to take a compensation that is due; then it goes to the sink.
+    pub claim_time: u64,
+    /// Who gets what no site may have of a bond that was taken. It has no other right.
+    pub sink: Address,
     /// For evidence after the challenge window.
     pub dispute_time: u64,
+    /// Shortest challenge window of a study: an hour at least, but for a trial.
+    pub minimum_window: u32,
+    /// Whether this is for trying out, where windows may last seconds: the chain says so to everybody.
+    pub trial: bool,
     /// Shortest period between two distributions of licence revenue.
     pub period_length: u64,
 }
 
 impl Default for DeployOptions {
-    /// One unit of native currency, three weeks of unbonding, a week of compensation delay.
+    /// One unit of native currency, three weeks of unbonding, a week of compensation delay, windows of an hour or more. What
+    /// no site may have is burnt.
     fn default() -> Self {
         Self {
             minimum_stake: U256::from(10).pow(U256::from(18)),
             unbonding_delay: 21 * DAY,
             probation: 7 * DAY,
             compensation_delay: 7 * DAY,
+            claim_time: 730 * DAY,
+            sink: NOBODY,
             dispute_time: 3 * DAY,
+            minimum_window: 3600,
+            trial: false,
             period_length: 30 * DAY,
         }
+    }
+}
+
+impl DeployOptions {
+    /// For trying out: windows may last seconds, and the chain says so.
+    #[must_use]
+    pub fn trial() -> Self {
+        Self { minimum_window: 0, trial: true, ..Self::default() }
     }
 }
 
@@ -59,7 +82,7 @@ impl Deployment {
     }
 }
 
-/// Deploys all five contracts. Nobody else may send with this wallet meanwhile.
+/// Deploys all contracts. Nobody else may send with this wallet meanwhile.
 ///
 /// # Errors
 /// [`Error`]; `NotOurs` if another transaction of the wallet came in between.
@@ -70,17 +93,16 @@ pub async fn deploy(provider: DynProvider, wallet: &Wallet, options: DeployOptio
 
     let deployed_at = ledger.head().await?.number;
     let nonce = ledger.ask(provider.get_transaction_count(wallet.address()).pending()).await?;
-    let Creations { registry, study_token, treasury, licences, consilium, codes } =
-        Creations::by(wallet.address(), nonce, &options);
+    let Creations { addresses, codes } = Creations::by(wallet.address(), nonce, chain_id, &options);
     let mut creations = Vec::new();
-    for ((name, code), expected) in codes.into_iter().zip([registry, study_token, treasury, licences, consilium]) {
+    for (name, expected, code) in codes {
         let receipt = ledger.send(wallet, TxKind::Create, U256::ZERO, code).await?;
         if receipt.created != Some(expected) {
             return Err(ledger.malformed(Malformed::Unasked("the creation of the next contract")));
         }
         creations.push((name, receipt));
     }
-    let addresses = Addresses { chain_id, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at };
+    let addresses = Addresses { deployed_at, ..addresses };
     Ledger::new(provider, addresses).await?;
     Ok(Deployment { addresses, creations })
 }

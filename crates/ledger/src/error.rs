@@ -365,7 +365,7 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// Is not an addresses file.
-    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, treasury, licences, study_token, deployed_at): {source}", path.display())]
+    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, treasury, licences, study_token, set_court, sum_kind, deployed_at): {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,

@@ -90,14 +90,14 @@ pub enum Event {
         /// Stake in wei.
         stake: U256,
     },
-    /// Which sponsor a node lets take it into committees.
+    /// What a node puts up for the studies of a sponsor, or for the committees of a source.
     ConsentSet {
         /// The node.
         node: Address,
-        /// The sponsor; zero means any.
-        sponsor: Address,
-        /// Whether it agrees.
-        agreed: bool,
+        /// The sponsor or the source.
+        party: Address,
+        /// How much, and until when.
+        consent: Consent,
     },
     /// A node has added to its free stake.
     Deposited {
@@ -135,7 +135,7 @@ pub enum Event {
     },
     /// An offence was proved; the bond is taken.
     Convicted(Conviction),
-    /// A conviction for a wrong share fell with the settlement that it rested on.
+    /// A conviction fell: with the settlement that it rested on, or as Q nodes had voted for the set of a foreign share.
     Acquitted {
         /// The study.
         study: u64,
@@ -168,14 +168,43 @@ pub enum Event {
         /// Wei.
         amount: U256,
     },
-    /// The study's guardian holds compensation back, or lets it go.
-    CompensationFrozen {
+    /// Who proved what could have been undone has its tenth.
+    ReporterPaid {
         /// The study.
         study: u64,
         /// The convicted node.
         node: Address,
-        /// Whether it is held back.
-        frozen: bool,
+        /// Who proved it.
+        reporter: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// What no site may have of a bond went to the sink.
+    Forfeited {
+        /// The study.
+        study: u64,
+        /// The convicted node.
+        node: Address,
+        /// Wei.
+        amount: U256,
+    },
+    /// The study's guardian has put a payment off.
+    CompensationPostponed {
+        /// The study.
+        study: u64,
+        /// The convicted node.
+        node: Address,
+        /// Block time from which it is due.
+        until: u64,
+    },
+    /// The study's judge holds a bond.
+    Held {
+        /// The study.
+        study: u64,
+        /// The node.
+        node: Address,
+        /// Block time before which it is not free.
+        until: u64,
     },
     /// A study exists.
     StudyCreated {
@@ -197,7 +226,7 @@ pub enum Event {
     RewardsSet {
         /// The study.
         study: u64,
-        /// From 1.
+        /// Of the policy, from 1; the admitted sites count along.
         version: u16,
         /// What one settled round pays, in the study's currency.
         budget: U256,
@@ -228,6 +257,8 @@ pub enum Event {
     SitesAdmitted {
         /// The study.
         study: u64,
+        /// Of the policy, from 1; the rewards count along.
+        version: u16,
         /// What the rounds freeze. Whether the list matches is for [`consilium_core::terms::Terms::check`].
         sites_root: B256,
         /// The published list.
@@ -300,8 +331,15 @@ pub enum Event {
         /// The round.
         round: u64,
     },
-    /// The settlement was proved wrong: it counts no more.
+    /// Certificate or settlement was proved wrong in time: it counts no more.
     RoundFraudulent {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+    },
+    /// The settlement was proved wrong too late: the round goes on paying, and convicts nobody any more.
+    RoundRefuted {
         /// The study.
         study: u64,
         /// The round.
@@ -331,7 +369,10 @@ impl Event {
             | Self::Acquitted { study, .. }
             | Self::CompensationAssigned { study, .. }
             | Self::Compensated { study, .. }
-            | Self::CompensationFrozen { study, .. }
+            | Self::ReporterPaid { study, .. }
+            | Self::Forfeited { study, .. }
+            | Self::CompensationPostponed { study, .. }
+            | Self::Held { study, .. }
             | Self::StudyCreated { study, .. }
             | Self::ConditionsSet { study, .. }
             | Self::RewardsSet { study, .. }
@@ -344,7 +385,8 @@ impl Event {
             | Self::RoundSettled { study, .. }
             | Self::RoundVoided { study, .. }
             | Self::RoundAbandoned { study, .. }
-            | Self::RoundFraudulent { study, .. } => Some(*study),
+            | Self::RoundFraudulent { study, .. }
+            | Self::RoundRefuted { study, .. } => Some(*study),
         }
     }
 
@@ -357,7 +399,8 @@ impl Event {
             | Self::RoundSettled { round, .. }
             | Self::RoundVoided { round, .. }
             | Self::RoundAbandoned { round, .. }
-            | Self::RoundFraudulent { round, .. } => Some(*round),
+            | Self::RoundFraudulent { round, .. }
+            | Self::RoundRefuted { round, .. } => Some(*round),
             _ => None,
         }
     }
@@ -403,6 +446,35 @@ impl Default for Conditions {
     }
 }
 
+/// How much of its stake a node puts up for the studies of a sponsor, or for committees of a source, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consent {
+    /// Largest bond of one study, in wei.
+    pub max_bond: U256,
+    /// Largest sum of the bonds of all its studies, in wei. A bond that a proof has taken goes on counting.
+    pub max_total: U256,
+    /// Shortest challenge window of a study, in seconds.
+    pub minimum_window: u32,
+    /// Block time from which nobody is taken by it any more.
+    pub expires: u64,
+}
+
+impl Consent {
+    /// Takes back what was agreed to: bonds that are put up already stay.
+    pub const NONE: Self = Self { max_bond: U256::ZERO, max_total: U256::ZERO, minimum_window: 0, expires: 0 };
+    /// All of a node's stake, for good: for trials.
+    pub const ALL: Self = Self {
+        max_bond: U256::from_limbs([u64::MAX, u32::MAX as u64, 0, 0]),
+        max_total: U256::from_limbs([u64::MAX, u32::MAX as u64, 0, 0]),
+        minimum_window: 0,
+        expires: Self::NEVER,
+    };
+    /// The latest time at which a consent can expire.
+    pub const NEVER: u64 = (1 << 40) - 1;
+    /// The longest window that can be asked for, in seconds: 194 days.
+    pub const LONGEST_WINDOW: u32 = (1 << 24) - 1;
+}
+
 /// What was proved against a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -419,19 +491,28 @@ pub enum Offence {
     TwoShares,
     /// It signed two settlements of one round.
     TwoSettlements,
+    /// It voted for a set with a site that was not admitted.
+    ForeignSite,
+    /// It signed a settlement whose rewards are not those of the set.
+    WrongReward,
+    /// What the study's kind calls an offence.
+    OfKind,
 }
 
 impl Offence {
     /// The offence that the contract writes as this number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        const ALL: [Offence; 6] = [
+        const ALL: [Offence; 9] = [
             Offence::WrongShare,
             Offence::WrongSettlement,
             Offence::TwoFinals,
             Offence::ForeignShare,
             Offence::TwoShares,
             Offence::TwoSettlements,
+            Offence::ForeignSite,
+            Offence::WrongReward,
+            Offence::OfKind,
         ];
         ALL.get(usize::from(code)).copied()
     }
@@ -446,6 +527,9 @@ impl std::fmt::Display for Offence {
             Self::ForeignShare => "released an output share of a set that is not the certified one",
             Self::TwoShares => "signed two output shares in one round",
             Self::TwoSettlements => "signed two settlements of one round",
+            Self::ForeignSite => "voted for a set with a site that was not admitted",
+            Self::WrongReward => "signed a settlement whose rewards are not those of the set",
+            Self::OfKind => "broke a rule of the study's kind",
         })
     }
 }
@@ -463,7 +547,7 @@ pub struct Conviction {
     pub offence: Offence,
     /// Who proved it.
     pub reporter: Address,
-    /// What that earned, in wei.
+    /// What that earns, in wei: at once, or when the bond is paid out if the conviction can still be undone.
     pub reward: U256,
     /// What is kept for the sites, in wei; from when on they can be paid, [`crate::Ledger::pot_of`] tells.
     pub kept: U256,
@@ -478,6 +562,12 @@ pub struct StudyTerms {
     pub program: String,
     /// Program parameters.
     pub parameters: Bytes,
+    /// Elements of a result.
+    pub output_length: u64,
+    /// What a weight of 1 stands for.
+    pub weight_unit: String,
+    /// Hash of the sponsor's description; zero for none.
+    pub description: B256,
     /// t of the first committee.
     pub threshold: u8,
     /// Fewest sites of a set, at first.

@@ -2,11 +2,14 @@
 
 mod consilium;
 mod currency;
+mod kinds;
 mod registry;
 mod treasury;
 
 use crate::contracts::Licences::LicencesErrors as L;
+use crate::contracts::SetCourt::SetCourtErrors as W;
 use crate::contracts::StudyToken::StudyTokenErrors as S;
+use crate::contracts::SumKind::SumKindErrors as K;
 use crate::contracts::Treasury::TreasuryErrors as T;
 use crate::contracts::TrialToken::TrialTokenErrors as E;
 use crate::contracts::{Consilium::ConsiliumErrors as C, NodeRegistry::NodeRegistryErrors as R};
@@ -34,6 +37,10 @@ impl Revert {
             consilium::words(&error)
         } else if let Ok(error) = R::abi_decode(&data) {
             registry::words(&error)
+        } else if let Ok(error) = K::abi_decode(&data) {
+            kinds::sum(&error)
+        } else if let Ok(error) = W::abi_decode(&data) {
+            kinds::sets(&error)
         } else if let Ok(error) = T::abi_decode(&data) {
             treasury::words(&error)
         } else if let Ok(error) = L::abi_decode(&data) {
@@ -89,7 +96,14 @@ mod tests {
 
     #[test]
     fn every_refusal_of_every_contract_has_words() {
-        let selectors = all::<C>().chain(all::<R>()).chain(all::<T>()).chain(all::<L>()).chain(all::<S>()).chain(all::<E>());
+        let selectors = all::<C>()
+            .chain(all::<R>())
+            .chain(all::<K>())
+            .chain(all::<W>())
+            .chain(all::<T>())
+            .chain(all::<L>())
+            .chain(all::<S>())
+            .chain(all::<E>());
         for selector in selectors {
             let revert = Revert::decode([&selector[..], &ZEROS].concat().into());
             assert!(revert.name != "Unknown", "{}: {revert}", alloy_primitives::hex::encode(selector));

@@ -1,8 +1,10 @@
 //! A node's stake after its registration: free stake, and what answers for one study.
 
 use crate::contracts::NodeRegistry as R;
+use crate::decode::registry;
 use crate::endpoint::Ledger;
 use crate::error::Error;
+use crate::event::Consent;
 use crate::wallet::{Receipt, Wallet};
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
@@ -56,6 +58,15 @@ impl Ledger {
         let bond = self.view_of(self.addresses().registry, R::bondOfCall { study, node }, None).await?;
         let liable = matches!(bond.standing, SERVING | DISCHARGED);
         Ok(Bond { amount: U256::from(bond.amount), until: bond.until.to(), liable })
+    }
+
+    /// What a node has agreed to put up for a sponsor or a source, and how much of it is put up now, in wei.
+    ///
+    /// # Errors
+    /// As [`Self::bond`].
+    pub async fn consent(&self, node: Address, party: Address) -> Result<(Consent, U256), Error> {
+        let found = self.view_of(self.addresses().registry, R::consentOfCall { node, party }, None).await?;
+        Ok((registry::consent(&found.consent), U256::from(found.bonded)))
     }
 
     /// A node's free stake in wei.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How far a round has come: Open -> Void | Certified -> Settled | Abandoned; Settled -> Fraudulent.
+/// How far a round has come: Open -> Void | Certified -> Settled | Abandoned; Certified or Settled -> Fraudulent; Settled ->
+/// Refuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -18,16 +19,27 @@ pub enum State {
     Settled,
     /// The certified set was not settled in time.
     Abandoned,
-    /// A settlement was proved wrong.
+    /// Certificate or settlement was proved wrong before it was settled for good.
     Fraudulent,
+    /// The settlement was proved wrong after it had begun to pay. It counts as a result for whoever pays by it, and as
+    /// evidence for nobody.
+    Refuted,
 }
 
 impl State {
     /// The state that the contract writes as this number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        const ALL: [State; 7] =
-            [State::None, State::Open, State::Void, State::Certified, State::Settled, State::Abandoned, State::Fraudulent];
+        const ALL: [State; 8] = [
+            State::None,
+            State::Open,
+            State::Void,
+            State::Certified,
+            State::Settled,
+            State::Abandoned,
+            State::Fraudulent,
+            State::Refuted,
+        ];
         ALL.get(usize::from(code)).copied()
     }
 

@@ -1,6 +1,7 @@
 //! Studies and rounds, rebuilt from their events and held against the contract's storage.
 
-use crate::contracts::terms_hash;
+use crate::contracts::FixedTerms;
+use crate::contracts::sum_kind::ISumKind::Program;
 use crate::contracts::{Consilium, IConsilium};
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Malformed, Unknown};
@@ -45,6 +46,21 @@ pub struct Study {
     pub rounds: u64,
     /// Its creation.
     pub created: LogPosition,
+}
+
+impl StudyTerms {
+    /// What of them never changes.
+    #[must_use]
+    pub fn fixed(&self) -> FixedTerms<'_> {
+        FixedTerms {
+            kind: self.kind,
+            program: &self.program,
+            parameters: &self.parameters,
+            output_length: self.output_length,
+            weight_unit: &self.weight_unit,
+            description: self.description,
+        }
+    }
 }
 
 impl Study {
@@ -237,20 +253,22 @@ impl History {
         Ok(Conditions { budget, node_share, ..first })
     }
 
-    /// The rewards that a round opened at this place froze: version, budget, the nodes' share.
+    /// The policy that a round opened at this place froze: its version, the budget, the nodes' share.
     pub(crate) fn rewards_at(&self, opened: &LogPosition) -> Result<(u16, U256, u16), Error> {
         let set = |event: &Event| match event {
             Event::RewardsSet { version, budget, node_share, .. } => Some((*version, *budget, *node_share)),
             _ => None,
         };
-        self.newest(set, Some(opened)).ok_or_else(|| self.missing("RewardsSet", Some(*opened)))
+        let admitted = |event: &Event| if let Event::SitesAdmitted { version, .. } = event { Some(*version) } else { None };
+        let (version, budget, share) = self.newest(set, Some(opened)).ok_or_else(|| self.missing("RewardsSet", Some(*opened)))?;
+        Ok((version.max(self.newest(admitted, Some(opened)).unwrap_or(0)), budget, share))
     }
 
-    /// The rounds that are settled and were not proved fraudulent, oldest first.
+    /// The rounds that are settled and were not proved wrong before they paid, oldest first.
     pub(crate) fn settled_rounds(&self) -> impl Iterator<Item = u64> {
         let settled =
             self.events.iter().filter_map(|e| if let Event::RoundSettled { round, .. } = e.event { Some(round) } else { None });
-        settled.filter(|&round| self.recorded_state(round) == State::Settled)
+        settled.filter(|&round| matches!(self.recorded_state(round), State::Settled | State::Refuted))
     }
 
     /// What is reserved for rounds that may still be settled, or whose lapse nobody has recorded.
@@ -309,7 +327,7 @@ impl History {
             ("the sponsor", self.sponsor()? == stored.sponsor),
             ("the rewards", (conditions.budget, conditions.node_share) == paid),
             ("the record of rounds", (conditions.ring, conditions.challenge_window) == kept),
-            ("the program", terms_hash(terms.kind, &terms.program, &terms.parameters) == stored.termsHash),
+            ("the program", terms.fixed().hash() == stored.termsHash),
             ("the policy", spoilt || (minimum_cohort, finality) == (stored.minimumCohort, stored.finality.clone())),
             ("the admitted sites", spoilt || self.sites(None)?.0 == stored.sitesRoot),
             ("the number of committees", epochs == stored.epoch),
@@ -325,12 +343,30 @@ impl History {
         Err(self.unreadable().unwrap_or_else(differ))
     }
 
+    /// What the court is shown of the terms when a settlement is proved wrong.
+    pub(crate) fn fixed_terms(&self) -> Result<Program, Error> {
+        let (_, _, terms) = self.created()?;
+        Ok(Program {
+            kind: terms.kind,
+            name: terms.program.clone(),
+            parameters: terms.parameters.clone(),
+            outputLength: terms.output_length,
+            weightUnit: terms.weight_unit.clone(),
+            description: terms.description,
+        })
+    }
+
     fn program(&self) -> Result<AnyProgram, Error> {
         let (_, _, terms) = self.created()?;
         if terms.kind != KIND_SUM {
             return Err(self.unsupported(InvalidParameters::UnknownKind(terms.kind)));
         }
-        program::parse(&terms.program, &terms.parameters).map_err(|reason| self.unsupported(reason))
+        let program = program::parse(&terms.program, &terms.parameters).map_err(|reason| self.unsupported(reason))?;
+        // The court judges by this length: with another one, a wrong result of this study could not be proved.
+        if program.output_len() as u64 != terms.output_length {
+            return Err(self.unsupported(InvalidParameters::OutputLength(terms.output_length)));
+        }
+        Ok(program)
     }
 
     /// The committee of an epoch. A member whose key is no good X-Wing key is a member all the same.
@@ -410,6 +446,13 @@ impl History {
         })
     }
 
+    /// The list of sites that was published for a round, without a look at who was struck off since.
+    #[must_use]
+    pub fn admitted_to(&self, round: u64) -> Option<Vec<Address>> {
+        let (opened, _) = self.opened(round)?;
+        self.sites(Some(opened)).ok().map(|(_, sites)| sites)
+    }
+
     /// Whether the contract still stores the round itself; of older ones it keeps a hash in the archive.
     #[must_use]
     pub fn is_on_record(&self, round: u64) -> bool {
@@ -473,6 +516,7 @@ impl History {
             Event::RoundVoided { .. } => Some(State::Void),
             Event::RoundAbandoned { .. } => Some(State::Abandoned),
             Event::RoundFraudulent { .. } => Some(State::Fraudulent),
+            Event::RoundRefuted { .. } => Some(State::Refuted),
             _ => None,
         };
         self.newest(of, None).unwrap_or(State::None)

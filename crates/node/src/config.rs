@@ -243,12 +243,23 @@ impl Config {
         let _ok = writeln!(out, "clock_tolerance_seconds = {}", self.clock_tolerance.as_secs());
         let _ok = writeln!(out, "retention_seconds = {}\nforget_keys = {}", self.retention.as_secs(), self.forget_keys);
         let _ok = writeln!(out, "start_patience_seconds = {}\nfsync = {}", self.start_patience.as_secs(), self.fsync);
-        let Addresses { chain_id, registry, consilium, treasury, licences, study_token, trial_token, deployed_at } =
-            self.addresses;
+        let Addresses {
+            chain_id,
+            registry,
+            consilium,
+            treasury,
+            licences,
+            study_token,
+            set_court,
+            sum_kind,
+            trial_token,
+            deployed_at,
+        } = self.addresses;
         let _ok = writeln!(out, "\n[contracts]\nchain_id = {chain_id}\ndeployed_at = {deployed_at}");
         let _ok = writeln!(out, "registry = {}\nconsilium = {}", text(&registry), text(&consilium));
         let _ok = writeln!(out, "treasury = {}\nlicences = {}", text(&treasury), text(&licences));
-        let _ok = writeln!(out, "study_token = {}", text(&study_token));
+        let _ok = writeln!(out, "study_token = {}\nset_court = {}", text(&study_token), text(&set_court));
+        let _ok = writeln!(out, "sum_kind = {}", text(&sum_kind));
         if let Some(trial_token) = trial_token {
             let _ok = writeln!(out, "trial_token = {}", text(&trial_token));
         }
@@ -356,9 +367,20 @@ mod tests {
     use super::*;
 
     fn sample() -> Config {
-        let [registry, consilium, treasury, licences, study_token] = [1, 2, 3, 4, 5].map(Address::repeat_byte);
-        let addresses =
-            Addresses { chain_id: 7, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at: 3 };
+        let [registry, consilium, treasury, licences, study_token, set_court, sum_kind] =
+            [1, 2, 3, 4, 5, 6, 7].map(Address::repeat_byte);
+        let addresses = Addresses {
+            chain_id: 7,
+            registry,
+            consilium,
+            treasury,
+            licences,
+            study_token,
+            set_court,
+            sum_kind,
+            trial_token: None,
+            deployed_at: 3,
+        };
         let rpc = vec!["http://127.0.0.1:8545".to_owned()];
         let mut config = Config::new("127.0.0.1:7001".parse().unwrap(), "/d".into(), "/k".into(), rpc, addresses);
         config.peers.insert(Address::repeat_byte(9), "http://10.0.0.2:7001".into());

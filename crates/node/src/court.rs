@@ -1,10 +1,12 @@
 //! Offences: evidence is kept on disk first, then shown to the contracts until they have answered (`filing`), also after
 //! a restart. What is found: contradictions by the round machine, two contributions of one site (`sites`), and
-//! settlements that do not fit the shares behind them (`settlements`). What a wrong settlement took from this node before it
-//! was proved wrong is claimed back (`acquittal`). PROTOCOL.md 6.12 is the whole list.
+//! settlements that do not fit the shares behind them (`settlements`). What this node itself is convicted of, and votes can
+//! clear, it answers (`answers`); what others have lost it has assigned to the harmed sites (`payouts`). PROTOCOL.md 6.12 is
+//! the whole list.
 
-mod acquittal;
+mod answers;
 pub(crate) mod filing;
+mod payouts;
 pub(crate) mod settlements;
 pub(crate) mod sites;
 

@@ -217,7 +217,8 @@ impl Watch {
             Event::RoundSettled { study, round, .. }
             | Event::RoundVoided { study, round }
             | Event::RoundAbandoned { study, round }
-            | Event::RoundFraudulent { study, round } => self.ends(study, round, at, event.event),
+            | Event::RoundFraudulent { study, round }
+            | Event::RoundRefuted { study, round } => self.ends(study, round, at, event.event),
             _ => {}
         }
     }

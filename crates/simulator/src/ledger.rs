@@ -15,7 +15,7 @@ use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Po
 use consilium_core::round::SignedVote;
 use consilium_core::terms::Terms;
 use consilium_ledger::contracts::{Consilium as C, Creations, IConsilium, NodeRegistry as R};
-use consilium_ledger::{Conditions, DeployOptions};
+use consilium_ledger::{Conditions, Consent, DeployOptions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -112,15 +112,18 @@ fn deploy() -> Deployed {
     let mut chain = Chain::in_memory(&genesis);
     let (stake, nothing) = (U256::from(10).pow(U256::from(18)), U256::ZERO);
     let options = DeployOptions { minimum_stake: stake, ..DeployOptions::default() };
-    let Creations { registry, consilium: contract, codes, .. } = Creations::by(signer(&keys.sponsor).address(), 0, &options);
-    for (_, code) in codes {
+    let sponsor = signer(&keys.sponsor).address();
+    let Creations { addresses, codes } = Creations::by(sponsor, 0, CHAIN_ID, &options);
+    let (registry, contract) = (addresses.registry, addresses.consilium);
+    for (_, _, code) in codes {
         done(send(&mut chain, &keys.sponsor, TxKind::Create, nothing, code, 0), "deploy");
     }
     for node in 1..=MAX_PARTIES {
         let (kem_key, operator) = (keys.node(node).public.clone().into(), format!("operator {node}"));
         let call = R::registerCall { kemKey: kem_key, operator, jurisdiction: "CH".into() }.abi_encode();
         done(send(&mut chain, &keys.node(node).secret, registry.into(), stake, call.into(), 0), "register a node");
-        let call = R::setConsentCall { sponsor: Address::ZERO, agreed: true }.abi_encode();
+        let consent = Consent::ALL.try_into().unwrap_or_else(|error| panic!("{error}"));
+        let call = R::setConsentCall { party: sponsor, consent }.abi_encode();
         done(send(&mut chain, &keys.node(node).secret, registry.into(), nothing, call.into(), 0), "consent");
     }
     Deployed { chain, contract }
@@ -148,6 +151,9 @@ impl Ledger {
             kind: KIND_SUM,
             program: program.name().to_owned(),
             parameters: program.parameters().into(),
+            outputLength: program.output_len() as u64,
+            weightUnit: String::new(),
+            description: B256::ZERO,
             threshold: scenario.t as u8,
             minimumCohort: scenario.minimum_cohort as u32,
             finality: self.finality.to_string(),

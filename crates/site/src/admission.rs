@@ -34,6 +34,7 @@ pub(crate) fn name(state: State) -> &'static str {
         State::Settled => "settled",
         State::Abandoned => "abandoned",
         State::Fraudulent => "fraudulent",
+        State::Refuted => "refuted",
     }
 }
 

@@ -171,7 +171,7 @@ impl Site {
                 over(Outcome::Void)
             }
             (State::Abandoned, _) if self.passed_for_good(terms, terms.policy.settle_by).await? => over(Outcome::Abandoned),
-            (State::Fraudulent, _) => over(Outcome::Fraudulent),
+            (State::Fraudulent | State::Refuted, _) => over(Outcome::Fraudulent),
             (state, _) => Ok(Look::Running(name(state), terms.policy.settle_by)),
         }
     }

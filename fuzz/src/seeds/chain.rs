@@ -7,9 +7,10 @@ use crate::targets::events::{self, known_topics};
 use crate::targets::fixed::{ADDRESSES, kem, key};
 use alloy::primitives::LogData;
 use alloy::sol_types::{SolError, SolEvent};
+use alloy_primitives::aliases::{U24, U40, U96};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use consilium_ledger::ChainEvent;
-use consilium_ledger::contracts::{Consilium as C, IConsilium, Licences as L, NodeRegistry as R, Treasury as T};
+use consilium_ledger::contracts::{Consilium as C, IConsilium, INodeRegistry, Licences as L, NodeRegistry as R, Treasury as T};
 use consilium_ledger::event::RoundOpened;
 
 pub(super) fn all(put: &Put<'_>) {
@@ -45,6 +46,9 @@ fn consilium(put: &Put<'_>) {
         kind: 1,
         program: "weighted-mean".into(),
         parameters: vec![0; 40].into(),
+        outputLength: 100,
+        weightUnit: "patients".into(),
+        description: B256::ZERO,
         threshold: 1,
         minimumCohort: 2,
         finality: "instant".into(),
@@ -54,7 +58,7 @@ fn consilium(put: &Put<'_>) {
     let (nodes, hashes) = (vec![ONE; 4], vec![B256::ZERO; 4]);
     let formed = C::CommitteeFormed { study: STUDY, epoch: 1, threshold: 1, nodes, kemKeyHashes: hashes };
     put("committee-formed", formed.encode_log_data());
-    let admitted = C::SitesAdmitted { study: STUDY, sitesRoot: B256::ZERO, sites: vec![ONE; 3] };
+    let admitted = C::SitesAdmitted { study: STUDY, version: 1, sitesRoot: B256::ZERO, sites: vec![ONE; 3] };
     put("sites-admitted", admitted.encode_log_data());
     put("policy-set", C::PolicySet { study: STUDY, minimumCohort: 3, finality: "depth:12".into() }.encode_log_data());
     put("auditor-set", C::AuditorSet { study: STUDY, auditor: ONE, allowed: true }.encode_log_data());
@@ -118,7 +122,14 @@ fn registry(put: &Put<'_>) {
     put("kem-key-set", R::KemKeySet { node, keyHash: keccak256(&kem_key), kemKey: kem_key }.encode_log_data());
     let convicted = R::Convicted { study: STUDY, node, round: 2, offence: 3, reporter: ONE, reward: amount, kept: amount };
     put("convicted", convicted.encode_log_data());
-    put("consent-set", R::ConsentSet { node, sponsor: ONE, agreed: true }.encode_log_data());
+    let (bond, window, expires) = (U96::from(9), U24::from(3600), U40::from(1_900_000_000_u64));
+    let consent = INodeRegistry::Consent { maxBond: bond, maxTotal: bond, minimumWindow: window, expires };
+    put("consent-set", R::ConsentSet { node, party: ONE, consent }.encode_log_data());
+    put("acquitted", R::Acquitted { study: STUDY, node, amount }.encode_log_data());
+    put("reporter-paid", R::ReporterPaid { study: STUDY, node, reporter: ONE, amount }.encode_log_data());
+    put("forfeited", R::Forfeited { study: STUDY, node, amount }.encode_log_data());
+    put("postponed", R::CompensationPostponed { study: STUDY, node, until: amount }.encode_log_data());
+    put("held", R::Held { study: STUDY, node, until: 9 }.encode_log_data());
     put("bonded", R::Bonded { study: STUDY, node, amount }.encode_log_data());
     put("withdrawn", R::Withdrawn { node, stake: amount }.encode_log_data());
     let (set_root, size) = (B256::ZERO, 3);

@@ -6,12 +6,13 @@ use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::{RequestPacket, ResponsePacket};
 use alloy::sol_types::SolValue;
 use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
-use alloy_primitives::{Address, Bytes, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use consilium_chain::{Chain, Genesis, InProcess, Sequencer};
 use consilium_core::params::Finality;
 use consilium_ledger::contracts::Creations;
 use consilium_ledger::{
-    Addresses, Cursor, DeployOptions, Error, Ledger, NewStudy, Progress, Registration, Wallet, Watcher, client_provider, deploy,
+    Addresses, Consent, Cursor, DeployOptions, Error, Ledger, NewStudy, Progress, Registration, Wallet, Watcher, client_provider,
+    deploy,
 };
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -66,10 +67,7 @@ fn sponsor() -> Wallet {
 
 /// The first contracts that the sponsor deploys.
 fn addresses() -> Addresses {
-    let Creations { registry, study_token, treasury, licences, consilium, .. } =
-        Creations::by(sponsor().address(), 0, &options());
-    let chain_id = DOMAIN.chain_id;
-    Addresses { chain_id, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at: 0 }
+    Creations::by(sponsor().address(), 0, DOMAIN.chain_id, &options()).addresses
 }
 
 fn response(result: &str) -> Vec<u8> {
@@ -185,7 +183,7 @@ async fn stage() -> Ledger {
         let registration =
             Registration { kem_key, operator: format!("Clinic {number}"), jurisdiction: "AT".into(), stake: ether(2) };
         ledger.register(node, &registration).await.expect("registered");
-        ledger.set_consent(node, Address::ZERO, true).await.expect("agreed");
+        ledger.set_consent(node, sponsor().address(), Consent::ALL).await.expect("agreed");
     }
     let study = NewStudy {
         program: round().program.clone(),
@@ -195,6 +193,8 @@ async fn stage() -> Ledger {
         minimum_cohort: 2,
         finality: Finality::Instant,
         conditions: consilium_ledger::Conditions::default(),
+        weight_unit: "patients".into(),
+        description: B256::ZERO,
     };
     ledger.create_study(&sponsor(), &study).await.expect("created");
     ledger.open_round(&sponsor(), 1, round().subject, START + 100, START + 200).await.expect("opened");

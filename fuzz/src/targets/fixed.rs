@@ -19,6 +19,8 @@ pub(crate) const ADDRESSES: Addresses = Addresses {
     treasury: Address::repeat_byte(3),
     licences: Address::repeat_byte(4),
     study_token: Address::repeat_byte(5),
+    set_court: Address::repeat_byte(6),
+    sum_kind: Address::repeat_byte(7),
     trial_token: None,
     deployed_at: 0,
 };

@@ -1,10 +1,10 @@
-//! What becomes of the bonds of convicted nodes: assigned to the harmed sites, and paid out once that is due. A bond that
-//! was lost for a share which differs from a settlement that is proved wrong goes back.
+//! What becomes of the bonds of convicted nodes once they are due: assigned to the harmed sites and paid out, or sent to the
+//! sink where no site is to be paid. A bond that a wrong settlement took comes back with the proof of that.
 
 use super::{Outcome, Pass};
 use crate::client::peers;
 use crate::sets::{self, ServedSet};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use consilium_core::certify::Cohort;
 use consilium_ledger::{Error, Ledger, Pot, Receipt, State, Wallet};
 
@@ -14,9 +14,9 @@ const LATER: u64 = 64;
 /// What is to be done about the bond of a convicted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Acquit,
     Assign,
     Pay,
+    Forfeit,
     Wait,
 }
 
@@ -44,36 +44,36 @@ impl Pass<'_> {
         match self.step(&pot).await {
             Step::Wait => Ok(()),
             Step::Pay => self.pay(node, &pot).await,
-            Step::Acquit => self.acquit(node, &pot).await,
             Step::Assign => self.assign(node, &pot).await,
+            Step::Forfeit => self.forfeit(node, &pot).await,
         }
     }
 
     async fn step(&mut self, pot: &Pot) -> Step {
-        if pot.misreported && self.views.is_on_record(pot.round) {
-            match self.views.round(pot.round).await {
-                Ok(round) if round.state == State::Fraudulent => return Step::Acquit,
-                // The proof of the wrong settlement is on its way: then the bond goes back.
-                Ok(_) if self.memory.is_wrong(pot.round) => return Step::Wait,
-                Ok(_) => {}
-                Err(trouble) => {
-                    self.tell(pot.round, Outcome::Unavailable, trouble.words);
-                    return Step::Wait;
-                }
-            }
+        if self.views.time() < pot.due || pot.amount.is_zero() {
+            return Step::Wait;
         }
-        match pot.is_assigned() {
-            false => Step::Assign,
-            true if !pot.each.is_zero() && !pot.frozen && self.views.time() >= pot.due => Step::Pay,
-            true => Step::Wait,
+        if pot.is_assigned() {
+            return if pot.each.is_zero() { Step::Wait } else { Step::Pay };
+        }
+        if pot.round == 0 || !self.views.is_on_record(pot.round) {
+            return if pot.round == 0 { Step::Forfeit } else { Step::Assign };
+        }
+        match self.views.round(pot.round).await {
+            Ok(round) if round.state == State::Settled => Step::Assign,
+            Ok(_) => Step::Forfeit,
+            Err(trouble) => {
+                self.tell(pot.round, Outcome::Unavailable, trouble.words);
+                Step::Wait
+            }
         }
     }
 
-    async fn acquit(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
+    async fn forfeit(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
         if self.errand() {
-            let sent = self.watchman.endpoints.primary().acquit(&self.watchman.wallet, self.study, node).await;
-            let words = format!("the bond of node {node} is given back: its share differed from a settlement that was wrong");
-            self.note(pot, Outcome::Acquitted, words, sent)?;
+            let sent = self.watchman.endpoints.primary().forfeit(&self.wallet_for(pot.amount), self.study, node).await;
+            let words = format!("the bond of node {node} goes to the sink: no site is to be paid of it");
+            self.note(pot, Outcome::Forfeited, words, sent)?;
         }
         Ok(())
     }
@@ -81,9 +81,8 @@ impl Pass<'_> {
     /// Writes down whose a bond is, for less gas than there is in it.
     async fn assign(&mut self, node: Address, pot: &Pot) -> Result<(), Error> {
         let (ledger, study) = (self.watchman.endpoints.primary(), self.study);
-        let bond = ledger.bond(study, node).await?.amount;
-        if !bond.is_zero() && self.errand() {
-            let sent = ledger.assign_compensation(&self.wallet_for(bond), study, node).await;
+        if self.errand() {
+            let sent = ledger.assign_compensation(&self.wallet_for(pot.amount), study, node, pot.round).await;
             let words = format!("the bond of node {node} is assigned to the harmed sites");
             self.note(pot, Outcome::Paid, words, sent)?;
         }
@@ -93,8 +92,8 @@ impl Pass<'_> {
     fn note(&mut self, pot: &Pot, outcome: Outcome, words: String, sent: Result<Receipt, Error>) -> Result<(), Error> {
         match sent {
             Ok(receipt) => self.tell_sent(pot.round, outcome, words, receipt.transaction),
-            // Somebody was faster, or there is no certified round in the study. Nothing was sent.
-            Err(Error::Reverted(_)) => self.errands += 1,
+            // Somebody was faster, or it is too early for this end of the story. Nothing was sent.
+            Err(Error::Reverted(_) | Error::Unknown(_)) => self.errands += 1,
             Err(error) => return Err(error),
         }
         Ok(())
@@ -110,7 +109,7 @@ impl Pass<'_> {
         if open.is_empty() {
             return Ok(());
         }
-        let Some(cohort) = self.harmed(&pot.set_root).await else {
+        let Some((cohort, sites)) = self.harmed(pot).await else {
             let words = format!("no node shows the set whose sites are owed the bond of node {node}");
             self.tell(pot.round, Outcome::Unavailable, words);
             return Ok(());
@@ -121,16 +120,22 @@ impl Pass<'_> {
                 self.tell(pot.round, Outcome::Unavailable, words);
                 break;
             }
-            self.compensate(node, pot, &cohort, index).await?;
+            self.compensate(node, pot, (&cohort, &sites), index).await?;
         }
         Ok(())
     }
 
     /// Pays one site. It is looked at again much later, whatever the endpoint said: a site that was paid costs nothing then.
-    async fn compensate(&mut self, node: Address, pot: &Pot, cohort: &Cohort, index: usize) -> Result<(), Error> {
+    async fn compensate(
+        &mut self,
+        node: Address,
+        pot: &Pot,
+        (cohort, sites): (&Cohort, &[Address]),
+        index: usize,
+    ) -> Result<(), Error> {
         let (ledger, wallet) = (self.watchman.endpoints.primary(), self.wallet_for(pot.each));
         let site = cohort.members().get(index).map_or(Address::ZERO, |member| member.site);
-        match ledger.compensate(&wallet, self.study, node, cohort, index).await {
+        match ledger.compensate(&wallet, (self.study, node), cohort, sites, index).await {
             Ok(receipt) => {
                 let words = format!("site {site} is paid {} wei of the bond of node {node}", pot.each);
                 self.tell_sent(pot.round, Outcome::Paid, words, receipt.transaction);
@@ -140,6 +145,8 @@ impl Pass<'_> {
                 let words = format!("site {site} is owed {} wei of the bond of node {node} and not paid now: {error}", pot.each);
                 self.tell(pot.round, Outcome::Left, words);
             }
+            // Nobody admitted it: it has no part.
+            Err(Error::Misuse(_)) => {}
             Err(Error::Reverted(revert)) => {
                 let words = format!("site {site} could not be paid of the bond of node {node}: {revert}; trying again later");
                 self.tell(pot.round, Outcome::Left, words);
@@ -150,16 +157,16 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The set under this root, from whichever node shows it.
-    async fn harmed(&self, set_root: &B256) -> Option<Cohort> {
+    /// The harmed set, from whichever node shows it, and the sites that were admitted to its round.
+    async fn harmed(&self, pot: &Pot) -> Option<(Cohort, Vec<Address>)> {
         let history = self.views.first();
-        let certified = history.certified_subjects().into_iter().rfind(|certified| certified.set_root == *set_root)?;
+        let certified = history.certified_subjects().into_iter().rfind(|certified| certified.set_root == pot.set_root)?;
         let round = history.round(certified.round).await.ok()?;
-        let vote = &round.certificate.as_ref()?.vote;
+        let (vote, admitted) = (&round.certificate.as_ref()?.vote, history.admitted_to(certified.round)?);
         for peer in peers(&round.terms.committee, &self.watchman.nodes) {
             let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, sets::route(&round.terms)).await else { continue };
             if let Ok(cohort) = served.under(vote) {
-                return Some(cohort);
+                return Some((cohort, admitted));
             }
         }
         None

@@ -113,6 +113,6 @@ async fn is_answered(ledger: &Ledger, history: &History, round: &Round, accusati
     }
     Ok(match &accusation.charge {
         Charge::TwoContributions { site, .. } => history.was_struck_for(*site, accusation.round),
-        _ => round.state == State::Fraudulent,
+        _ => matches!(round.state, State::Fraudulent | State::Refuted),
     })
 }

@@ -71,7 +71,7 @@ async fn steal(world: &mut World, study: u64) -> (Played, Address) {
         shareRootsHash: settled.shareRootsHash,
         aggregateRoot: settled.aggregateRoot,
         path: reward_paths(&intruders(), &voters()).open(0),
-        rewards: 0,
+        policy: 0,
         position: 0,
         archivePath: Vec::new(),
     };

@@ -82,12 +82,13 @@ async fn a_signed_lie_is_named_in_a_dry_run_proved_once_and_its_bond_is_assigned
     let seen = watchman.pass(study).await.unwrap();
     let proved: Vec<_> = seen.iter().filter(|sighting| sighting.outcome == Outcome::Proved).collect();
     assert!(matches!(&proved[..], [one] if one.transaction.is_some() && one.words.contains("node 5")), "{seen:?}");
-    assert!(seen.iter().any(|s| s.outcome == Outcome::Paid && s.words.contains("is assigned")), "{seen:?}");
     assert!(world.ledger.study(study).await.unwrap().vacant);
     let again = watchman.pass(study).await.unwrap();
     assert!(again.is_empty(), "{again:?}");
 
     world.pass(8 * 86_400);
+    let due = watchman.pass(study).await.unwrap();
+    assert!(matches!(with(&due, Outcome::Paid)[..], [one] if one.contains("is assigned")), "{due:?}");
     let paid = watchman.pass(study).await.unwrap();
     assert_eq!(paid.iter().filter(|s| s.outcome == Outcome::Paid && s.words.contains("is paid")).count(), 3, "{paid:?}");
     let over = watchman.pass(study).await.unwrap();
@@ -129,8 +130,11 @@ async fn a_wrong_settlement_costs_every_signer_its_bond() {
     let seen = watchman.pass(study).await.unwrap();
     let proved = with(&seen, Outcome::Proved);
     assert!(matches!(proved[..], [one] if one.contains("signed by nodes [1, 2, 4, 5]")), "{seen:?}");
-    assert_eq!(seen.iter().filter(|sighting| sighting.outcome == Outcome::Paid).count(), 4, "{seen:?}");
     assert_eq!(world.ledger.round(study, 1).await.unwrap().state, State::Fraudulent);
+    assert!(with(&watchman.pass(study).await.unwrap(), Outcome::Forfeited).is_empty(), "not due yet");
+    world.pass(8 * 86_400);
+    let seen = watchman.pass(study).await.unwrap();
+    assert_eq!(with(&seen, Outcome::Forfeited).len(), 4, "no site has a part in what a disputed round cost: {seen:?}");
 }
 
 /// Everyone but node 3 settles a made-up sum, with a made-up share under node 3's number.
@@ -159,20 +163,19 @@ async fn an_honest_share_that_differs_from_a_wrong_settlement_is_never_accused_a
     world.ledger.accuse(&world.sponsor, &rash).await.unwrap();
 
     let watchman = watchman(&world, &world.auditor, false).await;
-    for (study, accused) in [(study, true), (second, false)] {
+    assert!(world.ledger.pot_of(study, node).await.unwrap().is_some(), "convicted by the lie");
+    let before = world.ledger.bond(second, node).await.unwrap().amount;
+    for study in [study, second] {
         let seen = watchman.pass(study).await.unwrap();
         assert!(matches!(with(&seen, Outcome::Proved)[..], [one] if one.contains("the settlement is wrong")), "{seen:?}");
-        let assigned = with(&seen, Outcome::Paid);
-        assert!(assigned.len() == 4 && !assigned.iter().any(|words| words.contains(&node.to_string())), "{seen:?}");
-        assert_eq!(world.ledger.pot_of(study, node).await.unwrap().is_some(), accused);
+        assert_eq!(world.ledger.pot_of(study, node).await.unwrap(), None, "the proof of the lie gives its bond back");
+        let bond = world.ledger.bond(study, node).await.unwrap();
+        assert!(bond.liable && bond.amount == before, "all of it, the reporter's part too: {bond:?}");
     }
-    let seen = watchman.pass(study).await.unwrap();
-    assert!(matches!(with(&seen, Outcome::Acquitted)[..], [one] if one.contains(&node.to_string())), "{seen:?}");
-    assert_eq!(world.ledger.pot_of(study, node).await.unwrap(), None);
     world.pass(8 * 86_400);
     let seen = watchman.pass(study).await.unwrap();
-    let paid = with(&seen, Outcome::Paid);
-    assert!(!paid.is_empty() && !paid.iter().any(|words| words.contains(&node.to_string())), "{seen:?}");
+    let gone = with(&seen, Outcome::Forfeited);
+    assert!(gone.len() == 4 && !gone.iter().any(|words| words.contains(&node.to_string())), "{seen:?}");
 }
 
 #[tokio::test]
@@ -289,8 +292,8 @@ async fn a_payment_that_costs_more_gas_than_it_is_worth_is_left_and_said() {
     let proof = two_shares(&world, &played, 5, 1);
     let accusation = serde_json::from_value(proof).unwrap();
     world.ledger.accuse(&world.sponsor, &accusation).await.unwrap();
-    world.ledger.assign_compensation(&world.sponsor, study, world.nodes[4].address()).await.unwrap();
     world.pass(8 * 86_400);
+    world.ledger.assign_compensation(&world.sponsor, study, world.nodes[4].address(), 1).await.unwrap();
     let watchman = watchman(&world, &stranger(), false).await;
     let before = world.ledger.balance(stranger().address()).await.unwrap();
     let seen = watchman.pass(study).await.unwrap();

@@ -22,7 +22,9 @@ use consilium_core::terms::Terms;
 use consilium_core::transcript::values_hash;
 use consilium_core::unmask::unmask;
 use consilium_core::verify::Verifier;
-use consilium_ledger::{Conditions, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy};
+use consilium_ledger::{
+    Conditions, Consent, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -95,7 +97,7 @@ impl World {
         let hand = clock.clone();
         let sequencer = Sequencer::new(Chain::in_memory(&genesis), move || hand.load(Ordering::SeqCst));
         let provider = client_provider(sequencer.client());
-        let options = DeployOptions { minimum_stake: U256::from(30), ..DeployOptions::default() };
+        let options = DeployOptions { minimum_stake: U256::from(30), ..DeployOptions::trial() };
         let deployment = deploy(provider.clone(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(provider, deployment.addresses).await.unwrap();
         let kems: Vec<KemSecret> = (1..=N as u8).map(|i| KemSecret::from_bytes(&[i; 32])).collect();
@@ -103,7 +105,7 @@ impl World {
             let (operator, jurisdiction) = (format!("Operator {i}"), "AT".to_owned());
             let node_terms = Registration { kem_key: kem.public_key().into(), operator, jurisdiction, stake: ether(2) };
             ledger.register(node, &node_terms).await.unwrap();
-            ledger.set_consent(node, Address::ZERO, true).await.unwrap();
+            ledger.set_consent(node, sponsor.address(), Consent::ALL).await.unwrap();
         }
         let auditor = key(77);
         let mut served = Vec::new();
@@ -133,6 +135,8 @@ impl World {
             sites: self.sites.iter().map(SecretKey::address).collect(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            weight_unit: String::new(),
+            description: Default::default(),
             conditions: Conditions {
                 currency,
                 budget: U256::from(BUDGET),

@@ -26,7 +26,7 @@ enum Command {
     /// Serve the embedded chain over JSON-RPC. One sequencer orders everything: whoever runs it can delay or leave out
     /// transactions, but cannot forge statements.
     Serve(Serve),
-    /// Deploy the five contracts and write their addresses to a file.
+    /// Deploy the contracts and write their addresses to a file.
     Deploy(Deploy),
     /// Make coins of the currency for test networks. They are worth nothing.
     Mint(Mint),
@@ -72,6 +72,18 @@ struct Deploy {
     /// Seconds between a conviction and the payment to the sites; no study's challenge window is longer.
     #[arg(long, default_value_t = DeployOptions::default().compensation_delay)]
     compensation_delay: u64,
+    /// Seconds that sites have to take a compensation that is due; then it goes to the sink.
+    #[arg(long, default_value_t = DeployOptions::default().claim_time)]
+    claim_time: u64,
+    /// Who gets what no site may have of a bond that was taken; it has no other right. Burnt if not given.
+    #[arg(long, value_name = "ADDRESS", default_value_t = DeployOptions::default().sink)]
+    sink: Address,
+    /// Shortest challenge window of a study, in seconds: an hour or more, but with --trial.
+    #[arg(long)]
+    minimum_window: Option<u32>,
+    /// For trying out: challenge windows may last seconds. The chain says so to everybody, for good.
+    #[arg(long)]
+    trial: bool,
     /// Seconds for evidence after a challenge window, in which stake stays locked.
     #[arg(long, default_value_t = DeployOptions::default().dispute_time)]
     dispute_time: u64,
@@ -148,6 +160,10 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
         compensation_delay: options.compensation_delay,
         dispute_time: options.dispute_time,
         period_length: options.period_length,
+        claim_time: options.claim_time,
+        sink: options.sink,
+        minimum_window: options.minimum_window.unwrap_or(if options.trial { 0 } else { DeployOptions::default().minimum_window }),
+        trial: options.trial,
     };
     let mut deployment = deploy(http_provider(&options.rpc)?, &wallet, terms).await?;
     if options.trial_token {
@@ -166,10 +182,10 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
 
 /// One line a contract.
 fn listed(addresses: &Addresses) -> String {
-    let Addresses { registry, consilium, treasury, licences, study_token, trial_token, .. } = addresses;
+    let Addresses { registry, consilium, treasury, licences, study_token, set_court, sum_kind, trial_token, .. } = addresses;
     let currency = trial_token.map(|currency| format!("\ntrial token {currency}")).unwrap_or_default();
     format!(
-        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}{currency}"
+        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}\nset court   {set_court}\nsum kind    {sum_kind}{currency}"
     )
 }
 

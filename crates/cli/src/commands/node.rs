@@ -28,12 +28,19 @@ enum Command {
     Config(ConfigOptions),
     /// Register the node on chain with its stake and KEM key.
     Register(Register),
+    /// Agree to serve a sponsor, or the committees of a source, with so much stake and until then. Nobody else can take the
+    /// node, or bind its stake.
+    Consent(stake::Consenting),
     /// Add to the node's free stake, which committees take bonds from.
     Deposit(stake::Deposit),
     /// Leave a study's committee. The bond stays locked for the unbonding delay, and the study needs a new committee.
     Resign(Sending),
     /// Make a bond free stake again, after the unbonding delay; anyone may, for any node.
     Reclaim(stake::Reclaim),
+    /// Begin to leave for good: refused while the node sits in a committee.
+    BeginUnbond(stake::Own),
+    /// Take the free stake out, the unbonding delay after `begin-unbond`; again for bonds that are reclaimed later.
+    Withdraw(stake::Own),
     /// Make the next KEM key, write it to the key file and register it, for committees formed from now on. Safe to run again
     /// after it was broken off, and beside the running node.
     RotateKey(rotation::Configured),
@@ -78,46 +85,6 @@ struct Register {
     /// Stake in wei; locked while the node serves.
     #[arg(long, default_value_t = U256::from(10).pow(U256::from(18)))]
     stake: U256,
-    /// The sponsor who may take the node into committees, or any. Nobody else can.
-    #[arg(long, value_name = "SPONSOR|any", default_value_t = Consent::Any)]
-    consent: Consent,
-}
-
-/// Whose committees a node sits in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Consent {
-    Any,
-    Sponsor(Address),
-}
-
-impl Consent {
-    /// As the registry writes it: the zero address is any sponsor.
-    fn sponsor(self) -> Address {
-        match self {
-            Self::Any => Address::ZERO,
-            Self::Sponsor(sponsor) => sponsor,
-        }
-    }
-}
-
-impl std::fmt::Display for Consent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Sponsor(sponsor) => sponsor.fmt(f),
-        }
-    }
-}
-
-impl std::str::FromStr for Consent {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "any" {
-            return Ok(Self::Any);
-        }
-        text.parse().map(Self::Sponsor).map_err(|error| format!("{error}: give a sponsor's address, or any"))
-    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -142,7 +109,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Register(options) => register(options, arguments.json).await,
+        Command::Consent(options) => stake::consent(options, arguments.json).await,
         Command::Deposit(options) => stake::deposit(options, arguments.json).await,
+        Command::BeginUnbond(options) => stake::begin_unbond(options, arguments.json).await,
+        Command::Withdraw(options) => stake::withdraw(options, arguments.json).await,
         Command::Resign(options) => stake::resign(options, arguments.json).await,
         Command::Reclaim(options) => stake::reclaim(options, arguments.json).await,
         Command::RotateKey(options) => rotation::rotate_key(options, arguments.json).await,
@@ -166,12 +136,13 @@ async fn register(options: Register, json: bool) -> Result<(), Failure> {
     };
     let wallet = Wallet::new(keys.signing_key().clone());
     let registered = ledger.register(&wallet, &registration).await?;
-    let agreed = ledger.set_consent(&wallet, options.consent.sponsor(), true).await?;
-    let gas = registered.gas_used + agreed.gas_used;
-    let value = serde_json::json!({ "address": keys.address(), "consent": options.consent.to_string(), "gas": gas });
-    print(json, &value, |_| {
-        let (stake, consent) = (options.stake, options.consent);
-        format!("node {} is registered with {stake} wei of stake and serves {consent} ({gas} gas)", keys.address())
+    let gas = registered.gas_used;
+    print(json, &serde_json::json!({ "address": keys.address(), "gas": gas }), |_| {
+        format!(
+            "node {} is registered with {} wei of stake ({gas} gas); it serves nobody before `consilium node consent`",
+            keys.address(),
+            options.stake
+        )
     });
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::funds::{self, Sending};
 use super::keys::KeyOption;
 use crate::failure::Failure;
 use crate::output::print;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
 use consilium_ledger::{Conditions, NewStudy, Study};
@@ -89,6 +89,12 @@ struct Create {
     /// When nodes take a certificate as final: instant, depth:N, safe or finalized.
     #[arg(long, default_value = "finalized")]
     finality: Finality,
+    /// What a weight of 1 stands for, such as patients; at most 32 bytes.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    weight_unit: String,
+    /// File that describes the study to its sites; its keccak256 hash is on chain for good.
+    #[arg(long, value_name = "FILE")]
+    description: Option<PathBuf>,
     #[command(flatten)]
     conditions: ConditionOptions,
 }
@@ -209,6 +215,8 @@ async fn create(options: Create, json: bool) -> Result<(), Failure> {
         minimum_cohort: options.minimum_cohort,
         finality: options.finality,
         conditions: options.conditions.into(),
+        weight_unit: options.weight_unit,
+        description: options.description.as_deref().map(hash_of).transpose()?.unwrap_or_default(),
     };
     let ledger = options.chain.ledger().await?;
     let study = ledger.create_study(&options.key.wallet()?, &new).await?;
@@ -289,6 +297,11 @@ async fn auditor(options: &Auditor, json: bool) -> Result<(), Failure> {
         format!("{} {} read the vectors of study {study}", options.address, if allowed { "may" } else { "may no longer" })
     });
     Ok(())
+}
+
+fn hash_of(file: &Path) -> Result<B256, Failure> {
+    let read = std::fs::read(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    Ok(keccak256(read))
 }
 
 /// One address a line; blank lines and lines that start with # do not count.

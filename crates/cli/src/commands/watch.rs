@@ -198,7 +198,7 @@ fn in_words(sighting: &Sighting) -> String {
         Outcome::WouldProve => "WOULD PROVE",
         Outcome::Settled => "nothing to take",
         Outcome::Paid => "paid",
-        Outcome::Acquitted => "acquitted",
+        Outcome::Forfeited => "forfeited",
         Outcome::Left => "left",
         Outcome::Unavailable => "unknown",
     };

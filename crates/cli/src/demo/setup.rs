@@ -13,7 +13,9 @@ use consilium_chain::{Chain, Genesis, Location, Sequencer, serve, system_clock};
 use consilium_core::eip712::SecretKey;
 use consilium_core::params::{Committee, Finality};
 use consilium_core::program::{AnyProgram, WeightedMean};
-use consilium_ledger::{Conditions, DeployOptions, Ledger, Mined, NewStudy, Registration, Wallet, deploy, http_provider};
+use consilium_ledger::{
+    Conditions, Consent, DeployOptions, Error, Ledger, Mined, NewStudy, Registration, Wallet, deploy, http_provider,
+};
 use consilium_node::NodeKeys;
 use consilium_site::SiteKeys;
 use std::collections::BTreeMap;
@@ -80,6 +82,11 @@ fn tenth() -> U256 {
     U256::from(10).pow(U256::from(17))
 }
 
+/// What each node puts up for the sponsor, and for nobody else.
+fn consent() -> Consent {
+    Consent { max_bond: tenth(), max_total: tenth(), minimum_window: CHALLENGE_SECONDS, expires: Consent::NEVER }
+}
+
 /// What one settled round pays, in the smallest unit.
 fn budget() -> U256 {
     U256::from(BUDGET) * coin()
@@ -116,7 +123,7 @@ pub(crate) async fn prepare(
         None => start_chain(&dir.join("chain"), sponsor.address()).await?,
     };
     let sponsor = Wallet::new(sponsor);
-    let terms = DeployOptions { minimum_stake: tenth(), ..DeployOptions::default() };
+    let terms = DeployOptions { minimum_stake: tenth(), ..DeployOptions::trial() };
     let deployment = deploy(http_provider(&rpc)?, &sponsor, terms).await?;
     deployment.addresses.save(&dir.join("addresses.json")).map_err(Failure::failed)?;
     let ledger = Ledger::connect(&rpc, deployment.addresses).await?;
@@ -133,6 +140,8 @@ pub(crate) async fn prepare(
         sites: sites.iter().map(SiteKeys::address).collect(),
         minimum_cohort: (options.sites / 2).max(2),
         finality: Finality::Instant,
+        weight_unit: "samples".to_owned(),
+        description: Default::default(),
         conditions: Conditions {
             currency,
             budget: budget(),
@@ -150,6 +159,28 @@ pub(crate) async fn prepare(
     ledger.fund_with_permit(&sponsor, study, currency, funds).await?;
     let client = reqwest::Client::new();
     Ok(Stage { ledger, rpc, sponsor, auditor, study, program, committee, nodes, spare, dismissed: None, sites, client })
+}
+
+/// Somebody whom no node has agreed to serve asks for the same committee, with all of its stake. What the contract says.
+pub(crate) async fn stranger(stage: &Stage, dir: &Path) -> Result<String, Failure> {
+    let stranger = Wallet::new(create_account(&dir.join("stranger.json"))?);
+    stage.ledger.transfer(&stage.sponsor, stranger.address(), tenth()).await?;
+    let new = NewStudy {
+        program: AnyProgram::WeightedMean(stage.program.clone()),
+        threshold: stage.committee.t() as u8,
+        nodes: stage.nodes.iter().map(|node| node.address).collect(),
+        sites: stage.sites.iter().map(SiteKeys::address).collect(),
+        minimum_cohort: 2,
+        finality: Finality::Instant,
+        weight_unit: String::new(),
+        description: B256::ZERO,
+        conditions: Conditions { bond: tenth(), challenge_window: CHALLENGE_SECONDS, ..Conditions::default() },
+    };
+    match stage.ledger.create_study(&stranger, &new).await {
+        Err(Error::Reverted(refusal)) if refusal.is("NoConsent") => Ok(refusal.words),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(Failure::wrong("a stranger has taken the committee, which had agreed to serve its sponsor only")),
+    }
 }
 
 /// The embedded chain, served over loopback HTTP for as long as this process lives.
@@ -175,7 +206,7 @@ async fn register(ledger: &Ledger, sponsor: &Wallet, nodes: &[NodeKeys]) -> Resu
         };
         let wallet = Wallet::new(keys.signing_key().clone());
         ledger.register(&wallet, &registration).await?;
-        ledger.set_consent(&wallet, sponsor.address(), true).await?;
+        ledger.set_consent(&wallet, sponsor.address(), consent()).await?;
         progress.inc(1);
     }
     progress.finish_and_clear();

@@ -63,6 +63,7 @@ struct World {
     nodes: Vec<Service>,
     _chain: Service,
     rpc: String,
+    sponsor: String,
     /// Address and URL of every node.
     places: Vec<(String, String)>,
     folder: TempDir,
@@ -89,10 +90,11 @@ impl World {
         let chain = Service::start(folder.path(), &arguments, &folder.path().join("chain.log"));
         let rpc = serde_json::from_str::<Value>(&chain.ready).unwrap()["rpc"].as_str().unwrap().to_owned();
         let urls = free_ports(NODES).into_iter().map(|port| format!("http://127.0.0.1:{port}"));
-        let mut world = Self { nodes: Vec::new(), _chain: chain, rpc, places: nodes.into_iter().zip(urls).collect(), folder };
+        let mut world =
+            Self { nodes: Vec::new(), _chain: chain, rpc, sponsor, places: nodes.into_iter().zip(urls).collect(), folder };
 
         let rpc = world.rpc.clone();
-        world.sponsor(&["chain", "deploy", "--trial-token", "--rpc", &rpc, "--key", "key.json"]).exits(0);
+        world.sponsor(&["chain", "deploy", "--trial", "--trial-token", "--rpc", &rpc, "--key", "key.json"]).exits(0);
         let parties = (1..=NODES).map(|j| format!("node-{j}")).chain((1..=SITES).map(|i| format!("site-{i}")));
         for party in parties {
             std::fs::copy(world.at("sponsor/addresses.json"), world.at(&party).join("addresses.json")).unwrap();
@@ -117,6 +119,10 @@ impl World {
         let arguments = ["--rpc", rpc, "--key", "key.json", "--operator", &operator, "--jurisdiction", "CH"];
         let registered = run(&dir, &[["node", "register", "--json"].as_slice(), &arguments].concat()).exits(0).json();
         assert_eq!(registered["address"].as_str(), Some(self.places[j - 1].0.as_str()));
+        let bounds = ["--max-bond", "100000000000000000", "--minimum-window", "1"];
+        let consent = ["node", "consent", &self.sponsor, "--rpc", rpc, "--key", "key.json", "--json"];
+        let agreed = run(&dir, &[consent.as_slice(), &bounds].concat()).exits(0).json();
+        assert_eq!((agreed["max_total"].as_str(), agreed["bonded"].as_str()), (Some("100000000000000000"), Some("0")));
 
         let listen = self.places[j - 1].1.trim_start_matches("http://");
         let mut arguments: Vec<String> =

@@ -36,6 +36,7 @@ impl World {
         world.on_chain("chain deploy --key sponsor.json").exits(0);
         for j in 1..=NODES {
             world.on_chain(&format!("node register --key node-{j}.json --operator Operator-{j} --jurisdiction CH")).exits(0);
+            world.on_chain(&format!("node consent {sponsor} --key node-{j}.json --max-bond 200000000000000000")).exits(0);
         }
         let members = world.nodes.join(",");
         let study = "study create --key sponsor.json --threshold 1 --sites sites.txt --minimum-cohort 2 --finality instant";

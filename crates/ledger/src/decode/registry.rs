@@ -1,11 +1,11 @@
 //! Events of the registry: nodes and their stake, and the convictions of its court.
 
 use super::{KEM_KEY_BYTES, strictly, within};
-use crate::contracts::NodeRegistry as R;
-use crate::event::{Conviction, Defect, Event, MAX_IDENTITY, Offence};
+use crate::contracts::{INodeRegistry, NodeRegistry as R};
+use crate::event::{Consent, Conviction, Defect, Event, MAX_IDENTITY, Offence};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
-use alloy_primitives::keccak256;
+use alloy_primitives::{U256, keccak256};
 
 pub(super) fn event(log: &Log) -> Result<Event, Defect> {
     match *log.topic0().ok_or(Defect::UnknownEvent)? {
@@ -17,9 +17,11 @@ pub(super) fn event(log: &Log) -> Result<Event, Defect> {
         R::Withdrawn::SIGNATURE_HASH => {
             strictly::<R::Withdrawn>(log).map(|e| Event::StakeWithdrawn { node: e.node, stake: e.stake })
         }
-        R::ConsentSet::SIGNATURE_HASH => {
-            strictly::<R::ConsentSet>(log).map(|e| Event::ConsentSet { node: e.node, sponsor: e.sponsor, agreed: e.agreed })
-        }
+        R::ConsentSet::SIGNATURE_HASH => strictly::<R::ConsentSet>(log).map(|e| Event::ConsentSet {
+            node: e.node,
+            party: e.party,
+            consent: consent(&e.consent),
+        }),
         R::Deposited::SIGNATURE_HASH => {
             strictly::<R::Deposited>(log).map(|e| Event::Deposited { node: e.node, amount: e.amount })
         }
@@ -52,12 +54,37 @@ fn court(log: &Log) -> Result<Event, Defect> {
             site: e.site,
             amount: e.amount,
         }),
-        R::CompensationFrozen::SIGNATURE_HASH => strictly::<R::CompensationFrozen>(log).map(|e| Event::CompensationFrozen {
+        _ => payouts(log),
+    }
+}
+
+fn payouts(log: &Log) -> Result<Event, Defect> {
+    match *log.topic0().ok_or(Defect::UnknownEvent)? {
+        R::ReporterPaid::SIGNATURE_HASH => strictly::<R::ReporterPaid>(log).map(|e| Event::ReporterPaid {
             study: e.study,
             node: e.node,
-            frozen: e.frozen,
+            reporter: e.reporter,
+            amount: e.amount,
         }),
+        R::Forfeited::SIGNATURE_HASH => {
+            strictly::<R::Forfeited>(log).map(|e| Event::Forfeited { study: e.study, node: e.node, amount: e.amount })
+        }
+        R::CompensationPostponed::SIGNATURE_HASH => {
+            let e = strictly::<R::CompensationPostponed>(log)?;
+            let until = e.until.try_into().map_err(|_| Defect::Length("the time of a payment"))?;
+            Ok(Event::CompensationPostponed { study: e.study, node: e.node, until })
+        }
+        R::Held::SIGNATURE_HASH => strictly::<R::Held>(log).map(|e| Event::Held { study: e.study, node: e.node, until: e.until }),
         _ => Err(Defect::UnknownEvent),
+    }
+}
+
+pub(crate) fn consent(stored: &INodeRegistry::Consent) -> Consent {
+    Consent {
+        max_bond: U256::from(stored.maxBond),
+        max_total: U256::from(stored.maxTotal),
+        minimum_window: stored.minimumWindow.to(),
+        expires: stored.expires.to(),
     }
 }
 

@@ -9,7 +9,9 @@ pub(super) fn words(error: &C) -> (&'static str, String) {
         C::ChainIdTooLarge(e) => ("ChainIdTooLarge", format!("chain id {} is above 2^64 - 1: use another chain", e.chainId)),
         C::CohortTooSmall(e) => ("CohortTooSmall", format!("the set has {} sites, the round needs {}", e.size, e.minimumCohort)),
         C::DuplicateNode(e) => ("DuplicateNode", format!("node {} is named twice: a node sits in a committee once", e.node)),
-        C::InvalidCohort(e) => ("InvalidCohort", format!("a minimum cohort of {} hides nobody: use 2 or more", e.minimumCohort)),
+        C::InvalidCohort(e) => {
+            ("InvalidCohort", format!("a minimum cohort of {} hides nobody: use {} or more", e.minimumCohort, e.least))
+        }
         C::InvalidCommittee(e) => (
             "InvalidCommittee",
             format!("{} nodes do not fit threshold {}: t >= 1, 3t+1 <= n <= 5t+1 and n <= 32 must hold", e.nodes, e.threshold),
@@ -46,7 +48,9 @@ pub(super) fn words(error: &C) -> (&'static str, String) {
             "SubjectCertified",
             format!("subject {} of study {} has had its sum: there are no two sums over one subject", e.subject, e.study),
         ),
-        C::UnknownKind(e) => ("UnknownKind", format!("this contract does sums (kind 1), not kind {}", e.kind)),
+        C::UnknownKind(e) => ("UnknownKind", format!("this deployment has no judge for studies of kind {}", e.kind)),
+        C::InvalidOutputLength(e) => ("InvalidOutputLength", format!("a result has 1 to 2^32 elements, not {}", e.outputLength)),
+        C::InvalidWeightUnit(_) => ("InvalidWeightUnit", "the unit of weights has at most 32 bytes".into()),
         C::UnknownSigner(e) => {
             ("UnknownSigner", format!("signer bitmap {:#x} names nodes beyond the {} of the committee", e.signers, e.nodes))
         }
@@ -68,14 +72,27 @@ fn conditions(error: &C) -> (&'static str, String) {
             format!("study {} has {} left and the round pays {}: fund it, or lower its budget", e.study, e.free, e.needed),
         ),
         C::InvalidRewards(_) => {
-            ("InvalidRewards", "a budget needs a currency, and the nodes' share is 10000 ten-thousandths at most".into())
+            let words = "a budget needs a currency and fits 80 bits, those of a full ring fit 87, and the nodes' share is 10000 \
+                         ten-thousandths at most";
+            ("InvalidRewards", words.into())
         }
+        C::TooManyPolicies(_) => {
+            ("TooManyPolicies", "budget, node share and sites of a study can be changed 65,535 times: create another".into())
+        }
+        C::FundsTooLarge(e) => (
+            "FundsTooLarge",
+            format!("with this the study would have {} free, and 2^87 is the most: fund it again when it has paid", e.free),
+        ),
+        C::WindowTooShort(e) => (
+            "WindowTooShort",
+            format!("a minimum of {} seconds is for trials: use an hour or more, or deploy for a trial", e.minimumWindow),
+        ),
         C::InvalidRing(e) => ("InvalidRing", format!("2 to 1024 rounds are kept on record, not {}", e.ring)),
         C::InvalidWindow(e) => (
             "InvalidWindow",
             format!(
-                "a challenge window of {} seconds is longer than the {} that this deployment allows",
-                e.challengeWindow, e.maximum
+                "a challenge window of {} seconds is not between the {} and the {} that this deployment allows",
+                e.challengeWindow, e.minimum, e.maximum
             ),
         ),
         C::NotFinal(e) => (
@@ -89,7 +106,8 @@ fn conditions(error: &C) -> (&'static str, String) {
         C::RingFull(e) => (
             "RingFull",
             format!(
-                "the oldest round on record of study {} can be challenged until second {}: open the next one after that",
+                "the oldest round on record of study {} can be challenged, or is evidence, until second {}: open the next one \
+                 after that",
                 e.study, e.until
             ),
         ),
@@ -107,6 +125,7 @@ fn state(actual: u8) -> &'static str {
         Some(State::Settled) => "is already settled",
         Some(State::Abandoned) => "is abandoned: it was not settled in time",
         Some(State::Fraudulent) => "was found to be fraudulent",
+        Some(State::Refuted) => "was proved wrong after it had begun to pay",
         None => "is in a state that this version does not know",
     }
 }

@@ -34,8 +34,28 @@ pub(super) fn words(error: &R) -> (&'static str, String) {
         ),
         R::NoConsent(e) => (
             "NoConsent",
-            format!("node {} has not agreed to serve sponsor {}: its operator has to set the consent", e.node, e.sponsor),
+            format!(
+                "node {} has not agreed to serve sponsor {}, or its consent has expired: its operator has to set the consent",
+                e.node, e.sponsor
+            ),
         ),
+        R::BeyondConsent(e) => (
+            "BeyondConsent",
+            format!(
+                "node {} has not agreed to a bond of {} wei and a challenge window of {} seconds for {}: ask its operator, or \
+                 create the study with a smaller bond or a longer window",
+                e.node, e.bond, e.challengeWindow, e.party
+            ),
+        ),
+        R::ConsentExhausted(e) => (
+            "ConsentExhausted",
+            format!(
+                "all bonds of node {} for {} would be {} wei, and it has agreed to {}: ask its operator",
+                e.node, e.party, e.total, e.maxTotal
+            ),
+        ),
+        R::NoParty(_) => ("NoParty", "a consent names a sponsor or a committee source: nobody serves everybody".into()),
+        R::InvalidSink(_) => ("InvalidSink", "what no site may have must go to some account: name one".into()),
         R::NodeConvicted(e) => {
             ("NodeConvicted", format!("node {} was convicted in study {}: it answers for nothing more there", e.node, e.study))
         }
@@ -75,14 +95,28 @@ fn court(error: &R) -> (&'static str, String) {
         R::NotTheLeaf(e) => {
             ("NotTheLeaf", format!("the opening at point {} leads to another root than the settled one", e.point))
         }
-        R::NotTheProgram(e) => ("NotTheProgram", format!("study {} has another program", e.study)),
+        R::NotTheJudge(e) => ("NotTheJudge", format!("{} does not judge study {}", e.caller, e.study)),
+        R::HoldTooLong(e) => {
+            ("HoldTooLong", format!("a bond is held for the unbonding delay at most, then again: second {} is later", e.until))
+        }
+        R::NotInTheSet(e) => {
+            ("NotInTheSet", format!("{} is not shown to be a site of the certified set: open its leaf in that set", e.site))
+        }
+        R::NotAdmitted(e) => (
+            "NotAdmitted",
+            format!(
+                "{} is not shown to be on the list of sites that the round was opened with: open its leaf in that list",
+                e.site
+            ),
+        ),
+        R::GasMissing(_) => ("GasMissing", "whoever is owed something must be able to take it: send more gas".into()),
         R::NotTheSettlement(e) => (
             "NotTheSettlement",
-            format!("round {} of study {} was not settled on these roots, or is off the record", e.round, e.study),
+            format!(
+                "round {} of study {} was not settled on these roots, was proved wrong, or is off the record",
+                e.round, e.study
+            ),
         ),
-        R::OpeningPoints(_) => {
-            ("OpeningPoints", "t+2 openings are needed, at points in increasing order, the aggregate being point 0".into())
-        }
         R::TwoSigners(e) => ("TwoSigners", format!("{} signed one statement and {} the other", e.first, e.second)),
         R::UnreadableSignature(_) => {
             ("UnreadableSignature", "a signature is r and s with v in its highest bit, and s is low".into())
@@ -94,19 +128,14 @@ fn court(error: &R) -> (&'static str, String) {
         R::NoCompensation(e) => {
             ("NoCompensation", format!("nothing is kept for sites from node {} in study {}", e.node, e.study))
         }
-        R::AcquittalDue(e) => (
-            "AcquittalDue",
-            format!(
-                "round {} of study {} was settled wrongly, so that node {} gets its bond back and sites get nothing of it: send \
-                 `acquit`",
-                e.round, e.study, e.node
-            ),
-        ),
         R::CompensationLocked(e) => (
             "CompensationLocked",
-            format!("what node {} lost in study {} is paid out from second {} on, unless it is frozen", e.node, e.study, e.until),
+            format!("this part of what node {} lost in study {} is paid out from second {} on", e.node, e.study, e.until),
         ),
-        R::NotGuardian(e) => ("NotGuardian", format!("{} is not the guardian of study {}", e.caller, e.study)),
+        R::NotGuardian(e) => (
+            "NotGuardian",
+            format!("{} is not the guardian of study {}, or the payment is due, or was put off before", e.caller, e.study),
+        ),
         R::AlreadyCompensated(e) => ("AlreadyCompensated", format!("{} has had its part", e.site)),
         _ => ("Unknown", "no reason that this version knows".into()),
     }

@@ -14,8 +14,8 @@ use consilium_core::program::{AnyProgram, OneHot};
 use consilium_core::round::{SignedFinal, SignedSettlement, SignedShareRoot};
 use consilium_core::settle::share_roots_hash;
 use consilium_ledger::{
-    Conditions, Conviction, DeployOptions, Error, Event, Ledger, NewStudy, Offence, Receipt, Registration, Round, State, Wallet,
-    deploy,
+    Conditions, Consent, Conviction, DeployOptions, Doubt, Error, Event, Ledger, NewStudy, Offence, Receipt, Registration, Round,
+    State, Wallet, deploy,
 };
 
 pub(crate) const BOND: u64 = 1_000;
@@ -43,7 +43,7 @@ impl Bench {
     pub(crate) async fn set(world: &World, nodes: u8) -> Self {
         let (sponsor, reporter) = (wallet(1), wallet(10));
         let options =
-            DeployOptions { minimum_stake: ether(1), dispute_time: 100, compensation_delay: DELAY, ..Default::default() };
+            DeployOptions { minimum_stake: ether(1), dispute_time: 100, compensation_delay: DELAY, ..DeployOptions::trial() };
         let deployment = deploy(world.provider(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(world.provider(), deployment.addresses).await.unwrap();
         let nodes: Vec<Wallet> = (20..20 + nodes).map(wallet).collect();
@@ -52,7 +52,7 @@ impl Bench {
             let (operator, jurisdiction) = (format!("Clinic {i}"), "Österreich".to_owned());
             let kem_key = kem_key(i as u8 + 1).into();
             ledger.register(node, &Registration { kem_key, operator, jurisdiction, stake: ether(2) }).await.unwrap();
-            ledger.set_consent(node, Address::ZERO, true).await.unwrap();
+            ledger.set_consent(node, sponsor.address(), Consent::ALL).await.unwrap();
         }
         let mut sites: Vec<SecretKey> = (50..53).map(|byte| wallet(byte).key().clone()).collect();
         sites.sort_by_key(SecretKey::address);
@@ -77,6 +77,8 @@ impl Bench {
             sites: self.sites.iter().map(SecretKey::address).collect(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            weight_unit: String::new(),
+            description: Default::default(),
             conditions: Conditions { bond: U256::from(BOND), challenge_window: WINDOW, ..Conditions::default() },
         };
         let study = self.ledger.create_study(&self.sponsor, &new).await.unwrap().output;
@@ -253,31 +255,45 @@ async fn wrong_settlement(world: &World, bench: &Bench) {
     assert_eq!(bench.round(&settled).await.state, State::Fraudulent);
     let proved = Accusation { study: settled.study, round: 1, charge: Charge::WrongSettlement(flaw) };
     let again = bench.ledger.accuse(&bench.reporter, &proved).await.unwrap_err();
-    assert!(again.revert().is_some_and(|revert| revert.is("NotTheSettlement")), "{again:?}");
+    assert!(again.revert().is_some_and(|revert| revert.is("WrongState")), "{again:?}");
     assert!(bench.ledger.is_answered(&proved, Finality::Instant).await.unwrap());
     assert!(!bench.ledger.is_answered(&proved, Finality::Depth(1)).await.unwrap());
-    compensations(world, bench, &settled).await;
+    let liar = bench.address(1);
+    let refused = bench.ledger.forfeit(&bench.reporter, settled.study, liar).await.unwrap_err();
+    assert!(refused.revert().is_some_and(|revert| revert.is("CompensationLocked")), "{refused:?}");
+
+    let (set, other) = (sound.settlement.setRoot, root("another share"));
+    let said = Box::new([bench.share(&sound, 5, set, other)]);
+    let charge = Charge::WrongShareRoot { address: bench.address(5), statements: said };
+    bench.convict(&sound, charge, Offence::WrongShare, &[5]).await;
+    compensations(world, bench, &sound).await;
+    // No site has a part in what the liars of a disputed round lose.
+    bench.ledger.forfeit(&bench.reporter, settled.study, liar).await.unwrap();
+    assert_eq!(bench.ledger.pot_of(settled.study, liar).await.unwrap().unwrap().amount, U256::ZERO);
 }
 
+/// Node 5 differed from a settlement that stands: its bond is that of the sites, once it is due.
 async fn compensations(world: &World, bench: &Bench, settled: &Settled) {
-    let (ledger, study, node) = (&bench.ledger, settled.study, bench.address(1));
-    assert_eq!(ledger.pot_of(study, bench.address(5)).await.unwrap(), None);
-    assert!(!ledger.pot_of(study, node).await.unwrap().unwrap().is_assigned());
-    ledger.assign_compensation(&bench.reporter, study, node).await.unwrap();
+    let (ledger, study, node) = (&bench.ledger, settled.study, bench.address(5));
+    assert_eq!(ledger.pot_of(study, bench.address(1)).await.unwrap(), None);
+    let pot = ledger.pot_of(study, node).await.unwrap().unwrap();
+    assert_eq!((pot.is_assigned(), pot.doubt, pot.round), (false, Doubt::Settlement, 1));
+    assert_eq!(pot.amount, U256::from(BOND), "nothing is paid while it can be undone");
+    let early = ledger.assign_compensation(&bench.reporter, study, node, 1).await.unwrap_err();
+    assert!(early.revert().is_some_and(|revert| revert.is("CompensationLocked")), "{early:?}");
+    let postponed = ledger.postpone_compensation(&bench.reporter, study, node).await.unwrap_err();
+    assert!(postponed.revert().is_some_and(|revert| revert.is("NotGuardian")), "{postponed:?}");
+    world.tick(pot.due).await;
+    ledger.assign_compensation(&bench.reporter, study, node, 1).await.unwrap();
     let pot = ledger.pot_of(study, node).await.unwrap().unwrap();
     assert_eq!((pot.set_root, pot.size, pot.each), (settled.cohort.root(), 3, U256::from(BOND - BOND / 10) / U256::from(3)));
-    let early = ledger.compensate(&bench.reporter, study, node, &settled.cohort, 0).await.unwrap_err();
-    assert!(early.revert().is_some_and(|revert| revert.is("CompensationLocked")), "{early:?}");
-    let frozen = ledger.freeze_compensation(&bench.reporter, study, node, true).await.unwrap_err();
-    assert!(frozen.revert().is_some_and(|revert| revert.is("NotGuardian")), "{frozen:?}");
-    let acquitted = ledger.acquit(&bench.reporter, study, node).await.unwrap_err();
-    assert!(acquitted.revert().is_some_and(|revert| revert.is("NoCompensation")), "{acquitted:?}");
-    world.tick(pot.due).await;
-    for (index, site) in bench.sites.iter().enumerate() {
-        ledger.compensate(&bench.reporter, study, node, &settled.cohort, index).await.unwrap();
-        assert!(ledger.balance(site.address()).await.unwrap() >= pot.each);
+    let sites: Vec<_> = bench.sites.iter().map(SecretKey::address).collect();
+    let pay = async |index| ledger.compensate(&bench.reporter, (study, node), &settled.cohort, &sites, index).await;
+    for (index, site) in sites.iter().enumerate() {
+        pay(index).await.unwrap();
+        assert!(ledger.balance(*site).await.unwrap() >= pot.each);
     }
-    let twice = ledger.compensate(&bench.reporter, study, node, &settled.cohort, 0).await.unwrap_err();
+    let twice = pay(0).await.unwrap_err();
     assert!(twice.revert().is_some_and(|revert| revert.is("AlreadyCompensated")), "{twice:?}");
 }
 

@@ -301,9 +301,20 @@ async fn a_signature_under_a_settlement_that_an_endpoint_invents_proves_nothing(
 fn an_addresses_file_reads_back_and_a_damaged_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("addresses.json");
-    let [registry, consilium, treasury, licences, study_token] = [1, 2, 3, 4, 5].map(Address::repeat_byte);
-    let addresses =
-        Addresses { chain_id: 7, registry, consilium, treasury, licences, study_token, trial_token: None, deployed_at: 3 };
+    let [registry, consilium, treasury, licences, study_token, set_court, sum_kind] =
+        [1, 2, 3, 4, 5, 6, 7].map(Address::repeat_byte);
+    let addresses = Addresses {
+        chain_id: 7,
+        registry,
+        consilium,
+        treasury,
+        licences,
+        study_token,
+        set_court,
+        sum_kind,
+        trial_token: None,
+        deployed_at: 3,
+    };
     addresses.save(&path).unwrap();
     assert_eq!(Addresses::load(&path).unwrap(), addresses);
     std::fs::write(&path, "{}").unwrap();

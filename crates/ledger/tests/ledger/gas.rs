@@ -22,7 +22,7 @@ type Gas = BTreeMap<String, u64>;
 async fn deployment(rules: Rules, gas: &mut Gas) {
     let world = World::under(rules);
     let deployment = deploy(world.provider(), &wallet(1), DeployOptions::default()).await.unwrap();
-    gas.insert("deployment of the five contracts".into(), deployment.gas_used());
+    gas.insert("deployment of the contracts".into(), deployment.gas_used());
 }
 
 /// A round in which every slot of the ring is new, and a later one, whose settlement also archives an older round and joins

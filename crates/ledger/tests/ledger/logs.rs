@@ -16,6 +16,8 @@ const ADDRESSES: Addresses = Addresses {
     treasury: Address::repeat_byte(3),
     licences: Address::repeat_byte(4),
     study_token: Address::repeat_byte(5),
+    set_court: Address::repeat_byte(6),
+    sum_kind: Address::repeat_byte(7),
     trial_token: None,
     deployed_at: 0,
 };
@@ -179,7 +181,7 @@ fn bad_logs_are_named_with_their_defect() {
 
     let long = R::NodeRegistered { operator: "x".repeat(129), ..registered() };
     assert_eq!(registry(long.encode_log_data()), Defect::Length("the operator"));
-    assert_eq!(registry(convicted(6).encode_log_data()), Defect::Offence);
+    assert_eq!(registry(convicted(9).encode_log_data()), Defect::Offence);
     let key: Bytes = vec![1; 1216].into();
     let wrong = R::KemKeySet { node: Address::ZERO, keyHash: B256::ZERO, kemKey: key.clone() };
     assert_eq!(registry(wrong.encode_log_data()), Defect::KeyHash);
@@ -220,7 +222,9 @@ fn signatures() -> impl Strategy<Value = B256> {
         .chain([R::UnbondingBegun::SIGNATURE_HASH, R::Withdrawn::SIGNATURE_HASH, C::ConditionsSet::SIGNATURE_HASH])
         .chain([C::RewardsSet::SIGNATURE_HASH, C::SponsorChanged::SIGNATURE_HASH, C::RoundFraudulent::SIGNATURE_HASH])
         .chain([R::ConsentSet::SIGNATURE_HASH, R::Bonded::SIGNATURE_HASH, R::Discharged::SIGNATURE_HASH])
-        .chain([R::Convicted::SIGNATURE_HASH, R::Acquitted::SIGNATURE_HASH, R::Compensated::SIGNATURE_HASH]);
+        .chain([R::Convicted::SIGNATURE_HASH, R::Acquitted::SIGNATURE_HASH, R::Compensated::SIGNATURE_HASH])
+        .chain([R::ReporterPaid::SIGNATURE_HASH, R::Forfeited::SIGNATURE_HASH, R::CompensationPostponed::SIGNATURE_HASH])
+        .chain([R::Held::SIGNATURE_HASH, C::RoundRefuted::SIGNATURE_HASH]);
     prop::sample::select(known.collect::<Vec<_>>())
 }
 

@@ -53,6 +53,8 @@ impl Till {
             sites: stage.sites.clone(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            weight_unit: String::new(),
+            description: Default::default(),
             conditions: Conditions {
                 currency,
                 budget: U256::from(BUDGET),

@@ -9,8 +9,8 @@ use consilium_core::seal::{KemSecret, check_public_key};
 use consilium_core::settle::share_roots_hash;
 use consilium_core::transcript::values_hash;
 use consilium_ledger::{
-    Addresses, Conditions, DeployOptions, Error, Event, Ledger, Membership, Mined, NewStudy, Receipt, Registration, Round, State,
-    Wallet, deploy,
+    Addresses, Conditions, Consent, DeployOptions, Error, Event, Ledger, Membership, Mined, NewStudy, Receipt, Registration,
+    Round, State, Wallet, deploy,
 };
 
 /// What of a step must be equal on every chain: block number, gas and events, or the words of a refusal.
@@ -49,7 +49,7 @@ fn registration(node: usize, kem_key: Vec<u8>) -> Registration {
 impl Stage {
     pub(crate) async fn set(world: &World) -> Self {
         let sponsor = wallet(1);
-        let options = DeployOptions { minimum_stake: ether(1), dispute_time: 100, ..DeployOptions::default() };
+        let options = DeployOptions { minimum_stake: ether(1), dispute_time: 100, ..DeployOptions::trial() };
         let deployment = deploy(world.provider(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(world.provider(), deployment.addresses).await.unwrap();
         let nodes = (2..=6).map(wallet).collect();
@@ -73,6 +73,8 @@ impl Stage {
             sites: self.sites.clone(),
             minimum_cohort: 2,
             finality: Finality::Instant,
+            weight_unit: String::new(),
+            description: Default::default(),
             conditions: Conditions::default(),
         }
     }
@@ -82,7 +84,7 @@ impl Stage {
             let key = if node == 2 { vec![0xff; 1216] } else { kem_key(node as u8) };
             let done = self.ledger.register(&self.nodes[node - 1], &registration(node, key)).await;
             self.tell("register a node", &done);
-            let agreed = self.ledger.set_consent(&self.nodes[node - 1], Address::ZERO, true).await;
+            let agreed = self.ledger.set_consent(&self.nodes[node - 1], self.sponsor.address(), Consent::ALL).await;
             self.tell("consent", &agreed);
         }
         let again = self.ledger.register(&self.nodes[0], &registration(1, kem_key(1))).await;
@@ -100,7 +102,7 @@ impl Stage {
             let node = wallet(20 + number as u8);
             self.ledger.transfer(&self.sponsor, node.address(), ether(5)).await.unwrap();
             self.ledger.register(&node, &registration(number, kem_key(number as u8))).await.unwrap();
-            self.ledger.set_consent(&node, Address::ZERO, true).await.unwrap();
+            self.ledger.set_consent(&node, self.sponsor.address(), Consent::ALL).await.unwrap();
             self.nodes.push(node);
         }
     }

@@ -8,9 +8,9 @@
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::{Database, StoreError, Verdict};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use consilium_core::accusation::{Accusation, Charge};
-use consilium_ledger::{Error, Event, Receipt, Round, Settled, State};
+use consilium_ledger::{Error, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -120,7 +120,7 @@ async fn rank(service: &Service, accusation: &Accusation) -> u32 {
     committee.index_of(service.address()).map_or(n, |me| (me as u64 + n - round % n) % n) as u32
 }
 
-/// Files one proof, and has the compensation of the harmed sites assigned. `None`: it is to be sent again, also when it was
+/// Files one proof. `None`: it is to be sent again, also when it was
 /// taken by a block that is not final yet.
 async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
     let (study, round) = (accusation.study, accusation.round);
@@ -132,14 +132,11 @@ async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
         Ok(receipt) => {
             let (transaction, gas) = (receipt.transaction, receipt.gas_used);
             tracing::warn!(study, round, offender = ?accusation.node(), %transaction, gas, "the offence is proved on chain");
-            assign(service, study, &convicted(&receipt)).await;
             None
         }
         Err(Error::Reverted(revert)) if revert.is("NotLiable") || revert.is("AlreadyStruck") => {
             tracing::debug!(study, round, answer = %revert, "the offence was proved before, or its author answers for it no more");
-            let nodes: Vec<Address> = accusation.node().into_iter().collect();
-            let done = assign(service, study, &nodes).await && is_answered(service, accusation).await;
-            done.then(|| Answer(revert.to_string()))
+            is_answered(service, accusation).await.then(|| Answer(revert.to_string()))
         }
         Err(error) => {
             Metrics::add(&service.metrics.chain_errors, 1);
@@ -158,34 +155,11 @@ async fn is_answered(service: &Service, accusation: &Accusation) -> bool {
         .unwrap_or(false)
 }
 
-fn convicted(receipt: &Receipt) -> Vec<Address> {
-    let node = |event: &Event| if let Event::Convicted(conviction) = event { Some(conviction.node) } else { None };
-    receipt.events.iter().filter_map(|event| node(&event.event)).collect()
-}
-
-/// Writes down whose the bonds are. Whether that is done, or was before.
-async fn assign(service: &Service, study: u64, nodes: &[Address]) -> bool {
-    for &node in nodes {
-        match service.ledger().assign_compensation(&service.wallet, study, node).await {
-            Ok(receipt) => {
-                let transaction = receipt.transaction;
-                tracing::info!(study, %node, %transaction, "its bond is assigned to the harmed sites");
-            }
-            Err(Error::Reverted(revert)) => tracing::debug!(study, %node, %revert, "nothing to assign"),
-            Err(error) => {
-                tracing::warn!(study, %node, %error, "a lost bond could not be assigned yet: trying again");
-                return false;
-            }
-        }
-    }
-    true
-}
-
 async fn refused(service: &Service, accusation: &Accusation, error: Error) -> Option<Answer> {
     let (study, round) = (accusation.study, accusation.round);
     let waits = match &error {
         // The settlement may be in a block that is not there yet, or not any more.
-        Error::Reverted(revert) if revert.is("NotTheSettlement") || revert.is("NotCertified") => {
+        Error::Reverted(revert) if ["NotTheSettlement", "NotCertified", "WrongState"].iter().any(|name| revert.is(name)) => {
             may_come(service, accusation).await
         }
         Error::Reverted(_) => false,
@@ -204,8 +178,8 @@ async fn refused(service: &Service, accusation: &Accusation, error: Error) -> Op
     Some(Answer(error.to_string()))
 }
 
-/// Whether the round may still get the state that a proof needs. One that was proved fraudulent may lose that state again
-/// until it is final, and its signers' bonds are to be assigned.
+/// Whether the round may still get the state that a proof needs. One that was proved wrong may lose that state again until
+/// it is final.
 async fn may_come(service: &Service, accusation: &Accusation) -> bool {
     let (study, round) = (accusation.study, accusation.round);
     let Ok(history) = service.ledger().history(study).await else { return true };
@@ -219,13 +193,8 @@ async fn may_come(service: &Service, accusation: &Accusation) -> bool {
     let Ok(found) = history.round(round).await else { return true };
     match found.state {
         State::Void | State::Abandoned => false,
-        State::Fraudulent if !matches!(accusation.charge, Charge::WrongSettlement(_)) => false,
-        State::Fraudulent => !(assign(service, study, &signers(&found)).await && is_answered(service, accusation).await),
+        State::Fraudulent | State::Refuted if !matches!(accusation.charge, Charge::WrongSettlement(_)) => false,
+        State::Fraudulent | State::Refuted => !is_answered(service, accusation).await,
         _ => true,
     }
-}
-
-fn signers(round: &Round) -> Vec<Address> {
-    let signed = round.settlement.iter().flat_map(Settled::signers);
-    signed.filter_map(|node| round.terms.committee.member(node)).map(|member| member.address).collect()
 }

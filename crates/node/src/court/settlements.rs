@@ -6,15 +6,15 @@
 //! vectors and compares each further one with them: the first that does not fit is the proof. It stops as soon as the
 //! aggregate fits 2t+1 settled shares. What peers do not serve now is asked for again, as long as the round is on record.
 
-use super::{acquittal, keep};
+use super::{answers, keep, payouts};
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, patience};
 use crate::service::{Service, locked};
-use crate::store::{Database, Opening, StoreError, Verdict};
+use crate::store::{Database, Opening, SeenCertificate, StoreError, Verdict};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
 use consilium_core::round::Statement;
-use consilium_ledger::{ChainEvent, Cursor, Error, Event, Progress, Round, Settled, State, Watcher};
+use consilium_ledger::{ChainEvent, Cursor, Error, Event, Offence, Progress, Round, Settled, State, Watcher};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -83,8 +83,11 @@ impl Settlements {
                 let finding = check(&self.service, study, round, attempts).await;
                 self.conclude(study, round, finding).await;
             }
-            if let Err(error) = acquittal::claim(&self.service).await {
-                tracing::error!(%error, "frauds cannot be read: trying again; check the disk");
+            if let Err(error) = answers::give(&self.service).await {
+                tracing::error!(%error, "what this node has to answer cannot be read: trying again; check the disk");
+            }
+            if let Err(error) = payouts::assign(&self.service).await {
+                tracing::error!(%error, "lost bonds cannot be read: trying again; check the disk");
             }
             tokio::time::sleep(self.service.config.poll_interval * SLOWER).await;
         }
@@ -107,14 +110,28 @@ impl Settlements {
     }
 
     async fn note(&mut self, events: &[ChainEvent]) -> Result<(), StoreError> {
+        let me = self.service.address();
         for event in events {
-            match event.event {
-                Event::RoundSettled { study, round, .. } => {
+            match &event.event {
+                &Event::RoundSettled { study, round, .. } => {
                     self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
                     self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
                 }
-                Event::RoundFraudulent { study, round, .. } => {
-                    self.service.database.run(move |db| db.add_fraud(study, round)).await?;
+                Event::RoundCertified { study, round, set_root, size, voters, signatures }
+                    if matches!(self.service.rounds.get(*study, *round), Some(Entry::Open(_))) =>
+                {
+                    let (study, round) = (*study, *round);
+                    let (set_root, size, voters, votes) = (*set_root, *size, *voters, signatures.clone());
+                    let seen = SeenCertificate { set_root, size, voters, votes };
+                    self.service.database.run(move |db| db.keep_certificate(study, round, &seen)).await?;
+                }
+                Event::Convicted(conviction) if conviction.node == me && conviction.offence == Offence::ForeignShare => {
+                    let (study, round) = (conviction.study, conviction.round);
+                    self.service.database.run(move |db| db.add_accused(study, round)).await?;
+                }
+                Event::Convicted(conviction) => {
+                    let (study, node) = (conviction.study, conviction.node);
+                    self.service.database.run(move |db| db.add_taken(study, &node)).await?;
                 }
                 _ => {}
             }

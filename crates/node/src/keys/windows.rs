@@ -155,7 +155,7 @@ async fn needs(
     }
     let state = history.recorded_state(opened.round).at(time, opened.deadline, opened.settle_by);
     let ended = match (state, history.settled_at(opened.round)) {
-        (State::Settled | State::Fraudulent, Some(at)) => {
+        (State::Settled | State::Fraudulent | State::Refuted, Some(at)) => {
             let block = ledger.block(at.block.number.into()).await?;
             // An endpoint that does not have the block leaves the latest time that there can be.
             block.map_or(opened.settle_by, |block| block.timestamp)
@@ -185,7 +185,9 @@ fn phase(
         State::Settled if challenged > time && (challenged > kept || kept <= look.now) => {
             Some((Phase::Challengeable, Some(challenged)))
         }
-        State::Settled | State::Abandoned | State::Fraudulent => (kept > look.now).then_some((Phase::Retained, Some(kept))),
+        State::Settled | State::Abandoned | State::Fraudulent | State::Refuted => {
+            (kept > look.now).then_some((Phase::Retained, Some(kept)))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::deletions::DOOMED;
-use super::offences::{ANSWERS, CHECKS, FRAUDS};
+use super::offences::{ACCUSED, ANSWERS, CERTIFICATES, CHECKS, TAKEN};
 use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
@@ -84,9 +84,22 @@ impl Database {
         };
         let database = Self(Arc::new(opened));
         database.write(Durability::Immediate, |transaction| {
-            for table in
-                [META, CONTRIBUTIONS, REPAIRS, EVIDENCE, CLOSED, SEATS, VANISHED, JOURNAL, ANSWERS, CHECKS, FRAUDS, DOOMED]
-            {
+            for table in [
+                META,
+                CONTRIBUTIONS,
+                REPAIRS,
+                EVIDENCE,
+                CLOSED,
+                SEATS,
+                VANISHED,
+                JOURNAL,
+                ANSWERS,
+                CHECKS,
+                ACCUSED,
+                CERTIFICATES,
+                TAKEN,
+                DOOMED,
+            ] {
                 transaction.open_table(table)?;
             }
             let mut meta = transaction.open_table(META)?;

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::database::{CONTRIBUTIONS, Database, EVIDENCE, META, json, parse, parse_round, round_key};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::certify::SetMember;
 use consilium_ledger::Cursor;
@@ -15,8 +15,13 @@ type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 pub(super) const ANSWERS: Table = Table::new("answers");
 /// The [`Verdict`] on a settlement; null while there is something to check.
 pub(super) const CHECKS: Table = Table::new("checks");
-/// The rounds whose settlement was proved wrong: a bond of this node that was lost by it is to be had back.
-pub(super) const FRAUDS: Table = Table::new("frauds");
+/// The rounds for which this node was convicted of a share of another set than the certified one.
+pub(super) const ACCUSED: Table = Table::new("accused");
+/// Every [`SeenCertificate`] of a round of this node, also one that a reorganisation took back, by its set.
+pub(super) const CERTIFICATES: Table = Table::new("certificates");
+
+/// The bonds of others that proofs have taken and that are to be assigned: study and node.
+pub(super) const TAKEN: Table = Table::new("taken");
 
 const CURSOR: &str = "settlements cursor";
 
@@ -30,6 +35,17 @@ pub(crate) enum Verdict {
     Wrong,
     /// It cannot be checked any more, or not by this node.
     OutOfReach,
+}
+
+/// The votes behind a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeenCertificate {
+    pub(crate) set_root: B256,
+    pub(crate) size: u32,
+    /// Bit j-1: node j voted.
+    pub(crate) voters: U256,
+    /// 65 bytes for each voter, by node number.
+    pub(crate) votes: Bytes,
 }
 
 impl Database {
@@ -86,20 +102,47 @@ impl Database {
         open.map(|(key, _)| parse_round(&key)).collect()
     }
 
-    /// Notes that a round's settlement was proved wrong.
-    pub(crate) fn add_fraud(&self, study: u64, round: u64) -> Result<(), StoreError> {
-        self.put(FRAUDS, &round_key(study, round), b"", Durability::Immediate)
+    /// Notes that this node was convicted of a share of another set than a round's certified one.
+    pub(crate) fn add_accused(&self, study: u64, round: u64) -> Result<(), StoreError> {
+        self.put(ACCUSED, &round_key(study, round), b"", Durability::Immediate)
     }
 
-    /// The rounds whose settlement was proved wrong, and of which a bond of this node may be claimed back.
-    pub(crate) fn frauds(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        self.under(FRAUDS, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
+    /// The rounds about which this node has to answer.
+    pub(crate) fn accused(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.under(ACCUSED, "")?.into_iter().map(|(key, _)| parse_round(&key)).collect()
     }
 
-    /// Notes that nothing is to be had back because of a fraudulent round.
-    pub(crate) fn remove_fraud(&self, study: u64, round: u64) -> Result<(), StoreError> {
+    /// Notes that there is nothing to answer any more about a round.
+    pub(crate) fn remove_accused(&self, study: u64, round: u64) -> Result<(), StoreError> {
         let key = round_key(study, round);
-        self.write(Durability::None, |transaction| Ok(transaction.open_table(FRAUDS)?.remove(key.as_str()).map(drop)?))
+        self.write(Durability::None, |transaction| Ok(transaction.open_table(ACCUSED)?.remove(key.as_str()).map(drop)?))
+    }
+
+    /// Keeps the votes behind a certificate, whatever becomes of the block that it stands in.
+    pub(crate) fn keep_certificate(&self, study: u64, round: u64, seen: &SeenCertificate) -> Result<(), StoreError> {
+        let key = format!("{}{}", round_key(study, round), hex::encode(seen.set_root));
+        self.put(CERTIFICATES, &key, &json(seen), Durability::Immediate)
+    }
+
+    /// The votes behind every certificate that this round has ever had.
+    pub(crate) fn certificates_of(&self, study: u64, round: u64) -> Result<Vec<SeenCertificate>, StoreError> {
+        self.under(CERTIFICATES, &round_key(study, round))?.iter().map(|(key, value)| parse(key, value)).collect()
+    }
+
+    /// Notes that a proof has taken a node's bond.
+    pub(crate) fn add_taken(&self, study: u64, node: &Address) -> Result<(), StoreError> {
+        self.put(TAKEN, &taken_key(study, node), &json(&(study, node)), Durability::Immediate)
+    }
+
+    /// The bonds that are to be assigned to harmed sites.
+    pub(crate) fn taken(&self) -> Result<Vec<(u64, Address)>, StoreError> {
+        self.under(TAKEN, "")?.iter().map(|(key, value)| parse(key, value)).collect()
+    }
+
+    /// Notes that there is nothing to assign any more.
+    pub(crate) fn remove_taken(&self, study: u64, node: &Address) -> Result<(), StoreError> {
+        let key = taken_key(study, node);
+        self.write(Durability::None, |transaction| Ok(transaction.open_table(TAKEN)?.remove(key.as_str()).map(drop)?))
     }
 
     /// How far the chain was read for settlements.
@@ -111,6 +154,10 @@ impl Database {
     pub(crate) fn set_settlements_cursor(&self, cursor: &Cursor) -> Result<(), StoreError> {
         self.put(META, CURSOR, &json(cursor), Durability::None)
     }
+}
+
+fn taken_key(study: u64, node: &Address) -> String {
+    format!("{study:016x}/{}", hex::encode(node))
 }
 
 fn verdict(record: &[u8]) -> Option<Verdict> {

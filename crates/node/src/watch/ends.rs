@@ -142,11 +142,13 @@ impl End {
     fn agrees_with(&self, state: State) -> Finding {
         match state {
             State::Open | State::Certified => Finding::Denied,
-            State::Settled if !self.is_settlement() => Finding::Denied,
+            State::Settled | State::Refuted if !self.is_settlement() => Finding::Denied,
             State::Void | State::Abandoned if self.is_settlement() => Finding::Denied,
             State::Void => Finding::Stands { void: true },
             // What is off the record has ended somehow.
-            State::Settled | State::Abandoned | State::Fraudulent | State::None => Finding::Stands { void: false },
+            State::Settled | State::Abandoned | State::Fraudulent | State::Refuted | State::None => {
+                Finding::Stands { void: false }
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use consilium_core::prove::prove;
 use consilium_core::terms::Terms;
 use consilium_core::transcript::access_object;
 use consilium_ledger::{
-    Addresses, Conditions, DeployOptions, Ledger, NewStudy, Registration, Round, State, Wallet, deploy, http_provider,
+    Addresses, Conditions, Consent, DeployOptions, Ledger, NewStudy, Registration, Round, State, Wallet, deploy, http_provider,
 };
 use consilium_node::{Config, Node, NodeBuilder, NodeKeys, Running};
 use rand_chacha::ChaCha20Rng;
@@ -48,6 +48,8 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey], currency: Address) -> NewSt
         sites: sites.iter().map(SecretKey::address).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
+        weight_unit: String::new(),
+        description: Default::default(),
         conditions: Conditions { bond: U256::from(BOND), currency, ..Conditions::default() },
     }
 }
@@ -269,7 +271,7 @@ impl World {
         tokio::spawn(serve(sequencer.clone(), listener, std::future::pending()));
 
         let provider = http_provider(&rpc).unwrap();
-        let addresses = deploy(provider, &sponsor, DeployOptions::default()).await.unwrap().addresses;
+        let addresses = deploy(provider, &sponsor, DeployOptions::trial()).await.unwrap().addresses;
         let ledger = Ledger::connect(&rpc, addresses).await.unwrap();
         for keys in &keys {
             let registration = Registration {
@@ -280,7 +282,7 @@ impl World {
             };
             let wallet = Wallet::new(keys.signing_key().clone());
             ledger.register(&wallet, &registration).await.unwrap();
-            ledger.set_consent(&wallet, Address::ZERO, true).await.unwrap();
+            ledger.set_consent(&wallet, sponsor.address(), Consent::ALL).await.unwrap();
         }
         let currency = ledger.deploy_trial_token(&sponsor).await.unwrap().output;
         assert_eq!(ledger.create_study(&sponsor, &new_study(&keys, &sites, currency)).await.unwrap().output, 1);

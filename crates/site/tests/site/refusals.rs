@@ -169,6 +169,8 @@ async fn a_program_with_too_few_tests() {
         sites: (1..=3).map(|number| site_keys(number).address()).collect(),
         minimum_cohort: 2,
         finality: Finality::Instant,
+        weight_unit: String::new(),
+        description: Default::default(),
         conditions: Conditions::default(),
     };
     let study = world.ledger.create_study(&world.sponsor, &new).await.unwrap().output;

@@ -9,7 +9,7 @@ use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
 use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
 use consilium_ledger::{
-    Addresses, Conditions, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy,
+    Addresses, Conditions, Consent, DeployOptions, Endpoints, Ledger, NewStudy, Registration, Wallet, client_provider, deploy,
 };
 use consilium_site::sharing::StudyCommittee;
 use consilium_site::tensors::Tensors;
@@ -76,7 +76,7 @@ impl World {
         let sequencer = Sequencer::new(Chain::in_memory(&genesis), move || hand.load(Ordering::SeqCst));
         let sponsor = wallet(1);
         let provider = client_provider(sequencer.client());
-        let addresses = deploy(provider.clone(), &sponsor, DeployOptions::default()).await.unwrap().addresses;
+        let addresses = deploy(provider.clone(), &sponsor, DeployOptions::trial()).await.unwrap().addresses;
         let ledger = Ledger::new(provider, addresses).await.unwrap();
         for node in 1..=5_u8 {
             let registration = Registration {
@@ -86,7 +86,7 @@ impl World {
                 stake: U256::from(10).pow(U256::from(18)),
             };
             ledger.register(&wallet(1 + node), &registration).await.unwrap();
-            ledger.set_consent(&wallet(1 + node), Address::ZERO, true).await.unwrap();
+            ledger.set_consent(&wallet(1 + node), sponsor.address(), Consent::ALL).await.unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         let committee = Committee::start().await;
@@ -103,6 +103,8 @@ impl World {
             sites: (1..=3).map(|number| site_keys(number).address()).collect(),
             minimum_cohort,
             finality: Finality::Instant,
+            weight_unit: String::new(),
+            description: Default::default(),
             conditions: Conditions::default(),
         };
         self.ledger.create_study(&self.sponsor, &new).await.unwrap().output
