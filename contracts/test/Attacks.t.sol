@@ -301,13 +301,17 @@ contract AttacksTest is Trial {
         return lieAboutFive();
     }
 
-    /// Sites of the committee's own, in order; `by` makes the settlement wrong unless it is 0.
-    function concludeOwnSites(uint64 by) private returns (address[] memory own) {
-        Outcome memory fresh = outcomeOf(study, openNext(study), 1, 5, 3);
+    function ownSites() private pure returns (address[] memory own) {
         own = new address[](3);
         for (uint256 i = 0; i < 3; i++) {
             own[i] = address(uint160(0xE71100 + i));
         }
+    }
+
+    /// Sites of the committee's own, in order; `by` makes the settlement wrong unless it is 0.
+    function concludeOwnSites(uint64 by) private returns (address[] memory own) {
+        Outcome memory fresh = outcomeOf(study, openNext(study), 1, 5, 3);
+        own = ownSites();
         drawVectors(LENGTH);
         vectors[3][ELEMENT] ^= by;
         fresh.cohort = own;
@@ -346,33 +350,17 @@ contract AttacksTest is Trial {
 
     /// Liars report each other for less first, and name a round whose sites are their sponsor's.
     function test_attack_aConvictionForLessDoesNotSaveTheBondOfALiar() public {
-        address[] memory own = new address[](3);
-        for (uint256 i = 0; i < 3; i++) {
-            own[i] = address(uint160(0xE71100 + i));
-        }
-        bytes32 root = Trees.listRoot(own);
+        bytes32 root = Trees.listRoot(ownSites());
         vm.prank(sponsor);
-        consilium.setSites(study, root, own);
-        Outcome memory first;
-        for (uint256 lie = 0; lie < 2; lie++) {
-            drawVectors(LENGTH);
-            vectors[3][40] ^= uint64(lie);
-            Outcome memory fresh = outcomeOf(study, openNext(study), 1, 5, 3);
-            fresh.cohort = own;
-            fresh.roots.setRoot = Trees.setRoot(own);
-            fresh.roots.rewardRoot = Trees.rewardRoot(own, fresh.voters);
-            fresh.roots.aggregateRoot = Trees.vectorRoot(vectors[0]);
-            for (uint256 j = 1; j <= committee; j++) {
-                fresh.roots.shareRoots[j - 1] = Trees.vectorRoot(vectors[j]);
-            }
-            concludeAs(fresh);
-            if (lie == 0) first = fresh;
-        }
+        consilium.setSites(study, root, ownSites());
+        concludeOwnSites(0);
+        Outcome memory first = outcome;
+        concludeOwnSites(1);
         for (uint256 j = 1; j <= 4; j++) {
             proveTwoFinals(j, first.round);
         }
         uint256 before = reporter.balance;
-        proveWrongSettlement(40, pointsFrom(1));
+        proveWrongSettlement(ELEMENT, pointsFrom(1));
         vm.assertTrue(reporter.balance > before, "who proves the lie has a part of what is left");
         pass(COMPENSATION);
         for (uint256 j = 1; j <= 4; j++) {

@@ -44,8 +44,6 @@ pub struct Pot {
     pub doubt: Doubt,
     /// Root of the harmed set; zero until the compensation is assigned.
     pub set_root: B256,
-    /// Root of the sites that were admitted to its round.
-    pub sites_root: B256,
     /// How many sites it has.
     pub size: u32,
     /// What each gets, in wei.
@@ -96,7 +94,6 @@ impl Ledger {
             due: bond.until.to(),
             doubt,
             set_root: pot.setRoot,
-            sites_root: pot.sitesRoot,
             size: pot.size,
             each: U256::from(pot.each),
         }))
