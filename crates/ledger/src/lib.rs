@@ -62,6 +62,7 @@ mod calls;
 mod claims;
 mod coins;
 mod compensation;
+mod conditions;
 pub mod contracts;
 mod court;
 mod currency;
