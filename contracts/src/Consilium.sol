@@ -1,36 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {Studies} from "./Studies.sol";
+import {Records} from "./Records.sol";
+import {Sponsorship} from "./Sponsorship.sol";
+import {ILicences} from "./interfaces/ILicences.sol";
+import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {IRounds} from "./interfaces/IRounds.sol";
+import {IJudge} from "./kinds/IJudge.sol";
+import {IKind} from "./kinds/IKind.sol";
 import {Archive} from "./libraries/Archive.sol";
 import {Committees} from "./libraries/Committees.sol";
+import {Layout} from "./libraries/Layout.sol";
 import {Statements} from "./libraries/Statements.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 /// @title Studies, their committees and their rounds
+/// @notice Answers all of `IConsilium`: what is not here is in Sponsorship, whose code it runs as its own.
 /// @dev The committee runs no consensus: what must be unique is a transaction here. Nothing loops over sites, and no
-/// contribution takes storage. The rounds of a study take turns in its ring of slots; a round whose slot is used again
-/// leaves, if it was settled, one leaf in the study's archive.
-contract Consilium is Studies {
+/// contribution takes storage.
+contract Consilium is Records, IRounds, EIP712 {
     using Archive for Archive.Log;
     using Committees for Committees.Stored;
+    using Layout for Layout.Study;
+    using Layout for Layout.Round;
     using SafeCast for uint256;
 
-    constructor(Parts memory parts, Rules memory rules_) Studies(parts, rules_) {}
+    // Time to look at a result, where stake is at risk.
+    uint256 private constant SHORTEST_WINDOW = 1 hours;
+
+    /// @notice The other part of the code, for good.
+    Sponsorship public immutable sponsorship;
+
+    /// @param parts The contracts that it works with, each deployed for it.
+    /// @param rules What holds for all studies.
+    /// @param sponsorship_ Deployed with the same parts and rules.
+    constructor(Parts memory parts, Rules memory rules, Sponsorship sponsorship_)
+        Records(parts, rules)
+        EIP712("Consilium", "1")
+    {
+        require(block.chainid <= type(uint64).max, ChainIdTooLarge(block.chainid));
+        require(rules.trial || rules.minimumWindow >= SHORTEST_WINDOW, WindowTooShort(rules.minimumWindow));
+        sponsorship = sponsorship_;
+        bool same = sponsorship_.configuration() == keccak256(abi.encode(parts, rules));
+        require(same, NotOurs(address(sponsorship_)));
+        _requireOurs(parts.registry.consilium(), address(parts.registry));
+        for (uint256 i = 0; i < parts.kinds.length; i++) {
+            IKind kind = parts.kinds[i];
+            kinds[kind.kind()] = kind;
+            _requireOurJudge(kind, parts.registry);
+        }
+        _requireOurJudge(parts.setCourt, parts.registry);
+        _requireOurs(parts.token.consilium(), address(parts.token));
+        _requireOurs(parts.treasury.consilium(), address(parts.treasury));
+        _requireOurs(parts.privacyBudget.consilium(), address(parts.privacyBudget));
+        // They may take whatever the treasury is allowed to take.
+        address licences = parts.treasury.licences();
+        _requireOurs(address(ILicences(licences).consilium()), licences);
+    }
+
+    /// @dev What is not here runs from there, on what is stored here.
+    fallback(bytes calldata input) external returns (bytes memory) {
+        return Address.functionDelegateCall(address(sponsorship), input);
+    }
 
     // ------------------------------------------------------------------------------------------------ rounds
 
+    /// @inheritdoc IRounds
     function openRound(uint64 study, bytes32 subject, uint64 deadline, uint64 settleBy)
         external
         returns (uint64 round)
     {
-        StoredStudy storage stored = _sponsored(study);
+        Layout.Study storage stored = _operated(study);
         require(subject != 0, InvalidSubject());
-        (Desk memory desk, uint64 lastCertified) = _closeNewest(study);
-        require(!desk.vacant, CommitteeVacant(study));
+        (Layout.Desk memory desk, uint64 lastCertified) = _closeNewest(study);
+        require(desk.flags & Layout.ENDED == 0, Ended(study));
+        require(desk.flags & Layout.VACANT == 0, CommitteeVacant(study));
+        uint256 liable = uint256(settleBy) + desk.challengeWindow + longestPause + disputeTime;
         require(
             block.timestamp < deadline && deadline < settleBy && settleBy <= type(uint40).max
-                && uint256(settleBy) + desk.challengeWindow + disputeTime <= block.timestamp + _unbondingDelay,
+                && liable <= block.timestamp + _unbondingDelay,
             InvalidDeadlines(deadline, settleBy)
         );
         require(
@@ -44,10 +94,12 @@ contract Consilium is Studies {
         desk.free -= budget;
         desk.rounds = uint256(round).toUint32();
         desk.lastCertifiedRound = uint256(lastCertified).toUint32();
-        _keepDesk(stored, desk);
+        stored.keep(desk);
+        if (desk.flags & Layout.DRAWS != 0) privacyBudget.charge(study);
         _freeze(study, round, stored, desk, subject, deadline, settleBy);
     }
 
+    /// @inheritdoc IRounds
     function certify(
         uint64 study,
         uint64 round,
@@ -56,20 +108,44 @@ contract Consilium is Studies {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        (StoredRound storage stored, Head memory head,) = _requireState(study, round, State.Open);
-        require(size >= head.minimumCohort, CohortTooSmall(size, head.minimumCohort));
+        (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
+            _requireState(study, round, State.Open);
+        require(size != 0 && size >= head.cohort, CohortTooSmall(size, head.cohort));
         require(setRoot != 0, InvalidSetRoot());
-        bytes32 digest = _hashTypedDataV4(Statements.vote(study, round, setRoot, size));
-        _committees[study][head.epoch].requireQuorum(digest, signers, signatures);
+        bytes32 vote = Statements.vote(study, round, setRoot, size);
+        _committees[study][head.epoch].requireQuorum(_hashTypedDataV4(vote), signers, signatures);
 
         head.state = State.Certified;
-        head.size = uint256(size).toUint24();
+        head.cohort = uint256(size).toUint24();
         head.voters = signers.toUint32();
-        _keepHead(stored, head);
         stored.setRoot = setRoot;
         emit RoundCertified(study, round, setRoot, size, signers, signatures);
+        if (desk.flags & Layout.CERTIFIED_ONLY == 0) {
+            stored.keep(head);
+            return;
+        }
+        // Nobody signs a list of rewards: all voters are found by their index, as late ones are.
+        head.late = uint256(Committees.ones(signers)).toUint8();
+        _late[study][round] = Layout.Late({voters: head.voters, epoch: head.epoch});
+        _settle(study, round, stored, head, desk, vote, signers);
     }
 
+    /// @inheritdoc IRounds
+    function addVotes(uint64 study, uint64 round, uint256 signers, bytes calldata signatures) external {
+        (Layout.Round storage stored, Layout.Head memory head,) = _requireState(study, round, State.Certified);
+        Layout.Late storage late = _late[study][round];
+        uint256 before = late.voters;
+        require(signers & (before | head.voters) == 0, AlreadyVoted(signers & (before | head.voters)));
+        bytes32 vote = Statements.vote(study, round, stored.setRoot, head.cohort);
+        _committees[study][head.epoch].requireSigned(_hashTypedDataV4(vote), signers, signatures);
+
+        (late.voters, late.epoch) = ((before | signers).toUint32(), head.epoch);
+        head.late = Committees.ones(before | signers).toUint8();
+        stored.keep(head);
+        emit VotesAdded(study, round, signers, signatures);
+    }
+
+    /// @inheritdoc IRounds
     function settle(
         uint64 study,
         uint64 round,
@@ -79,7 +155,8 @@ contract Consilium is Studies {
         uint256 signers,
         bytes calldata signatures
     ) external {
-        (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Certified);
+        (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
+            _requireState(study, round, State.Certified);
         Committees.Stored storage committee = _committees[study][head.epoch];
         uint256 n = committee.count;
         require(shareRoots.length == n, ShareRootCount(shareRoots.length, n));
@@ -87,153 +164,114 @@ contract Consilium is Studies {
         bytes32 shareRootsHash = keccak256(abi.encodePacked(shareRoots));
         bytes32 settlement = Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot);
         committee.requireQuorum(_hashTypedDataV4(settlement), signers, signatures);
-
-        head.state = State.Settled;
-        head.settledBefore = (uint256(head.deadline) + head.settleWithin - block.timestamp).toUint32();
-        head.signers = signers.toUint32();
-        _keepHead(stored, head);
-        stored.settlement = settlement;
         emit RoundSettled(study, round, setRoot, shareRoots, aggregateRoot, rewardRoot, signers);
-
-        // The slot that the next round will use: archived here, where there is gas to spare, and not at its opening.
-        uint256 next = uint256(round) + 1;
-        if (next > desk.ring) _archiveIfDue(study, uint64(next - desk.ring), desk);
+        _settle(study, round, stored, head, desk, settlement, signers);
     }
 
+    /// @inheritdoc IRounds
     function voidRound(uint64 study, uint64 round) external {
-        _requireState(study, round, State.Void);
-        require(_recordLapse(study, round), WrongState(study, round, State.Void));
+        _recordLapse(study, round, State.Void);
     }
 
+    /// @inheritdoc IRounds
     function abandonRound(uint64 study, uint64 round) external {
-        _requireState(study, round, State.Abandoned);
-        require(_recordLapse(study, round), WrongState(study, round, State.Abandoned));
+        _recordLapse(study, round, State.Abandoned);
     }
 
+    // ------------------------------------------------------------------------------------------------ other contracts
+
+    /// @inheritdoc IRounds
     function refute(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
         _onlyJudge(study);
-        (StoredRound storage stored, Head memory head, Desk memory desk) = _requireState(study, round, State.Settled);
+        (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
+            _requireState(study, round, State.Settled);
+        _requireRunning(study, desk.flags);
         if (stored.settlement != settlement) return accused;
         Committees.Stored storage committee = _committees[study][head.epoch];
         accused.termsHash = _studies[study].termsHash;
         accused.threshold = committee.threshold;
-        accused.size = head.size;
+        accused.size = head.cohort;
         accused.voters = head.voters;
         accused.signers = head.signers;
         accused.nodes = committee.members();
         _disown(study, round, stored, head, desk);
     }
 
+    /// @inheritdoc IRounds
     function disown(uint64 study, uint64 round) external returns (Certified memory certified) {
         _onlyJudge(study);
-        Desk memory desk = _desk(study);
+        Layout.Desk memory desk = _studies[study].deskOf();
+        _requireRunning(study, desk.flags);
         if (!_onRecord(desk, round)) return certified;
-        StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = _head(stored);
+        Layout.Round storage stored = _slot(study, desk, round);
+        Layout.Head memory head = stored.headOf();
         if (head.state < State.Certified) return certified;
         certified.setRoot = stored.setRoot;
         certified.sitesRoot = _policies[study][head.policy].sitesRoot;
-        certified.size = head.size;
+        certified.size = head.cohort;
         certified.voters = head.voters;
+        if (head.late != 0) certified.voters |= _late[study][round].voters;
         certified.nodes = _committees[study][head.epoch].members();
         _disown(study, round, stored, head, desk);
     }
 
+    /// @inheritdoc IRounds
+    function vacate(uint64 study) external returns (uint64 newest) {
+        _onlyFrom(address(registry));
+        (newest,,) = _studies[study].forProof(true);
+    }
+
+    /// @inheritdoc IRounds
     function convictBySettlement(uint64 study, uint64 round, bytes32 settlement, bool vacates)
         external
         returns (bool stands)
     {
         (uint64 rounds, uint64 ring) = _deskForProof(study, vacates);
         if (!_isOnRecord(round, rounds, ring)) return false;
-        StoredRound storage stored = _ring[study][round % ring];
+        Layout.Round storage stored = _ring[study][round % ring];
         return stored.head.state == State.Settled && stored.settlement == settlement;
     }
 
+    /// @inheritdoc IRounds
     function convictByCertificate(uint64 study, uint64 round, bool vacates)
         external
         returns (bytes32 setRoot, uint64 epoch)
     {
         (uint64 rounds, uint64 ring) = _deskForProof(study, vacates);
         if (!_isOnRecord(round, rounds, ring)) return (0, 0);
-        StoredRound storage stored = _ring[study][round % ring];
+        Layout.Round storage stored = _ring[study][round % ring];
         if (stored.head.state >= State.Certified) return (stored.setRoot, stored.head.epoch);
     }
 
     // ------------------------------------------------------------------------------------------------ views
 
-    function stateOf(uint64 study, uint64 round) public view override returns (State) {
-        Desk memory desk = _desk(study);
-        return _onRecord(desk, round) ? _stateNow(_head(_slot(study, desk, round))) : State.None;
+    /// @inheritdoc IRounds
+    function mayJudge(uint64 study, address judge) public view returns (bool) {
+        return judge == address(setCourt) || (judge != address(0) && judge == address(kinds[_studies[study].kind]));
     }
 
-    function roundOf(uint64 study, uint64 round) external view returns (Round memory told) {
-        Desk memory desk = _desk(study);
-        if (!_onRecord(desk, round)) return told;
-        StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = _head(stored);
-        told.state = head.state;
-        told.epoch = head.epoch;
-        told.minimumCohort = head.minimumCohort;
-        told.deadline = head.deadline;
-        told.settleBy = uint64(head.deadline) + head.settleWithin;
-        told.subject = stored.subject;
-        told.frozen = stored.frozen;
-        told.policy = head.policy;
-        // What follows is left over from the slot's previous round until it is written.
-        if (head.state < State.Certified) return told;
-        told.setRoot = stored.setRoot;
-        told.size = head.size;
-        told.voters = head.voters;
-        if (head.state == State.Certified || head.state == State.Abandoned) return told;
-        told.signers = head.signers;
-        told.settlement = stored.settlement;
-        told.challengeEnds = uint64(_challengeEnds(head, desk));
-    }
-
-    function studyOf(uint64 study) external view returns (Study memory) {
-        StoredStudy storage stored = _studies[study];
-        Desk memory desk = _desk(study);
-        uint64 lastCertified = _lastCertified(study, desk);
-        return Study({
-            sponsor: stored.sponsor,
-            kind: stored.kind,
-            epoch: desk.epoch,
-            rounds: desk.rounds,
-            lastCertifiedRound: lastCertified,
-            lastCertifiedSubject: lastCertified == 0 ? bytes32(0) : _subjectOf(study, desk, lastCertified),
-            minimumCohort: desk.minimumCohort,
-            finality: stored.finality,
-            sitesRoot: _policies[study][desk.policy].sitesRoot,
-            termsHash: stored.termsHash,
-            ring: desk.ring,
-            challengeWindow: desk.challengeWindow,
-            vacant: desk.vacant,
-            free: desk.free,
-            budget: stored.budget,
-            nodeShare: stored.nodeShare,
-            archived: _archive[study].totals.count
-        });
-    }
-
+    /// @inheritdoc IRounds
     function settledSites(uint64 study, uint64 round, Settled calldata settled) external view returns (bytes32) {
-        Desk memory desk = _desk(study);
+        Layout.Desk memory desk = _studies[study].deskOf();
         bytes32 settlement = Statements.settlement(
             study, round, settled.setRoot, settled.shareRootsHash, settled.aggregateRoot, settled.rewardRoot
         );
-        uint16 policy = settled.policy;
+        uint80 record = settled.record;
         if (_onRecord(desk, round)) {
-            StoredRound storage stored = _slot(study, desk, round);
-            Head memory head = _head(stored);
-            policy = head.policy;
-            bool stands = stored.settlement == settlement && head.size == settled.sites && _isFinal(head, desk);
+            Layout.Round storage stored = _slot(study, desk, round);
+            Layout.Head memory head = stored.headOf();
+            record = Layout.recordOf(head);
+            bool stands = stored.settlement == settlement && head.cohort == settled.sites && _isFinal(study, head, desk);
             require(stands, NotFinal(study, round));
         } else {
-            bytes32 leaf = Archive.leaf(study, round, settlement, settled.sites, settled.nodes, policy);
+            bytes32 leaf = Archive.leaf(study, round, settlement, settled.sites, settled.nodes, record);
             require(_archive[study].contains(settled.position, leaf, settled.path), NotFinal(study, round));
         }
-        return _policies[study][policy].sitesRoot;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return _policies[study][uint16(record)].sitesRoot; // the lowest bits
     }
 
+    /// @inheritdoc IRounds
     function requireQuorum(uint64 study, uint64 epoch, bytes32 digest, uint256 signers, bytes calldata signatures)
         external
         view
@@ -241,60 +279,68 @@ contract Consilium is Studies {
         _committees[study][epoch].requireQuorum(digest, signers, signatures);
     }
 
+    /// @inheritdoc IRounds
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
-        Desk memory desk = _desk(study);
+        Layout.Desk memory desk = _studies[study].deskOf();
         if (!_onRecord(desk, round)) return address(0);
         return _committees[study][_slot(study, desk, round).head.epoch].member(index);
     }
 
+    /// @inheritdoc IRounds
+    function lateVoterOf(uint64 study, uint64 round, uint8 index) external view returns (address) {
+        Layout.Late memory late = _late[study][round];
+        bool voted = index != 0 && (uint256(late.voters) << 1) >> index & 1 == 1;
+        return voted ? _committees[study][late.epoch].member(index) : address(0);
+    }
+
+    /// @inheritdoc IRounds
     function finalPay(
         uint64 study,
         uint64 round,
         bytes32 settlement,
         uint32 sites,
         uint32 nodes,
-        uint16 policy,
+        uint80 record,
         uint32 position,
         bytes32[] calldata path
     ) external view returns (uint256 perSite, uint256 perNode) {
-        Desk memory desk = _desk(study);
+        Layout.Desk memory desk = _studies[study].deskOf();
+        _requireRunning(study, desk.flags);
         if (_onRecord(desk, round)) {
-            StoredRound storage stored = _slot(study, desk, round);
-            Head memory head = _head(stored);
-            require(
-                stored.settlement == settlement && head.size == sites && Committees.ones(head.voters) == nodes
-                    && _pays(head, desk),
-                NotFinal(study, round)
-            );
-            policy = head.policy;
+            Layout.Round storage stored = _slot(study, desk, round);
+            Layout.Head memory head = stored.headOf();
+            bool same = stored.settlement == settlement && head.cohort == sites && _listed(head, desk) == nodes;
+            require(same && _pays(study, head, desk), NotFinal(study, round));
+            record = Layout.recordOf(head);
         } else {
-            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, policy);
+            bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, record);
             require(_archive[study].contains(position, leaf, path), NotFinal(study, round));
         }
-        return _pay(_policies[study][policy], sites, nodes);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        Layout.Policy storage policy = _policies[study][uint16(record)]; // the lowest bits
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 late = uint8(record >> 32); // as `Layout.recordOf` has it
+        return _payOf(policy.budget, policy.nodeShare, sites, nodes + late);
     }
 
-    function unitsOf(uint64 study)
+    /// @inheritdoc IRounds
+    function recordOf(uint64 study, uint64 round, uint80 shown) external view returns (uint80) {
+        Layout.Desk memory desk = _studies[study].deskOf();
+        return _onRecord(desk, round) ? Layout.recordOf(_slot(study, desk, round).headOf()) : shown;
+    }
+
+    /// @inheritdoc IRounds
+    function pausedUntil(uint64 study) external view returns (uint64) {
+        return _pausedUntil(study, _studies[study].desk.flags);
+    }
+
+    /// @inheritdoc IRounds
+    function weightsOf(uint64 study, uint16 policy, uint256 sites, uint256 nodes)
         external
         view
-        returns (uint256 siteUnits, uint256 nodeUnits, uint64 through, uint16 nodeShare)
+        returns (uint256 perSite, uint256 perNode)
     {
-        Desk memory desk = _desk(study);
-        Archive.Log storage log = _archive[study];
-        (siteUnits, nodeUnits, through) = (log.totals.siteUnits, log.totals.nodeUnits, log.totals.through);
-        nodeShare = _studies[study].nodeShare;
-        // What left the ring is over, and was archived if it was settled.
-        if (desk.rounds > desk.ring && through < desk.rounds - desk.ring) through = desk.rounds - desk.ring;
-        for (uint64 round = through + 1; round <= desk.rounds; round++) {
-            Head memory head = _head(_slot(study, desk, round));
-            if (_isInProgress(_stateNow(head))) break;
-            if (head.state == State.Settled || head.state == State.Refuted) {
-                if (!_pays(head, desk)) break;
-                siteUnits += head.size;
-                nodeUnits += Committees.ones(head.voters);
-            }
-            through = round;
-        }
+        return _weights(_policies[study][policy].nodeShare, sites, nodes);
     }
 
     // ------------------------------------------------------------------------------------------------ inside
@@ -302,8 +348,8 @@ contract Consilium is Studies {
     function _freeze(
         uint64 study,
         uint64 round,
-        StoredStudy storage study_,
-        Desk memory desk,
+        Layout.Study storage study_,
+        Layout.Desk memory desk,
         bytes32 subject,
         uint64 deadline,
         uint64 settleBy
@@ -317,20 +363,21 @@ contract Consilium is Studies {
             )
         );
 
-        StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = Head({
+        Layout.Round storage stored = _slot(study, desk, round);
+        Layout.Head memory head = Layout.Head({
             state: State.Open,
             epoch: desk.epoch,
             policy: desk.policy,
-            minimumCohort: desk.minimumCohort,
-            size: 0,
+            period: 0,
+            late: 0,
+            cohort: desk.minimumCohort,
             deadline: uint256(deadline).toUint40(),
             settleWithin: uint256(settleBy - deadline).toUint32(),
             settledBefore: 0,
             voters: 0,
             signers: 0
         });
-        _keepHead(stored, head);
+        stored.keep(head);
         stored.subject = subject;
         stored.frozen = frozen;
         emit RoundOpened(
@@ -348,155 +395,174 @@ contract Consilium is Studies {
         );
     }
 
+    /// @param settlement Hash of what was signed.
+    function _settle(
+        uint64 study,
+        uint64 round,
+        Layout.Round storage stored,
+        Layout.Head memory head,
+        Layout.Desk memory desk,
+        bytes32 settlement,
+        uint256 signers
+    ) private {
+        Archive.Log storage log = _archive[study];
+        Archive.Totals memory totals = log.load();
+        head.state = State.Settled;
+        head.settledBefore = (uint256(head.deadline) + head.settleWithin - block.timestamp).toUint32();
+        head.signers = signers.toUint32();
+        head.period = totals.periods;
+        stored.keep(head);
+        stored.settlement = settlement;
+
+        totals.weight += _weightOfRound(study, head, desk);
+        totals.changed = true;
+        // The slot that the next round will use: archived here, where there is gas to spare, and not at its opening.
+        uint256 next = uint256(round) + 1;
+        if (next > desk.ring) _archiveIfDue(study, uint64(next - desk.ring), desk, totals);
+        log.store(totals);
+    }
+
     /// Makes way for a new round in its slot of the ring.
-    function _clearSlot(uint64 study, Desk memory desk, uint64 round, uint64 lastCertified) private {
+    function _clearSlot(uint64 study, Layout.Desk memory desk, uint64 round, uint64 lastCertified) private {
         if (round <= desk.ring) return;
         uint64 leaving = round - desk.ring;
         if (leaving == lastCertified) _studies[study].carriedSubject = _slot(study, desk, leaving).subject;
+        Archive.Log storage log = _archive[study];
+        Archive.Totals memory totals = log.load();
         // Mostly its successor's settlement has archived it.
-        if (_archive[study].totals.through >= leaving) return;
-        uint256 until = _archiveIfDue(study, leaving, desk);
+        if (totals.through >= leaving) return;
+        (bool archived, uint256 until) = _archiveIfDue(study, leaving, desk, totals);
         require(until == 0, RingFull(study, uint64(until)));
+        if (archived) log.store(totals);
     }
 
     /// Archives a round of the ring if it is settled for good and was not archived yet. Rounds come here in order, so
     /// that the place of one is the number of those settled for good before it.
+    /// @param totals Of the archive: the caller writes them.
+    /// @return archived Whether they have changed.
     /// @return until When its slot may be used again, if it may not yet; else 0.
-    function _archiveIfDue(uint64 study, uint64 round, Desk memory desk) private returns (uint256 until) {
-        StoredRound storage stored = _slot(study, desk, round);
-        Head memory head = _head(stored);
+    function _archiveIfDue(uint64 study, uint64 round, Layout.Desk memory desk, Archive.Totals memory totals)
+        private
+        returns (bool archived, uint256 until)
+    {
+        Layout.Round storage stored = _slot(study, desk, round);
+        Layout.Head memory head = stored.headOf();
         // Whatever was certified may be evidence, as long as results can be challenged.
-        if (head.state < State.Certified) return 0;
-        if (block.timestamp < _challengeEnds(head, desk)) return _challengeEnds(head, desk);
-        if (!_pays(head, desk)) return 0;
-        Archive.Log storage log = _archive[study];
-        Archive.Totals memory totals = log.load();
-        if (totals.through >= round) return 0;
+        if (head.state < State.Certified) return (false, 0);
+        uint256 ends = _challengeEnds(study, head, desk);
+        if (block.timestamp < ends) return (false, ends);
+        if (!_pays(study, head, desk) || totals.through >= round) return (false, 0);
 
-        (uint256 sites, uint256 nodes) = (head.size, Committees.ones(head.voters));
-        log.append(totals.count, Archive.leaf(study, round, stored.settlement, sites, nodes, head.policy));
-        totals.siteUnits += sites.toUint48();
-        totals.nodeUnits += nodes.toUint48();
+        bytes32 leaf =
+            Archive.leaf(study, round, stored.settlement, head.cohort, _listed(head, desk), Layout.recordOf(head));
+        _archive[study].append(totals.count, leaf);
         totals.count += 1;
         totals.through = uint256(round).toUint32();
-        log.store(totals);
+        return (true, 0);
+    }
+
+    function _weightOfRound(uint64 study, Layout.Head memory head, Layout.Desk memory desk)
+        private
+        view
+        returns (uint64)
+    {
+        return _weightOf(_policies[study][head.policy].nodeShare, head.cohort, _paid(head, desk));
     }
 
     /// A round was proved to be false. In time it pays nothing, and no share is wrong for differing from it; too late, it
     /// goes on paying, since it may have paid already, and is no evidence any more.
-    function _disown(uint64 study, uint64 round, StoredRound storage stored, Head memory head, Desk memory desk)
-        private
-    {
-        if (head.state == State.Settled && block.timestamp >= _challengeEnds(head, desk)) {
+    function _disown(
+        uint64 study,
+        uint64 round,
+        Layout.Round storage stored,
+        Layout.Head memory head,
+        Layout.Desk memory desk
+    ) private {
+        if (head.state == State.Settled && block.timestamp >= _challengeEnds(study, head, desk)) {
             stored.head.state = State.Refuted;
             emit RoundRefuted(study, round);
             return;
         }
-        bool reserved = head.state == State.Settled || _stateNow(head) == State.Certified;
-        if (!reserved) return;
+        bool settled = head.state == State.Settled;
+        if (!settled && _stateNow(head) != State.Certified) return;
         stored.head.state = State.Fraudulent;
         stored.settlement = 0;
-        _studies[study].desk.free += _policies[study][head.policy].budget;
+        uint256 back = _policies[study][head.policy].budget;
+        if (settled) {
+            _strikeOut(study, head, desk);
+            // Once another round is open, or the study has ended, the rest is the sponsor's already.
+            if (round < desk.rounds || desk.flags & Layout.ENDED != 0) back -= _rest(study, head, desk);
+        }
+        if (back != 0) _studies[study].desk.free = (desk.free + back).toUint88();
         emit RoundFraudulent(study, round);
     }
 
-    /// The formula: the nodes' share of the budget in equal parts to the voters, the rest in equal parts to the sites,
-    /// both rounded down. A settled round has at least two sites and four voters.
-    function _pay(Policy storage policy, uint256 sites, uint256 nodes)
-        private
-        view
-        returns (uint256 perSite, uint256 perNode)
-    {
-        (uint256 budget, uint256 nodeShare) = (policy.budget, policy.nodeShare);
-        uint256 forNodes = budget * nodeShare / WHOLE;
-        return ((budget - forNodes) / sites, forNodes / nodes);
+    /// A settled round has no part in licence revenue any more.
+    function _strikeOut(uint64 study, Layout.Head memory head, Layout.Desk memory desk) private {
+        Archive.Log storage log = _archive[study];
+        Archive.Totals memory totals = log.load();
+        uint64 weight = _weightOfRound(study, head, desk);
+        totals.weight -= weight;
+        totals.changed = true;
+        log.store(totals);
+        if (totals.periods > head.period) treasury.strikeOut(study, head.period, weight);
     }
 
-    /// Reverts if the newest round is still in progress, and records its lapse if nobody did.
-    /// @return desk Of the study, with what the lapse gave back.
-    /// @return lastCertified The newest certified round.
-    function _closeNewest(uint64 study) private returns (Desk memory desk, uint64 lastCertified) {
-        desk = _desk(study);
-        (uint64 newest, State state) = (desk.rounds, State.None);
-        if (newest != 0) state = _stateNow(_head(_slot(study, desk, newest)));
-        require(!_isInProgress(state), RoundInProgress(study, newest));
-        bool lapsed = state == State.Void || state == State.Abandoned;
-        if (lapsed && _recordLapse(study, newest)) desk = _desk(study);
-        lastCertified = state >= State.Certified ? newest : desk.lastCertifiedRound;
-    }
-
-    /// Records that a deadline passed, and gives the sponsor the round's budget back.
-    /// @return recorded False if no deadline passed, or somebody recorded it before.
-    function _recordLapse(uint64 study, uint64 round) private returns (bool recorded) {
-        StoredRound storage stored = _slot(study, _desk(study), round);
-        Head memory head = _head(stored);
-        State actual = _stateNow(head);
-        recorded = actual != head.state;
-        if (!recorded) return false;
-        stored.head.state = actual;
-        uint80 budget = _policies[study][head.policy].budget;
-        if (budget != 0) _studies[study].desk.free += budget;
-        if (actual == State.Void) emit RoundVoided(study, round);
-        else emit RoundAbandoned(study, round);
+    function _recordLapse(uint64 study, uint64 round, State expected) private {
+        (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
+            _requireState(study, round, expected);
+        require(head.state != expected, WrongState(study, round, expected));
+        uint256 back = _lapse(study, round, stored, head, desk.flags);
+        if (back != 0) _studies[study].desk.free = (desk.free + back).toUint88();
     }
 
     function _requireState(uint64 study, uint64 round, State expected)
         private
         view
-        returns (StoredRound storage stored, Head memory head, Desk memory desk)
+        returns (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk)
     {
-        desk = _desk(study);
+        desk = _studies[study].deskOf();
         stored = _slot(study, desk, round);
-        head = _head(stored);
+        head = stored.headOf();
         State actual = _onRecord(desk, round) ? _stateNow(head) : State.None;
         require(actual == expected, WrongState(study, round, actual));
     }
 
-    /// A deadline that passed counts although nobody recorded it.
-    function _stateNow(Head memory head) private view returns (State state) {
-        state = head.state;
-        if (state == State.Open && block.timestamp >= head.deadline) return State.Void;
-        if (state == State.Certified && block.timestamp >= uint256(head.deadline) + head.settleWithin) {
-            return State.Abandoned;
-        }
+    // ------------------------------------------------------------------------------------------------ who may, and when
+
+    function _operated(uint64 study) private view returns (Layout.Study storage stored) {
+        stored = _studies[study];
+        if (msg.sender == stored.operator) return stored;
+        address sponsor = stored.sponsor;
+        require(sponsor != address(0), UnknownStudy(study));
+        require(msg.sender == sponsor, NotOperator(study, msg.sender));
     }
 
-    /// The slot of a round, whether it is on record or not. Without a study there is no ring, and nothing is stored.
-    function _slot(uint64 study, Desk memory desk, uint64 round) private view returns (StoredRound storage) {
-        return _ring[study][desk.ring == 0 ? 0 : round % desk.ring];
+    /// For those who are shown proofs about the results and sets of a study.
+    function _onlyJudge(uint64 study) private view {
+        require(mayJudge(study, msg.sender), NotPermitted(msg.sender));
     }
 
-    function _onRecord(Desk memory desk, uint64 round) private pure returns (bool) {
-        return _isOnRecord(round, desk.rounds, desk.ring);
+    function _requireRunning(uint64 study, uint8 flags) private view {
+        uint64 until = _pausedUntil(study, flags);
+        require(until == 0, PausedUntil(study, until));
     }
 
-    function _isOnRecord(uint64 round, uint256 rounds, uint256 ring) private pure returns (bool) {
-        return round != 0 && round <= rounds && uint256(round) + ring > rounds;
+    /// For the registry. One read and at most one write of the desk, and of what is in it no more than proofs need.
+    function _deskForProof(uint64 study, bool vacates) private returns (uint64 rounds, uint64 ring) {
+        _onlyFrom(address(registry));
+        uint8 flags;
+        (rounds, ring, flags) = _studies[study].forProof(vacates);
+        _requireRunning(study, flags);
     }
 
-    /// Settled for good, and never proved wrong.
-    function _isFinal(Head memory head, Desk memory desk) private view returns (bool) {
-        return head.state == State.Settled && block.timestamp >= _challengeEnds(head, desk);
+    function _requireOurs(address told, address part) private view {
+        require(told == address(this), NotOurs(part));
     }
 
-    /// What is proved wrong too late has begun to pay.
-    function _pays(Head memory head, Desk memory desk) private view returns (bool) {
-        return head.state == State.Refuted || _isFinal(head, desk);
-    }
-
-    function _challengeEnds(Head memory head, Desk memory desk) private pure returns (uint256) {
-        return uint256(head.deadline) + head.settleWithin - head.settledBefore + desk.challengeWindow;
-    }
-
-    /// Everything from Certified on has used its subject.
-    function _lastCertified(uint64 study, Desk memory desk) private view returns (uint64) {
-        uint64 newest = desk.rounds;
-        bool certified = newest != 0 && _slot(study, desk, newest).head.state >= State.Certified;
-        return certified ? newest : desk.lastCertifiedRound;
-    }
-
-    /// Of a certified round.
-    function _subjectOf(uint64 study, Desk memory desk, uint64 round) private view returns (bytes32) {
-        return _onRecord(desk, round) ? _slot(study, desk, round).subject : _studies[study].carriedSubject;
+    /// Whoever it convicts must have a bond here.
+    function _requireOurJudge(IJudge judge, INodeRegistry registry_) private view {
+        _requireOurs(judge.consilium(), address(judge));
+        require(address(judge.registry()) == address(registry_), NotOurs(address(judge)));
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "./interfaces/IConsilium.sol";
 import {ICourt} from "./interfaces/ICourt.sol";
+import {IRecords} from "./interfaces/IRecords.sol";
 import {ISetCourt} from "./interfaces/ISetCourt.sol";
 import {Judge} from "./kinds/Judge.sol";
 import {Committees} from "./libraries/Committees.sol";
@@ -24,7 +25,7 @@ contract SetCourt is ISetCourt, Judge {
     function proveForeignSite(uint64 study, uint64 round, ICourt.SetMember calldata member, Absence calldata absence)
         external
     {
-        IConsilium.Certified memory certified = IConsilium(consilium()).disown(study, round);
+        IRecords.Certified memory certified = IConsilium(consilium).disown(study, round);
         require(certified.setRoot != 0, ICourt.NotCertified(study, round));
         require(
             member.index < certified.size && SetLeaves.rootOf(member) == certified.setRoot,
@@ -44,7 +45,7 @@ contract SetCourt is ISetCourt, Judge {
         bytes32[] calldata path,
         ICourt.SetMember calldata member
     ) external {
-        IConsilium.Accused memory accused = _accuse(study, round, roots);
+        IRecords.Accused memory accused = _accuse(study, round, roots);
         uint256 length = _rewardLeaves(accused);
         bytes32 found = MerkleTrees.rootOf(
             MerkleTrees.REWARDS, uint64(length), length, index, MerkleTrees.leafHashOf(content), path
@@ -65,7 +66,7 @@ contract SetCourt is ISetCourt, Judge {
     function proveMalformedRewards(uint64 study, uint64 round, ICourt.Roots calldata roots, bytes calldata preimage)
         external
     {
-        IConsilium.Accused memory accused = _accuse(study, round, roots);
+        IRecords.Accused memory accused = _accuse(study, round, roots);
         require(sha256(preimage) == roots.rewardRoot, ICourt.NotTheLeaf(0));
         // forge-lint: disable-next-line(unsafe-typecast)
         bool fits = MerkleTrees.isTop(preimage, MerkleTrees.REWARDS, uint64(_rewardLeaves(accused))); // below 2^25
@@ -73,20 +74,15 @@ contract SetCourt is ISetCourt, Judge {
         _convictSigners(study, round, accused, ICourt.Offence.WrongReward);
     }
 
-    /// @inheritdoc ISetCourt
-    function consilium() public view override(ISetCourt, Judge) returns (address) {
-        return super.consilium();
-    }
-
     // ------------------------------------------------------------------------------------------------ inside
 
     /// One leaf for each site of the set, then one for each vote that the certificate brought.
-    function _rewardLeaves(IConsilium.Accused memory accused) private pure returns (uint256) {
+    function _rewardLeaves(IRecords.Accused memory accused) private pure returns (uint256) {
         return uint256(accused.size) + Committees.ones(accused.voters);
     }
 
     /// @param place Among the voters, in node order, from 0.
-    function _voter(IConsilium.Accused memory accused, uint256 place) private pure returns (address) {
+    function _voter(IRecords.Accused memory accused, uint256 place) private pure returns (address) {
         for (uint256 i = 0; i < accused.nodes.length; i++) {
             if ((accused.voters >> i) & 1 == 0) continue;
             if (place == 0) return accused.nodes[i];

@@ -3,8 +3,10 @@ pragma solidity ^0.8.28;
 
 import {SignedStatements} from "./SignedStatements.sol";
 import {IConsilium} from "./interfaces/IConsilium.sol";
+import {IRecords} from "./interfaces/IRecords.sol";
 import {ITreasury} from "./interfaces/ITreasury.sol";
 import {MerkleTrees} from "./libraries/MerkleTrees.sol";
+import {SetLeaves} from "./libraries/SetLeaves.sol";
 import {Statements} from "./libraries/Statements.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
@@ -16,53 +18,84 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 /// @dev Consilium keeps how much of a study's money is free; here are the coins, what was claimed, and licence revenue.
 /// A rewards tree has exactly as many leaves as the chain counted sites and voters, each worth a fixed amount, and each
 /// is paid once an account and round: whatever a committee signs, a round cannot pay more than its budget, so that a
-/// claim needs no books.
+/// claim needs no books. Of revenue there is one number: what each weight has earned so far. An account that shows its
+/// leaves has their weights from the revenue period on that followed their settlement.
 contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
+    using SafeCast for int256;
 
-    uint256 private constant WHOLE = 10_000;
-    // A word of the claims map covers this many rounds of an account, with three bits for each round and one of its own.
+    uint256 private constant QUARTER = 91 days;
+    uint64 private constant SHORTEST_ESCHEAT = 365 days;
+    // Earnings of a weight have this many bits behind the point.
+    uint256 private constant FRACTION = 40;
+    // More than any currency uses for a transfer, so that nobody's payment fails for the sender's lack of gas.
+    uint256 private constant ALLOWANCE = 200_000;
+    // A word of marks covers this many rounds of an account, with three bits for each round and one of its own.
     uint256 private constant ROUNDS_A_WORD = 80;
     uint256 private constant FORFEITED = 80;
     uint256 private constant AS_NODE = 160;
     uint256 private constant STRUCK = 1 << 255;
     uint8 private constant SITE = 0;
     uint8 private constant NODE = 1;
+    // Whose leaves are the sponsor's again.
+    address private constant NOBODY = address(0);
 
     // A word of its own, as a struct so that its place is worked out once.
     struct Marks {
         uint256 bits;
     }
 
+    /// @inheritdoc ITreasury
     address public immutable consilium;
+    /// @inheritdoc ITreasury
     address public immutable licences;
-    uint64 public immutable periodLength;
+    /// @inheritdoc ITreasury
+    uint64 public immutable escheatTime;
+    /// @inheritdoc ITreasury
+    address public immutable sink;
 
-    mapping(uint64 study => uint32) public periods;
     mapping(uint64 study => Purse) private _purses;
-    mapping(uint64 study => mapping(uint32 period => Period)) private _periods;
-    mapping(uint64 study => mapping(uint32 period => mapping(address account => mapping(uint256 word => Marks))))
-        private _claims;
+    /// @inheritdoc ITreasury
+    mapping(uint64 study => uint256) public restOf;
+    // What was claimed, and by equivocation lost.
+    mapping(uint64 study => mapping(address account => mapping(uint256 word => Marks))) private _claims;
+    // What takes part in revenue, and what of it was taken away again.
+    mapping(uint64 study => mapping(address account => mapping(uint256 word => Marks))) private _enrolled;
+    mapping(uint64 study => mapping(uint16 period => uint256)) private _earned;
+    mapping(uint64 study => mapping(address account => Holding)) private _holdings;
+    mapping(uint64 study => mapping(address account => Unpaid)) private _unpaid;
+    mapping(uint64 study => mapping(address account => address)) private _payees;
+    mapping(uint64 study => mapping(uint64 round => uint64)) private _announced;
 
-    /// @param licences_ The contract that sells licences; it may be deployed later, as may Consilium.
-    constructor(address consilium_, address licences_, uint64 periodLength_) SignedStatements(consilium_) {
-        (consilium, licences, periodLength) = (consilium_, licences_, periodLength_);
+    /// @param consilium_ The contract whose studies these are; it may be deployed later.
+    /// @param licences_ The contract that sells licences; it may be deployed later.
+    /// @param escheatTime_ Seconds after which what was not claimed may go to the sink: a year at the least.
+    /// @param sink_ Who gets that; it has no other right.
+    constructor(address consilium_, address licences_, uint64 escheatTime_, address sink_)
+        SignedStatements(consilium_)
+    {
+        require(escheatTime_ >= SHORTEST_ESCHEAT, EscheatTimeTooShort(escheatTime_));
+        require(sink_ != address(0), InvalidSink());
+        (consilium, licences, escheatTime, sink) = (consilium_, licences_, escheatTime_, sink_);
     }
 
     // ------------------------------------------------------------------------------------------------ in
 
+    /// @inheritdoc ITreasury
     function openPurse(uint64 study, address currency) external {
         _onlyFrom(consilium);
         _purses[study].currency = currency;
     }
 
+    /// @inheritdoc ITreasury
     function fund(uint64 study, uint256 amount) public nonReentrant {
         _receive(study, msg.sender, amount);
         emit Funded(study, msg.sender, amount);
         IConsilium(consilium).credit(study, amount.toUint128());
     }
 
+    /// @inheritdoc ITreasury
     function fundWithPermit(uint64 study, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
         // Whoever sends the permit first leaves the allowance behind: funding must not fail for that.
         try IERC20Permit(address(currencyOf(study))).permit(msg.sender, address(this), amount, deadline, v, r, s) {}
@@ -70,68 +103,151 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         fund(study, amount);
     }
 
+    /// @inheritdoc ITreasury
     function collect(uint64 study, address payer, uint256 amount) external nonReentrant {
         _onlyFrom(licences);
         _receive(study, payer, amount);
-        _purses[study].revenue += amount.toUint96();
-        emit RevenueReceived(study, payer, amount);
+        (uint256 weight, uint16 period) = IConsilium(consilium).sell(study);
+        emit RevenueReceived(study, payer, amount, weight == 0 ? 0 : period);
+        if (weight == 0) {
+            // Nobody has earned it.
+            IConsilium(consilium).credit(study, amount.toUint128());
+            return;
+        }
+        Purse storage purse = _purses[study];
+        _earned[study][period] = _earned[study][purse.periods] + (amount << FRACTION) / weight;
+        purse.periods = period;
+    }
+
+    /// @inheritdoc ITreasury
+    function strikeOut(uint64 study, uint16 period, uint64 weight) external {
+        _onlyFrom(consilium);
+        uint256 earned = _earnedNow(study) - _earned[study][period];
+        restOf[study] += (earned * weight) >> FRACTION;
     }
 
     // ------------------------------------------------------------------------------------------------ out
 
+    /// @inheritdoc ITreasury
     function withdraw(uint64 study, uint128 amount, address to) external nonReentrant {
         IConsilium(consilium).debit(study, msg.sender, amount);
         emit FundsWithdrawn(study, to, amount);
         currencyOf(study).safeTransfer(to, amount);
     }
 
+    /// @inheritdoc ITreasury
     function claim(Claim[] calldata claims) external nonReentrant {
         bool paid = false;
         for (uint256 i = 0; i < claims.length; i++) {
-            Claim calldata one = claims[i];
-            (uint64 study, uint32 period, address account) = (one.study, one.period, one.account);
-            Share[] calldata shares = one.shares;
-            uint256 amount = 0;
-            for (uint256 k = 0; k < shares.length; k++) {
-                amount += _take(study, period, account, shares[k]);
-            }
+            (uint64 study, address account) = (claims[i].study, claims[i].account);
+            // What is the sponsor's again is nobody's to claim.
+            if (account == NOBODY) continue;
+            Purse memory purse = _purses[study];
+            uint256 amount = _takeAll(claims[i], purse.periods != 0, account);
             if (amount == 0) continue;
             paid = true;
-            emit Claimed(study, account, period, amount);
-            currencyOf(study).safeTransfer(account, amount);
+            emit Claimed(study, account, amount);
+            _send(purse, study, account, amount);
         }
         require(paid, NothingOwed());
     }
 
-    // ------------------------------------------------------------------------------------------------ revenue
+    /// @inheritdoc ITreasury
+    function payUnpaid(uint64 study, address account) external nonReentrant {
+        _requireRunning(study);
+        uint256 amount = _unpaid[study][account].amount;
+        require(amount != 0, NothingOwed());
+        delete _unpaid[study][account];
+        address to = payeeOf(study, account);
+        emit UnpaidSent(study, account, to, amount);
+        currencyOf(study).safeTransfer(to, amount);
+    }
 
-    function closePeriod(uint64 study) external returns (uint32 period) {
-        period = periods[study] + 1;
-        if (period > 1) {
-            // Without a shortest length, anyone could cut the revenue into parts that are not worth their claims.
-            uint256 until = uint256(_periods[study][period - 1].closedAt) + periodLength;
-            require(block.timestamp >= until, PeriodOpen(study, until));
+    /// @inheritdoc ITreasury
+    function setPayee(uint64 study, address payee) external {
+        _payees[study][msg.sender] = payee;
+        // Claims of other studies, and before anybody wants it, do not look.
+        _purses[study].payees = true;
+        emit PayeeSet(study, msg.sender, payee);
+    }
+
+    /// @inheritdoc ITreasury
+    function returnForfeits(uint64 study, Claim[] calldata forfeits) external nonReentrant {
+        _requireRunning(study);
+        bool sells = _purses[study].periods != 0;
+        (uint256 amount, uint64 before) = (restOf[study], _holdings[study][NOBODY].weight);
+        restOf[study] = 0;
+        for (uint256 i = 0; i < forfeits.length; i++) {
+            require(forfeits[i].study == study, NotPermitted(msg.sender));
+            Share[] calldata shares = forfeits[i].shares;
+            for (uint256 k = 0; k < shares.length; k++) {
+                amount += _takeBack(sells, study, forfeits[i].account, shares[k]);
+            }
         }
-        (uint256 sites, uint256 nodes, uint64 through, uint16 nodeShare) = IConsilium(consilium).unitsOf(study);
-        uint256 revenue = _purses[study].revenue;
-        require(revenue != 0 && sites != 0, NothingToShare(study));
-        uint256 forNodes = revenue * nodeShare / WHOLE;
-        (uint96 perSite, uint96 perNode) = (((revenue - forNodes) / sites).toUint96(), (forNodes / nodes).toUint96());
+        amount += _takeRevenue(study, NOBODY);
+        require(amount != 0 || _holdings[study][NOBODY].weight != before, NothingOwed());
+        emit Returned(study, amount);
+        IConsilium(consilium).credit(study, amount.toUint128());
+    }
 
-        // What rounding leaves waits for the next period.
-        _purses[study].revenue = (revenue - perSite * sites - perNode * nodes).toUint96();
-        periods[study] = period;
-        _periods[study][period] = Period({
-            perSite: perSite,
-            perNode: perNode,
-            through: uint256(through).toUint32(),
-            closedAt: block.timestamp.toUint32()
-        });
-        emit PeriodClosed(study, period, perSite, perNode, through);
+    // ------------------------------------------------------------------------------------------------ after years
+
+    /// @inheritdoc ITreasury
+    function announceEscheat(Claim[] calldata claims) external {
+        for (uint256 i = 0; i < claims.length; i++) {
+            (uint64 study, Share[] calldata shares) = (claims[i].study, claims[i].shares);
+            for (uint256 k = 0; k < shares.length; k++) {
+                uint64 round = shares[k].round;
+                if (_announced[study][round] != 0) continue;
+                uint256 from = _forgottenFrom(study, claims[i].account, shares[k]);
+                require(block.timestamp + QUARTER >= from, EscheatTooEarly(from - QUARTER));
+                _announced[study][round] = block.timestamp.toUint64();
+                emit EscheatAnnounced(study, round, block.timestamp + QUARTER);
+            }
+        }
+    }
+
+    /// @inheritdoc ITreasury
+    function escheat(Claim[] calldata claims) external nonReentrant {
+        bool taken = false;
+        for (uint256 i = 0; i < claims.length; i++) {
+            (uint64 study, address account) = (claims[i].study, claims[i].account);
+            Share[] calldata shares = claims[i].shares;
+            for (uint256 k = 0; k < shares.length; k++) {
+                _requireAnnounced(_announced[study][shares[k].round]);
+            }
+            uint256 amount = _takeAll(claims[i], _purses[study].periods != 0, sink);
+            if (amount == 0) continue;
+            taken = true;
+            emit Escheated(study, account, amount);
+            currencyOf(study).safeTransfer(sink, amount);
+        }
+        require(taken, NothingOwed());
+    }
+
+    /// @inheritdoc ITreasury
+    function announceUnpaidEscheat(uint64 study, address account) external {
+        Unpaid storage unpaid = _unpaid[study][account];
+        uint256 from = uint256(unpaid.since) + escheatTime;
+        require(unpaid.amount != 0 && unpaid.announced == 0, NothingOwed());
+        require(block.timestamp + QUARTER >= from, EscheatTooEarly(from - QUARTER));
+        unpaid.announced = block.timestamp.toUint40();
+        emit UnpaidEscheatAnnounced(study, account, block.timestamp + QUARTER);
+    }
+
+    /// @inheritdoc ITreasury
+    function escheatUnpaid(uint64 study, address account) external nonReentrant {
+        Unpaid memory unpaid = _unpaid[study][account];
+        _requireAnnounced(unpaid.announced);
+        _requireRunning(study);
+        delete _unpaid[study][account];
+        emit Escheated(study, account, unpaid.amount);
+        currencyOf(study).safeTransfer(sink, unpaid.amount);
     }
 
     // ------------------------------------------------------------------------------------------------ sites that lie
 
+    /// @inheritdoc ITreasury
     function proveEquivocation(
         uint64 study,
         uint64 round,
@@ -143,6 +259,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         bytes32 otherBoxes,
         bytes32[2] calldata otherSignature
     ) external {
+        _requireRunning(study);
         (bytes32 one, bytes32 another) =
             Statements.contributions(study, round, site, digest, boxes, otherDigest, otherBoxes);
         bytes32 domain = _domainNow();
@@ -151,7 +268,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         // What is signed is the same exactly if its hash is.
         require(one != another && signer == site && other == site, NoEquivocation(signer, other));
 
-        Marks storage marks = _marks(study, 0, site, round);
+        Marks storage marks = _marksOf(_claims, study, site, round);
         uint256 bits = marks.bits;
         uint256 bit = (1 << FORFEITED) << (round % ROUNDS_A_WORD);
         require(bits & bit == 0, AlreadyStruck(study, round, site));
@@ -166,61 +283,228 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         }
     }
 
+    /// @inheritdoc ITreasury
     function restore(uint64 study, address site, uint64 round) external {
         require(msg.sender == IConsilium(consilium).sponsorOf(study), NotPermitted(msg.sender));
         require(isStruck(study, site, round), NotStruck(study, round, site));
-        _marks(study, 0, site, round).bits &= ~STRUCK;
+        _marksOf(_claims, study, site, round).bits &= ~STRUCK;
         emit SiteRestored(study, site, round);
     }
 
     // ------------------------------------------------------------------------------------------------ views
 
+    /// @inheritdoc ITreasury
     function isStruck(uint64 study, address site, uint64 round) public view returns (bool) {
-        return _marks(study, 0, site, round).bits & STRUCK != 0;
+        return _marksOf(_claims, study, site, round).bits & STRUCK != 0;
     }
 
-    function isClaimed(uint64 study, uint32 period, address account, uint64 round, bool asNode)
-        external
-        view
-        returns (bool)
-    {
-        return _isTaken(_marks(study, period, account, round).bits, study, period, account, round, asNode);
+    /// @inheritdoc ITreasury
+    function isClaimed(uint64 study, address account, uint64 round, bool asNode) external view returns (bool) {
+        uint256 bits = _marksOf(_claims, study, account, round).bits;
+        return bits & _bit(round, asNode) != 0 || (!asNode && _isForfeited(bits, round));
     }
 
+    /// @inheritdoc ITreasury
+    function isEnrolled(uint64 study, address account, uint64 round, bool asNode) external view returns (bool) {
+        uint256 bits = _marksOf(_enrolled, study, account, round).bits;
+        return bits & _bit(round, asNode) != 0 && !(!asNode && _isForfeited(bits, round));
+    }
+
+    /// @inheritdoc ITreasury
+    function revenueOf(uint64 study, address account) public view returns (uint256) {
+        Holding memory holding = _holdings[study][account];
+        int256 owed = (holding.weight * _earnedNow(study)).toInt256() - holding.debt;
+        // A weight owes what had been earned before it, which is never more than what has been earned.
+        return owed.toUint256() >> FRACTION;
+    }
+
+    /// @inheritdoc ITreasury
+    function holdingOf(uint64 study, address account) external view returns (Holding memory) {
+        return _holdings[study][account];
+    }
+
+    /// @inheritdoc ITreasury
+    function earnedBy(uint64 study, uint16 period) external view returns (uint256) {
+        return _earned[study][period];
+    }
+
+    /// @inheritdoc ITreasury
+    function unpaidOf(uint64 study, address account) external view returns (Unpaid memory) {
+        return _unpaid[study][account];
+    }
+
+    /// @inheritdoc ITreasury
+    function payeeOf(uint64 study, address account) public view returns (address) {
+        address payee = _payees[study][account];
+        return payee == address(0) ? account : payee;
+    }
+
+    /// @inheritdoc ITreasury
+    function announcedAt(uint64 study, uint64 round) external view returns (uint64) {
+        return _announced[study][round];
+    }
+
+    /// @inheritdoc ITreasury
     function purseOf(uint64 study) external view returns (Purse memory) {
         return _purses[study];
     }
 
-    function periodOf(uint64 study, uint32 period) external view returns (Period memory) {
-        return _periods[study][period];
-    }
-
+    /// @inheritdoc ITreasury
     function currencyOf(uint64 study) public view returns (IERC20) {
         address currency = _purses[study].currency;
         require(currency != address(0), NoCurrency(study));
         return IERC20(currency);
     }
 
-    // ------------------------------------------------------------------------------------------------ inside
+    // ------------------------------------------------------------------------------------------------ taking
 
-    /// Marks a leaf as paid.
-    /// @return What it is worth; nothing if it was paid before or is lost.
-    function _take(uint64 study, uint32 period, address account, Share calldata share) private returns (uint256) {
-        (uint64 round, uint32 sites, uint32 nodes) = (share.round, share.sites, share.nodes);
-        bool asNode = share.index >= sites;
-        Marks storage marks = _marks(study, period, account, round);
+    /// All that a claim brings, and the revenue of its account, for `beneficiary`: the account itself, or the sink.
+    function _takeAll(Claim calldata claim_, bool sells, address beneficiary) private returns (uint256 amount) {
+        (uint64 study, address account, Share[] calldata shares) = (claim_.study, claim_.account, claim_.shares);
+        for (uint256 i = 0; i < shares.length; i++) {
+            amount += _take(study, account, shares[i], sells, beneficiary);
+        }
+        if (!sells) return amount;
+        // Of leaves that were shown long ago, which are no part of what is proved here.
+        if (shares.length == 0) _requireRunning(study);
+        return amount + _takeRevenue(study, beneficiary);
+    }
+
+    /// Marks a leaf as paid, and as one that takes part in licence revenue.
+    /// @return amount What the round pays it; nothing if it was paid before or is lost.
+    function _take(uint64 study, address account, Share calldata share, bool sells, address beneficiary)
+        private
+        returns (uint256 amount)
+    {
+        (uint64 round, bool asNode) = (share.round, share.index >= share.sites);
+        uint256 bit = _bit(round, asNode);
+        Marks storage marks = _marksOf(_claims, study, account, round);
         uint256 bits = marks.bits;
-        if (_isTaken(bits, study, period, account, round, asNode)) return 0;
-        marks.bits = bits | (1 << ((asNode ? AS_NODE : 0) + round % ROUNDS_A_WORD));
-
-        bytes32 rewardRoot = _rewardRoot(account, asNode, uint64(sites) + nodes, share);
-        bytes32 settlement =
-            Statements.settlement(study, round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot);
-        // If there was no such settlement, no round has this hash.
-        (uint256 perSite, uint256 perNode) = IConsilium(consilium)
-            .finalPay(study, round, settlement, sites, nodes, share.policy, share.position, share.archivePath);
-        if (period != 0) (perSite, perNode) = _periodPay(study, period, round);
+        if (!asNode && _isForfeited(bits, round)) return 0;
+        bool owed = bits & bit == 0;
+        bool enrols = sells && _marksOf(_enrolled, study, account, round).bits & bit == 0;
+        if (!owed && !enrols) return 0;
+        (uint256 perSite, uint256 perNode) = _final(study, account, share, asNode);
+        if (enrols) {
+            uint80 record = _recordOf(study, share);
+            _marksOf(_enrolled, study, account, round).bits |= bit;
+            _enrol(study, beneficiary, _weightIn(study, share, asNode, record), _earnedBefore(study, record));
+        }
+        if (!owed) return 0;
+        marks.bits = bits | bit;
         return asNode ? perNode : perSite;
+    }
+
+    /// What a site that was struck off for a round has not been paid, and from now on its part in revenue, are the sponsor's.
+    function _takeBack(bool sells, uint64 study, address account, Share calldata share)
+        private
+        returns (uint256 amount)
+    {
+        uint64 round = share.round;
+        (uint256 bit, uint256 lost) = (_bit(round, false), (1 << FORFEITED) << (round % ROUNDS_A_WORD));
+        Marks storage marks = _marksOf(_claims, study, account, round);
+        if (share.index >= share.sites || marks.bits & lost == 0) return 0;
+        (uint256 perSite,) = _final(study, account, share, false);
+        Marks storage enrolled = _marksOf(_enrolled, study, account, round);
+        if (sells && enrolled.bits & lost == 0) {
+            uint80 record = _recordOf(study, share);
+            uint256 weight = _weightIn(study, share, false, record);
+            bool shown = enrolled.bits & bit != 0;
+            enrolled.bits |= bit | lost;
+            // What it has earned by now is its own.
+            if (shown) _leave(study, account, weight);
+            _enrol(study, NOBODY, weight, shown ? _earnedNow(study) : _earnedBefore(study, record));
+        }
+        if (marks.bits & bit != 0) return 0;
+        marks.bits |= bit;
+        return perSite;
+    }
+
+    /// @return amount Whole units; what is behind the point stays owed.
+    function _takeRevenue(uint64 study, address account) private returns (uint256 amount) {
+        amount = revenueOf(study, account);
+        if (amount != 0) _holdings[study][account].debt += (amount << FRACTION).toInt256().toInt192();
+    }
+
+    /// @param earned What each weight had earned when this one began to count.
+    function _enrol(uint64 study, address account, uint256 weight, uint256 earned) private {
+        Holding storage holding = _holdings[study][account];
+        holding.weight += weight.toUint64();
+        holding.debt += (weight * earned).toInt256().toInt192();
+    }
+
+    /// What is owed to the account stays as it was.
+    function _leave(uint64 study, address account, uint256 weight) private {
+        Holding storage holding = _holdings[study][account];
+        holding.weight -= weight.toUint64();
+        holding.debt -= (weight * _earnedNow(study)).toInt256().toInt192();
+    }
+
+    function _weightIn(uint64 study, Share calldata share, bool asNode, uint80 record) private view returns (uint256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (uint16 policy, uint8 late) = (uint16(record), uint8(record >> 32)); // as `IRounds.finalPay` has it
+        (uint256 perSite, uint256 perNode) =
+            IConsilium(consilium).weightsOf(study, policy, share.sites, uint256(share.nodes) + late);
+        return asNode ? perNode : perSite;
+    }
+
+    /// What each weight had earned when the round was settled.
+    function _earnedBefore(uint64 study, uint80 record) private view returns (uint256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return _earned[study][uint16(record >> 16)]; // as `IRounds.finalPay` has it
+    }
+
+    function _earnedNow(uint64 study) private view returns (uint256) {
+        return _earned[study][_purses[study].periods];
+    }
+
+    // ------------------------------------------------------------------------------------------------ proving
+
+    /// What the round of a leaf pays. Reverts if it is not settled for good, or has not this leaf for this account.
+    function _final(uint64 study, address account, Share calldata share, bool asNode)
+        private
+        view
+        returns (uint256 perSite, uint256 perNode)
+    {
+        (uint64 round, uint32 sites, uint32 nodes) = (share.round, share.sites, share.nodes);
+        bytes32 signed = _signed(study, account, share, asNode);
+        // If nothing like it was signed, no round has this hash.
+        return IConsilium(consilium)
+            .finalPay(study, round, signed, sites, nodes, share.record, share.position, share.archivePath);
+    }
+
+    /// Of a round that `_final` has found.
+    function _recordOf(uint64 study, Share calldata share) private view returns (uint80) {
+        return IConsilium(consilium).recordOf(study, share.round, share.record);
+    }
+
+    /// What the committee signed at the end of the round, if the leaf is the account's.
+    function _signed(uint64 study, address account, Share calldata share, bool asNode) private view returns (bytes32) {
+        (uint32 sites, uint64 leaves) = (share.sites, uint64(share.sites) + share.nodes);
+        bool late = share.index >= leaves;
+        if (late) _requireLateVoter(study, account, share.round, share.index - leaves);
+        if (share.shareRootsHash == 0) {
+            bytes32 setRoot = share.setRoot;
+            if (!asNode) {
+                bytes32 leaf = SetLeaves.leafOf(account, share.aggregateRoot);
+                uint64 length = share.length;
+                setRoot = MerkleTrees.rootOf(MerkleTrees.SET, length, length, share.index, leaf, share.path);
+            }
+            return Statements.vote(study, share.round, setRoot, sites);
+        }
+        bytes32 rewardRoot = late ? share.path[0] : _rewardRoot(account, asNode, leaves, share);
+        return
+            Statements.settlement(
+                study, share.round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot
+            );
+    }
+
+    function _requireLateVoter(uint64 study, address account, uint64 round, uint256 place) private view {
+        address voter = place < type(uint8).max
+            // forge-lint: disable-next-line(unsafe-typecast)
+            ? IConsilium(consilium).lateVoterOf(study, round, uint8(place + 1))
+            : NOBODY;
+        require(voter == account && account != NOBODY, NotALateVoter(study, round, account));
     }
 
     /// The root of the rewards tree that has this leaf: one unit, always (docs/PROTOCOL.md, section 7.7).
@@ -233,27 +517,44 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         return MerkleTrees.rootOf(MerkleTrees.REWARDS, leaves, leaves, share.index, leaf, share.path);
     }
 
-    function _periodPay(uint64 study, uint32 period, uint64 round) private view returns (uint256, uint256) {
-        Period memory terms = _periods[study][period];
-        require(round <= terms.through, NotInPeriod(study, period, round));
-        return (terms.perSite, terms.perNode);
+    /// From when on the money of a leaf may go to the sink, but for the announcement.
+    function _forgottenFrom(uint64 study, address account, Share calldata share) private view returns (uint256) {
+        _final(study, account, share, share.index >= share.sites);
+        // The time by which the round had to be settled.
+        return uint256(_recordOf(study, share) >> 40) + escheatTime;
     }
 
-    /// What a site lost by equivocation it lost in every period.
-    /// @param bits The account's marks of this round and period.
-    function _isTaken(uint256 bits, uint64 study, uint32 period, address account, uint64 round, bool asNode)
-        private
-        view
-        returns (bool)
-    {
-        uint256 place = round % ROUNDS_A_WORD;
-        if (asNode) return (bits >> (AS_NODE + place)) & 1 == 1;
-        uint256 ofRounds = period == 0 ? bits : _marks(study, 0, account, round).bits;
-        return ((bits >> place) | (ofRounds >> (FORFEITED + place))) & 1 == 1;
+    // ------------------------------------------------------------------------------------------------ marks
+
+    function _bit(uint64 round, bool asNode) private pure returns (uint256) {
+        return 1 << ((asNode ? AS_NODE : 0) + round % ROUNDS_A_WORD);
     }
 
-    function _marks(uint64 study, uint32 period, address account, uint64 round) private view returns (Marks storage) {
-        return _claims[study][period][account][round / ROUNDS_A_WORD];
+    function _isForfeited(uint256 bits, uint64 round) private pure returns (bool) {
+        return (bits >> (FORFEITED + round % ROUNDS_A_WORD)) & 1 == 1;
+    }
+
+    function _marksOf(
+        mapping(uint64 => mapping(address => mapping(uint256 => Marks))) storage all,
+        uint64 study,
+        address account,
+        uint64 round
+    ) private view returns (Marks storage) {
+        return all[study][account][round / ROUNDS_A_WORD];
+    }
+
+    // ------------------------------------------------------------------------------------------------ coins
+
+    /// Pays an account, or where it wants its money. What the currency refuses waits for it.
+    function _send(Purse memory purse, uint64 study, address account, uint256 amount) private {
+        IERC20 currency = IERC20(purse.currency);
+        address to = purse.payees ? payeeOf(study, account) : account;
+        require(gasleft() > ALLOWANCE, GasMissing());
+        if (currency.trySafeTransfer(to, amount)) return;
+        Unpaid storage unpaid = _unpaid[study][account];
+        unpaid.amount += amount.toUint128();
+        (unpaid.since, unpaid.announced) = (block.timestamp.toUint40(), 0);
+        emit PaymentRefused(study, account, to, amount);
     }
 
     /// Takes money, and refuses a currency that does not deliver what it says.
@@ -264,6 +565,18 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         currency.safeTransferFrom(payer, address(this), amount);
         uint256 received = currency.balanceOf(address(this)) - before;
         require(received == amount, AmountNotReceived(received, amount));
+    }
+
+    // ------------------------------------------------------------------------------------------------ when, and who
+
+    function _requireRunning(uint64 study) private view {
+        uint64 until = IConsilium(consilium).pausedUntil(study);
+        require(until == 0, IRecords.PausedUntil(study, until));
+    }
+
+    function _requireAnnounced(uint256 announced) private view {
+        require(announced != 0, EscheatTooEarly(type(uint256).max));
+        require(block.timestamp >= announced + QUARTER, EscheatTooEarly(announced + QUARTER));
     }
 
     function _onlyFrom(address other) private view {

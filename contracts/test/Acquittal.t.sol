@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
 
@@ -58,7 +58,7 @@ contract AcquittalTest is Trial {
         uint256 out = one.paid == 0 ? 0 : payOut(5, one.paid);
         vm.warp(begin + one.proved);
         proveWrongSettlement(ELEMENT, pointsFrom(3));
-        assertState(study, outcome.round, one.inTime ? IConsilium.State.Fraudulent : IConsilium.State.Refuted);
+        assertState(study, outcome.round, one.inTime ? IRecords.State.Fraudulent : IRecords.State.Refuted);
         assertAcquitted(5);
         vm.assertEq(registry.potOf(study, node(5)).setRoot, 0, "nobody else's any more");
         vm.assertEq(registry.nodeOf(node(5)).serving, 0, "its seat is left");
@@ -161,7 +161,7 @@ contract AcquittalTest is Trial {
         vectors[3][ELEMENT] ^= 1;
         conclude();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         vm.assertTrue(
             registry.bondOf(study, node(5)).standing == INodeRegistry.Standing.Misreported, "its share was wrong"
         );
@@ -248,13 +248,13 @@ contract AcquittalTest is Trial {
     function test_answer_needsQVotesForTheVerySet() public {
         accuse(3);
         ICourt.Answer memory answer = answerOf(3, 7);
-        refuse(3, answer, abi.encodeWithSelector(IConsilium.QuorumMissing.selector, 3, 4));
+        refuse(3, answer, abi.encodeWithSelector(IRecords.QuorumMissing.selector, 3, 4));
         answer = answerOf(3, 15);
         answer.votes = signatures(digests.voteDigest(study, outcome.round, SET_ROOT, 5), 15);
-        refuse(3, answer, abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 1, node(1)));
+        refuse(3, answer, abi.encodeWithSelector(IRecords.InvalidSignature.selector, 1, node(1)));
         answer = answerOf(3, 15);
         answer.size = 6;
-        refuse(3, answer, abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 1, node(1)));
+        refuse(3, answer, abi.encodeWithSelector(IRecords.InvalidSignature.selector, 1, node(1)));
         // Votes there were, for a set that is not the one of the share it is accused of.
         answer = answerFor(3, SET_ROOT, 15);
         refuse(3, answer, abi.encodeWithSelector(ICourt.NoOffence.selector));
@@ -278,12 +278,12 @@ contract AcquittalTest is Trial {
         ICourt.Answer memory answer = answerOf(3, 30);
         bytes32 digest = digests.voteDigest(study, outcome.round, ONCE, 5);
         // Of the first committee, nodes 2 to 5; of today's, its second to fifth.
-        refuse(3, answer, abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 5, node(6)));
+        refuse(3, answer, abi.encodeWithSelector(IRecords.InvalidSignature.selector, 5, node(6)));
         answer.votes = "";
         for (uint256 j = 8; j <= 11; j++) {
             answer.votes = bytes.concat(answer.votes, sign(secret(j), digest));
         }
-        refuse(3, answer, abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 2, node(2)));
+        refuse(3, answer, abi.encodeWithSelector(IRecords.InvalidSignature.selector, 2, node(2)));
         answer.votes = bytes.concat(signatures(digest, 14), sign(secret(6), digest));
         registry.answerForeignShare(study, node(3), answer);
         assertAcquitted(3);

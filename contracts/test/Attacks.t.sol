@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -26,7 +26,7 @@ contract AttacksTest is Trial {
             vm.prank(node(j));
             registry.setConsent(attacker, consentTo(4 ether));
         }
-        IConsilium.Conditions memory all = evil(1 ether, WINDOW, 2);
+        IRecords.Conditions memory all = evil(1 ether, WINDOW, 2);
         refuseStudy(all, list, abi.encodeWithSelector(INodeRegistry.NoConsent.selector, node(10), attacker));
         vm.assertEq(registry.nodeOf(node(10)).stake, STAKE, "free");
 
@@ -71,7 +71,7 @@ contract AttacksTest is Trial {
         for (uint256 j = 1; j <= 4; j++) {
             assertConvicted(j);
         }
-        assertState(study, outcome.round, IConsilium.State.Refuted);
+        assertState(study, outcome.round, IRecords.State.Refuted);
         refuseWrongShare(honestRoot);
     }
 
@@ -94,7 +94,7 @@ contract AttacksTest is Trial {
         refuseStudy(
             evil(BOND, 0, 2),
             nodesFrom(1, 5),
-            abi.encodeWithSelector(IConsilium.InvalidWindow.selector, 0, 1 minutes, COMPENSATION)
+            abi.encodeWithSelector(IRecords.InvalidWindow.selector, 0, 1 minutes, LONGEST)
         );
     }
 
@@ -110,9 +110,9 @@ contract AttacksTest is Trial {
         consilium.setCommittee(study, 1, nodesFrom(11, 5));
         throwAway(1);
         pass(12);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.RingFull.selector, study, until));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.RingFull.selector, study, until));
         throwAway(2);
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         vm.warp(until);
         throwAway(2);
     }
@@ -125,9 +125,9 @@ contract AttacksTest is Trial {
             throwAway(i);
             if (i + 1 < RING) pass(12);
         }
-        assertState(study, outcome.round, IConsilium.State.None);
+        assertState(study, outcome.round, IRecords.State.None);
         ISumKind.Opening[] memory all = openings(pointsFrom(3), ELEMENT / 32);
-        expectWrongState(study, outcome.round, IConsilium.State.None);
+        expectWrongState(study, outcome.round, IRecords.State.None);
         sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
         refuseWrongShare(honestRoot);
     }
@@ -139,7 +139,7 @@ contract AttacksTest is Trial {
         settleWrongly();
         fundToTheBrim();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         vm.assertEq(consilium.studyOf(study).free, 2 ** 87 + uint256(BUDGET), "all is there");
     }
 
@@ -162,7 +162,7 @@ contract AttacksTest is Trial {
         pass(20);
         throwAway(1);
         pass(12);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.RingFull.selector, study, until));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.RingFull.selector, study, until));
         throwAway(2);
         registry.proveForeignShare(study, round, SET_ROOT, 1, SUBJECT, said);
         assertConvicted(1);
@@ -254,8 +254,8 @@ contract AttacksTest is Trial {
         proveTwoFinals(2, 1);
         uint256 from = vm.getBlockTimestamp() + 2 * COMPENSATION;
         vm.warp(from - 1);
-        IConsilium.Settled memory none;
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, 1));
+        IRecords.Settled memory none;
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, 1));
         registry.assignCompensation(study, node(2), none);
         vm.expectRevert(abi.encodeWithSelector(ICourt.CompensationLocked.selector, study, node(2), from));
         registry.forfeit(study, node(2));
@@ -266,17 +266,17 @@ contract AttacksTest is Trial {
 
     // --------------------------------------------------------------------------------------------
 
-    function evil(uint96 bond, uint32 window, uint16 ring) private view returns (IConsilium.Conditions memory c) {
+    function evil(uint96 bond, uint32 window, uint16 ring) private view returns (IRecords.Conditions memory c) {
         c = defaultConditions();
         (c.bond, c.challengeWindow, c.ring) = (bond, window, ring);
     }
 
-    function evilTerms() private pure returns (IConsilium.StudyTerms memory terms) {
+    function evilTerms() private pure returns (IRecords.StudyTerms memory terms) {
         terms = defaultTerms();
         terms.parameters = parameters(DIMENSION);
     }
 
-    function refuseStudy(IConsilium.Conditions memory conditions, address[] memory nodes, bytes memory reason) private {
+    function refuseStudy(IRecords.Conditions memory conditions, address[] memory nodes, bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(attacker);
         consilium.createStudy(evilTerms(), conditions, nodes, sites(3));
@@ -336,7 +336,7 @@ contract AttacksTest is Trial {
         coin.mint(sponsor, 1);
         vm.prank(sponsor);
         coin.approve(address(treasury), 1);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.FundsTooLarge.selector, 2 ** 87 + 1));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.FundsTooLarge.selector, 2 ** 87 + 1));
         vm.prank(sponsor);
         treasury.fund(study, 1);
     }
@@ -352,7 +352,7 @@ contract AttacksTest is Trial {
     function test_attack_aConvictionForLessDoesNotSaveTheBondOfALiar() public {
         bytes32 root = Trees.listRoot(ownSites());
         vm.prank(sponsor);
-        consilium.setSites(study, root, ownSites());
+        consilium.setSites(study, root, ownSites(), "");
         concludeOwnSites(0);
         Outcome memory first = outcome;
         concludeOwnSites(1);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {BurningReceiver, VerboseReceiver} from "./setup/Receivers.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -122,9 +122,9 @@ contract CompensationTest is Trial {
 
     /// Of a bond of nothing everybody has had its part, and nobody is called.
     function test_compensation_ofNothingCallsNobody() public {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.parameters = parameters(DIMENSION);
-        IConsilium.Conditions memory conditions = payingConditions();
+        IRecords.Conditions memory conditions = payingConditions();
         conditions.bond = 0;
         study = createStudyWith(terms, conditions, 5);
         fund(study, BUDGET);
@@ -166,9 +166,9 @@ contract CompensationTest is Trial {
         honest();
         proveWrongShare(2, 2, LIE);
         pass(COMPENSATION);
-        bytes memory reason = abi.encodeWithSelector(IConsilium.NotFinal.selector, study, outcome.round);
+        bytes memory reason = abi.encodeWithSelector(IRecords.NotFinal.selector, study, outcome.round);
         for (uint256 which = 0; which < 5; which++) {
-            IConsilium.Settled memory settled = settledOf(outcome);
+            IRecords.Settled memory settled = settledOf(outcome);
             if (which == 0) settled.setRoot = LIE;
             if (which == 1) settled.shareRootsHash = LIE;
             if (which == 2) settled.aggregateRoot = LIE;
@@ -187,36 +187,40 @@ contract CompensationTest is Trial {
         proveTwoFinals(5, harmed.round);
         vm.prank(sponsor);
         consilium.setCommittee(study, 1, nodesFrom(1, 4));
+        uint80 second;
         for (uint256 i = 0; i < RING; i++) {
             pass(WINDOW);
             Outcome memory fresh = outcomeOf(study, openNext(study), 1, 4, 3);
             certifyAs(fresh);
             settleAs(fresh);
+            if (i == 0) second = fresh.record;
         }
-        assertState(study, harmed.round, IConsilium.State.None);
-        IConsilium.Settled memory settled = settledOf(harmed);
+        assertState(study, harmed.round, IRecords.State.None);
+        IRecords.Settled memory settled = settledOf(harmed);
         refuseArchived(settled, harmed.round); // without its place
-        (settled.policy, settled.position) = (1, 0);
+        (settled.record, settled.position) = (harmed.record, 0);
         settled.path = new bytes32[](1);
-        settled.path[0] = archiveLeafAfter(harmed);
-        settled.policy = 2;
+        settled.path[0] = archiveLeafAfter(harmed, second);
+        settled.record += 1;
         refuseArchived(settled, harmed.round);
-        settled.policy = 1;
+        settled.record = harmed.record;
         registry.assignCompensation(study, node(5), settled);
         vm.assertEq(registry.potOf(study, node(5)).sitesRoot, SITES_ROOT, "the sites admitted then");
         compensateSite(harmed, node(5), 4);
         vm.assertEq(harmed.cohort[4].balance, REST / 5, "an equal part");
     }
 
-    function refuseArchived(IConsilium.Settled memory settled, uint64 round) private {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, round));
+    function refuseArchived(IRecords.Settled memory settled, uint64 round) private {
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, round));
         registry.assignCompensation(study, node(5), settled);
     }
 
     /// @dev Round 2, under the second policy.
-    function archiveLeafAfter(Outcome memory harmed) private view returns (bytes32) {
+    function archiveLeafAfter(Outcome memory harmed, uint80 record) private view returns (bytes32) {
         vm.assertEq(consilium.studyOf(study).archived, 2, "two rounds left the ring, or may");
-        return archiveLeaf(outcomeOf(study, harmed.round + 1, 1, 4, 3), 2);
+        Outcome memory next = outcomeOf(study, harmed.round + 1, 1, 4, 3);
+        next.record = record;
+        return archiveLeaf(next);
     }
 
     // -------------------------------------------------------------------------------------------- forfeits
@@ -413,7 +417,7 @@ contract CompensationTest is Trial {
 
     function admit(bytes32 root, address[] memory list) private {
         vm.prank(sponsor);
-        consilium.setSites(study, root, list);
+        consilium.setSites(study, root, list, "");
     }
 
     /// @dev A wrong share in an honest round, whose sites are to be paid.

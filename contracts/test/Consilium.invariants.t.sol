@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {Handler} from "./setup/Handler.sol";
 import {Test} from "./setup/Test.sol";
 
@@ -54,26 +55,26 @@ contract ConsiliumInvariants is Test {
     }
 
     function checkRound(uint64 study, uint64 round, Handler.Books memory books) private view {
-        IConsilium.State state = consilium.stateOf(study, round);
-        IConsilium.Round memory stored = consilium.roundOf(study, round);
+        IRecords.State state = consilium.stateOf(study, round);
+        IRecords.Round memory stored = consilium.roundOf(study, round);
         if (!handler.onRecord(study, round)) {
-            vm.assertTrue(state == IConsilium.State.None && stored.frozen == 0, "10: off the record");
+            vm.assertTrue(state == IRecords.State.None && stored.frozen == 0, "10: off the record");
             return;
         }
         vm.assertEq(uint256(state), uint256(handler.stateOf(study, round)), "2: state");
         vm.assertTrue(books.certificates <= 1 && books.settlements <= books.certificates, "3: at most one");
-        vm.assertTrue((state == IConsilium.State.Settled) == (books.settlements == 1), "3: settled");
+        vm.assertTrue((state == IRecords.State.Settled) == (books.settlements == 1), "3: settled");
         vm.assertEq(stored.frozen, books.frozen, "4: frozen");
         vm.assertEq(stored.policy, books.policy, "4: policy");
         vm.assertEq(stored.setRoot, books.setRoot, "4: set root");
         vm.assertEq(stored.settlement, books.settlement, "4: settlement");
         if (books.certificates == 1) checkCertificate(stored, books);
-        bool over = state != IConsilium.State.Open && state != IConsilium.State.Certified;
+        bool over = state != IRecords.State.Open && state != IRecords.State.Certified;
         bool recorded = over && stored.state == state;
         vm.assertTrue(recorded || round == handler.rounds(study), "6: one round at a time");
     }
 
-    function checkCertificate(IConsilium.Round memory stored, Handler.Books memory books) private pure {
+    function checkCertificate(IRecords.Round memory stored, Handler.Books memory books) private pure {
         vm.assertTrue(stored.size >= books.minimumCohort, "5: cohort");
         vm.assertTrue(stored.voters >> books.committee.length == 0, "5: voters of the committee");
         uint256 count = 0;

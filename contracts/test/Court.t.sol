@@ -2,9 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {SignedStatements} from "../src/SignedStatements.sol";
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {Signatures} from "../src/libraries/Signatures.sol";
 import {Trial} from "./setup/Trial.sol";
 
@@ -110,7 +110,7 @@ contract CourtTest is Trial {
             pass(20);
             openNext(study);
         }
-        assertState(study, outcome.round, IConsilium.State.None);
+        assertState(study, outcome.round, IRecords.State.None);
         vm.expectRevert(abi.encodeWithSelector(ICourt.NotCertified.selector, study, outcome.round));
         registry.proveForeignShare(study, outcome.round, SET_ROOT, 3, LIE, signed);
         assertUntouched(3);
@@ -212,7 +212,7 @@ contract CourtTest is Trial {
     /// A node about to be convicted convicts itself first, in a study of its own making: that bond is another one.
     function test_conviction_inAStudyOfOnesOwnDoesNotSaveTheBond() public {
         uint64 real = study;
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         consentAll(node(1));
         vm.prank(node(1));
         study = consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(ADMITTED));
@@ -247,7 +247,7 @@ contract CourtTest is Trial {
 
     function test_conviction_stopsTheStudyUntilTheNextCommittee() public {
         proveTwoFinals(1, 9);
-        bytes memory reason = abi.encodeWithSelector(IConsilium.CommitteeVacant.selector, study);
+        bytes memory reason = abi.encodeWithSelector(IRecords.CommitteeVacant.selector, study);
         uint64 deadline = uint64(vm.getBlockTimestamp()) + 10;
         vm.expectRevert(reason);
         vm.prank(sponsor);

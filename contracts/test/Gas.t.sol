@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
+import {ISetCourt} from "../src/interfaces/ISetCourt.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Play} from "./setup/Play.sol";
@@ -23,7 +24,7 @@ contract GasTest is Play {
 
     function measure(uint8 threshold, uint256 n, string memory size) private {
         deploy();
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = threshold;
         vm.prank(sponsor);
         uint64 study = consilium.createStudy(terms, payingConditions(), nodesFrom(1, n), sites(100));
@@ -39,7 +40,7 @@ contract GasTest is Play {
             Outcome memory outcome = outcomeOf(study, round, threshold, n, 100);
             certifyAs(outcome);
             if (i == 2 || i == rounds) snapshot(string.concat("certify, ", lap), size);
-            settleAs(outcome);
+            settleOnly(outcome);
             if (i == 2 || i == rounds) snapshot(string.concat("settle, ", lap), size);
             // Two windows of the ring's four: the round that leaves is settled for good.
             pass(WINDOW / 2);
@@ -54,30 +55,30 @@ contract GasTest is Play {
         Outcome memory two = play(study, 1, 5, 5);
         Outcome memory three = play(study, 1, 5, 5);
         pass(WINDOW);
-        claimAlone(claimOf(one, 0, 0));
+        claimAlone(claimOf(one, 0));
         vm.snapshotGasLastCall("claims", "claim, first of an account, 5 sites");
-        claimAlone(claimOf(two, 0, 0));
+        claimAlone(claimOf(two, 0));
         vm.snapshotGasLastCall("claims", "claim, later, 5 sites");
 
         // A sponsor pays everyone of a round in one transaction.
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](9);
         for (uint32 i = 0; i < 9; i++) {
-            claims[i] = claimOf(one, 0, i == 0 ? 0 : i);
+            claims[i] = claimOf(one, i == 0 ? 0 : i);
         }
-        claims[0] = claimOf(three, 0, 0);
+        claims[0] = claimOf(three, 0);
         treasury.claim(claims);
         uint256 first = vm.snapshotGasLastCall("claims", "claim, 9 accounts, 8 of them for the first time");
         vm.snapshotValue("claims", "claim, each of these 9", first / 9);
         for (uint32 i = 0; i < 8; i++) {
-            claims[i] = claimOf(two, 0, i + 1);
+            claims[i] = claimOf(two, i + 1);
         }
-        claims[8] = claimOf(three, 0, 1);
+        claims[8] = claimOf(three, 1);
         treasury.claim(claims);
         uint256 later = vm.snapshotGasLastCall("claims", "claim, 9 later claims in one");
         vm.snapshotValue("claims", "claim, each of 9 later ones", later / 9);
 
         ITreasury.Claim[] memory many = new ITreasury.Claim[](1);
-        many[0] = claimOf(three, 0, 2);
+        many[0] = claimOf(three, 2);
         treasury.claim(many);
     }
 
@@ -156,7 +157,7 @@ contract OffenceGasTest is Trial {
     function test_gas_wrongSettlementOfAMillion() public {
         deploy();
         (threshold, committee) = (1, 5);
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         (terms.parameters, terms.outputLength) = (parameters(MILLION), MILLION + 1);
         study = createStudyWith(terms, defaultConditions(), 5);
         ISumKind.Opening[] memory all = new ISumKind.Opening[](3);
@@ -199,5 +200,81 @@ contract OffenceGasTest is Trial {
         second = signCompact(7, digests.contributionDigest(study, 2, site, SUBJECT, SET_ROOT));
         treasury.proveEquivocation(study, 2, site, LIE, SET_ROOT, first, SUBJECT, SET_ROOT, second);
         snapshot("site equivocation, of a site that has claimed before");
+    }
+}
+
+/// @dev What a proof about a set of a hundred sites, or its rewards, costs its sender at n = 5, t = 1: each takes the bonds
+/// of four nodes at once.
+contract SetGasTest is Trial {
+    uint256 private constant COUNT = 100;
+
+    address[] private list;
+
+    function setUp() public {
+        prepare(1, 5);
+        vm.deal(reporter, 1 ether);
+        for (uint256 i = 0; i < COUNT; i++) {
+            list.push(address(uint160(0x51000 + 16 * i)));
+        }
+        bytes32 root = Trees.listRoot(list);
+        vm.prank(sponsor);
+        consilium.setSites(study, root, list, "");
+        outcome = outcomeOf(study, openNext(study), 1, 5, COUNT);
+    }
+
+    function snapshot(string memory words) private {
+        vm.snapshotGasLastCall("offences", words);
+    }
+
+    function certifySet(address[] memory cohort) private {
+        (outcome.cohort, outcome.roots.setRoot) = (cohort, Trees.setRoot(cohort));
+        certifyAs(outcome);
+    }
+
+    function neighbour(uint64 place) private view returns (ISetCourt.Neighbour memory) {
+        bytes32[] memory path = Trees.open(Trees.listLeaves(list), place);
+        return ISetCourt.Neighbour({index: place, content: abi.encodePacked(list[place]), path: path});
+    }
+
+    function test_gas_foreignSite() public {
+        uint32 place = uint32(COUNT / 2);
+        address[] memory cohort = new address[](COUNT + 1);
+        for (uint256 i = 0; i <= COUNT; i++) {
+            cohort[i] = i < place ? list[i] : i == place ? address(uint160(list[i]) - 7) : list[i - 1];
+        }
+        certifySet(cohort);
+        ISetCourt.Absence memory absence;
+        absence.length = uint64(COUNT);
+        absence.neighbours = new ISetCourt.Neighbour[](2);
+        (absence.neighbours[0], absence.neighbours[1]) = (neighbour(place - 1), neighbour(place));
+        ICourt.SetMember memory member = setMember(cohort, place);
+        vm.prank(reporter);
+        setCourt.proveForeignSite(study, outcome.round, member, absence);
+        snapshot("foreign site, 100 sites");
+    }
+
+    function test_gas_wrongReward() public {
+        certifySet(list);
+        bytes32[] memory leaves = Trees.rewardLeaves(outcome.cohort, outcome.voters);
+        uint32 index = uint32(COUNT / 2);
+        bytes memory content = abi.encodePacked(address(0xBAD), uint8(0), uint64(1));
+        leaves[index] = Trees.leaf(content);
+        outcome.roots.rewardRoot = Trees.rootOf(4, uint64(leaves.length), leaves);
+        settleAs(outcome);
+        ICourt.SetMember memory member = setMember(outcome.cohort, index);
+        bytes32[] memory path = Trees.open(leaves, index);
+        vm.prank(reporter);
+        setCourt.proveWrongReward(study, outcome.round, outcome.roots, index, content, path, member);
+        snapshot("wrong reward of a site, 100 sites");
+    }
+
+    function test_gas_malformedRewards() public {
+        certifySet(list);
+        bytes memory top = abi.encodePacked(uint8(4), uint64(COUNT + 5), keccak256("tree"));
+        outcome.roots.rewardRoot = sha256(top);
+        settleAs(outcome);
+        vm.prank(reporter);
+        setCourt.proveMalformedRewards(study, outcome.round, outcome.roots, top);
+        snapshot("malformed rewards");
     }
 }

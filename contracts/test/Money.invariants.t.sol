@@ -5,16 +5,16 @@ import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {Treasury} from "../src/Treasury.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
-import {TrialToken} from "../src/tokens/TrialToken.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {HarmHandler} from "./setup/HarmHandler.sol";
 import {MoneyHandler} from "./setup/MoneyHandler.sol";
 import {Test} from "./setup/Test.sol";
 
-/// @dev Random money and random proofs in two studies of one coin (setup/MoneyHandler.sol, setup/HarmHandler.sol). Always:
+/// @dev Random money and random proofs in two studies of two coins (setup/MoneyHandler.sol, setup/HarmHandler.sol). Always:
 ///  1. Every step succeeds exactly when the handlers' own books say so, and pays by their formulas (in the handlers).
 ///  2. What was paid in is what was paid out and what the treasury holds, to the unit.
-///  3. That is exactly the sponsors' free money, undistributed revenue, and what rounds and periods have not paid yet.
-///  4. A round never pays more than the budget it was opened with, a period never more than the revenue it shared out.
+///  3. That is exactly the sponsors' free money, what rounds and sales have not paid yet, and what a coin refused to pay.
+///  4. A round never pays more than the budget it was opened with, and all rounds together no more of a sale than its price.
 ///  5. Every round on record is in the state of the books.
 ///  6. Every bond is in the standing of the books and has their amount: nobody has lost what was undone, and nobody has
 ///     what was lost.
@@ -23,11 +23,10 @@ contract MoneyInvariants is Test {
     MoneyHandler private handler;
     IConsilium private consilium;
     Treasury private treasury;
-    TrialToken private coin;
 
     function setUp() public {
         handler = new MoneyHandler();
-        (consilium, treasury, coin) = handler.contracts();
+        (consilium, treasury) = handler.contracts();
     }
 
     function targetContracts() public view returns (address[] memory targets) {
@@ -36,27 +35,23 @@ contract MoneyInvariants is Test {
     }
 
     function invariant_moneyIsConserved() public view {
-        uint256 held = coin.balanceOf(address(treasury));
-        vm.assertEq(handler.paidIn(), handler.paidOut() + held, "2: in = out + held");
-        uint256 spoken = 0;
         for (uint64 study = 1; study <= handler.STUDIES(); study++) {
+            uint256 held = handler.coinOf(study).balanceOf(address(treasury));
+            vm.assertEq(handler.paidIn(study), handler.paidOut(study) + held, "2: in = out + held");
             vm.assertEq(consilium.studyOf(study).free, handler.free(study), "3: free");
-            vm.assertEq(treasury.purseOf(study).revenue, handler.revenue(study), "3: revenue");
-            spoken += handler.free(study) + handler.revenue(study) + owed(study);
+            vm.assertEq(treasury.restOf(study), handler.rest(study), "3: rest");
+            vm.assertTrue(handler.revenueOut(study) <= handler.revenueIn(study), "4: sales");
+            uint256 sold = handler.revenueIn(study) - handler.revenueOut(study);
+            vm.assertEq(handler.free(study) + owed(study) + sold + handler.unpaid(study), held, "3: somebody's");
         }
-        vm.assertEq(spoken, held, "3: each unit is somebody's");
     }
 
-    /// What rounds and periods have not paid yet.
+    /// What rounds have not paid yet.
     function owed(uint64 study) private view returns (uint256 sum) {
         for (uint64 round = 1; round <= handler.rounds(study); round++) {
             uint256 budget = handler.budgetOf(study, round);
             vm.assertTrue(handler.roundPaid(study, round) <= budget, "4: round");
             sum += budget - handler.roundPaid(study, round);
-        }
-        for (uint32 period = 1; period <= treasury.periods(study); period++) {
-            vm.assertTrue(handler.periodPaid(study, period) <= handler.periodRevenue(study, period), "4: period");
-            sum += handler.periodRevenue(study, period) - handler.periodPaid(study, period);
         }
     }
 
@@ -86,7 +81,7 @@ contract MoneyInvariants is Test {
     function invariant_roundsFollowTheBooks() public view {
         for (uint64 study = 1; study <= handler.STUDIES(); study++) {
             for (uint64 round = 1; round <= handler.rounds(study); round++) {
-                (, IConsilium.State state) = handler.stateOf(study, round);
+                (, IRecords.State state) = handler.stateOf(study, round);
                 vm.assertEq(uint256(consilium.stateOf(study, round)), uint256(state), "5: state");
             }
         }
@@ -96,10 +91,9 @@ contract MoneyInvariants is Test {
 
     /// Each kind of step takes place: no invariant holds because nothing happens.
     function test_steps_allTakePlace() public {
-        string[21] memory steps = [
+        string[27] memory steps = [
             "open",
             "claim",
-            "close",
             "withdraw",
             "equivocate",
             "contradict",
@@ -117,9 +111,16 @@ contract MoneyInvariants is Test {
             "late refute",
             "restitution",
             "archived claim",
-            "archived assign"
+            "archived assign",
+            "returnForfeits",
+            "pause",
+            "payUnpaid",
+            "refused payment",
+            "sale to rounds",
+            "late vote paid",
+            "escheat"
         ];
-        uint256[21] memory counts;
+        uint256[27] memory counts;
         for (uint256 seed = 0; seed < 4; seed++) {
             setUp();
             for (uint256 i = 0; i < 300; i++) {
@@ -134,12 +135,16 @@ contract MoneyInvariants is Test {
         count(steps, counts);
         endService();
         count(steps, counts);
+        forgetAll();
+        count(steps, counts);
+        refuseOne();
+        count(steps, counts);
         for (uint256 i = 0; i < steps.length; i++) {
             vm.assertTrue(counts[i] != 0, steps[i]);
         }
     }
 
-    function count(string[21] memory steps, uint256[21] memory counts) private view {
+    function count(string[27] memory steps, uint256[27] memory counts) private view {
         invariant_moneyIsConserved();
         invariant_stakeIsConserved();
         invariant_roundsFollowTheBooks();
@@ -152,7 +157,7 @@ contract MoneyInvariants is Test {
     function lateRestitution() private {
         setUp();
         handler.donate(0, 5000);
-        handler.round(0, 5, 0);
+        handler.round(0, 6, 0);
         handler.misreport(0, 0, 9);
         handler.wait(2399);
         handler.wait(2399);
@@ -173,7 +178,29 @@ contract MoneyInvariants is Test {
         }
         handler.assignCompensation(0, 1);
         handler.compensate(0, 1, 1);
-        handler.claim(0, 0, 1, 0);
+        handler.claim(0, 0, 1);
+    }
+
+    /// Nobody claims for years what a round pays.
+    function forgetAll() private {
+        setUp();
+        handler.donate(0, 5000);
+        handler.round(0, 3, 0);
+        handler.wait(2399);
+        handler.claim(0, 0, 7);
+        handler.forget(0, 0, 1, 8);
+    }
+
+    /// The coin refuses a site, until it does not.
+    function refuseOne() private {
+        setUp();
+        handler.donate(1, 5000);
+        handler.round(1, 2, 0);
+        handler.wait(2399);
+        handler.toggleBlock();
+        handler.claim(1, 0, 1);
+        handler.toggleBlock();
+        handler.payUnpaid();
     }
 
     /// A bond comes back after the delay; another is put off, and goes to the sink.
@@ -183,7 +210,9 @@ contract MoneyInvariants is Test {
         handler.rotate(0, 0);
         handler.contradict(0, 1, 0);
         handler.postpone(0, 1);
-        handler.closePeriod(0, true);
+        for (uint256 i = 0; i < 10; i++) {
+            handler.wait(2399);
+        }
         handler.reclaim(0, 0);
         handler.forfeit(0, 1);
     }
@@ -194,9 +223,9 @@ contract MoneyInvariants is Test {
         if (kind < 4) return handler.round(a, b, c);
         if (kind == 4) return handler.donate(a, b);
         if (kind == 5) return handler.wait(a);
-        if (kind == 6) return handler.claim(a, b, c, draw >> 200);
+        if (kind == 6) return handler.claim(a, b, c);
         if (kind == 7) return handler.buy(a, b);
-        if (kind == 8) return handler.closePeriod(a, b % 16 == 0);
+        if (kind == 8) return money(b, a, c);
         if (kind == 9) return handler.withdraw(a, b);
         if (kind == 10) return handler.equivocate(a, b);
         if (kind == 11) return handler.setRewards(a, b, c);
@@ -212,5 +241,16 @@ contract MoneyInvariants is Test {
         if (kind == 21) return handler.postpone(a, b);
         if (kind == 22) return b % 2 == 0 ? handler.rotate(a, b) : handler.hold(a, b, c);
         handler.reclaim(a, b);
+    }
+
+    function money(uint256 kind, uint256 a, uint256 b) private {
+        kind = kind % 8;
+        if (kind == 0) return handler.toggleBlock();
+        if (kind == 1) return handler.payUnpaid();
+        if (kind == 2) return handler.setPayee(a, b, b % 3 != 0);
+        if (kind == 3) return handler.pause(a);
+        if (kind == 4) return handler.forget(a, b, b >> 32, b >> 8);
+        if (kind == 5) return handler.forgetUnpaid(b);
+        handler.returnForfeits(a, b);
     }
 }

@@ -2,9 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {NodeRegistry} from "../src/NodeRegistry.sol";
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
 /// @dev Registration, key rotation, and that stake stays while a node serves and leaves only after the delay.
@@ -195,7 +195,7 @@ contract NodeRegistryTest is Deployment {
     }
 
     function test_newcomers_serveOnlyStudiesThatAllowThem() public {
-        IConsilium.Conditions memory conditions = defaultConditions();
+        IRecords.Conditions memory conditions = defaultConditions();
         conditions.newcomers = false;
         vm.warp(START + PROBATION - 1);
         vm.expectRevert(abi.encodeWithSelector(INodeRegistry.Newcomer.selector, node(1), START));
@@ -263,7 +263,7 @@ contract NodeRegistryTest is Deployment {
         // The round in progress goes on.
         certify(study, round, 15);
         settle(study, round, 5, 15);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.CommitteeVacant.selector, study));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.CommitteeVacant.selector, study));
         open(study, keccak256("next model"));
         vm.prank(node(2));
         registry.beginUnbond();
@@ -282,16 +282,16 @@ contract NodeRegistryTest is Deployment {
     function testFuzz_resign_stakeOutlastsEveryRound(uint32 length) public {
         uint64 study = createStudy(1, 5);
         uint64 settleBy = START + 2 + length % (2 * UNBONDING);
-        bool fits = settleBy + WINDOW + DISPUTE <= START + UNBONDING;
+        bool fits = settleBy + WINDOW + PAUSE + DISPUTE <= START + UNBONDING;
         if (!fits) {
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidDeadlines.selector, START + 1, settleBy));
+            vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidDeadlines.selector, START + 1, settleBy));
         }
         vm.prank(sponsor);
         consilium.openRound(study, SUBJECT, START + 1, settleBy);
         vm.prank(node(1));
         registry.resign(study);
         vm.assertTrue(
-            !fits || registry.bondOf(study, node(1)).until >= settleBy + WINDOW + DISPUTE, "liable to the end"
+            !fits || registry.bondOf(study, node(1)).until >= settleBy + WINDOW + PAUSE + DISPUTE, "liable to the end"
         );
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {Consilium} from "../src/Consilium.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
 /// @dev What counts as Q = 3t+1 signatures: tried on certificates, and on settlements where the statement differs.
@@ -30,7 +30,7 @@ contract QuorumTest is Deployment {
         bytes memory signed = signatures(digests.voteDigest(other, 1, SET_ROOT, 5), signers);
         uint256 count = ones(signers);
         if (count < 3 * t + 1) {
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.QuorumMissing.selector, count, 3 * t + 1));
+            vm.expectRevert(abi.encodeWithSelector(IRecords.QuorumMissing.selector, count, 3 * t + 1));
         }
         consilium.certify(other, 1, SET_ROOT, 5, signers, signed);
     }
@@ -39,10 +39,10 @@ contract QuorumTest is Deployment {
         for (uint256 missing = 0; missing < 4; missing++) {
             uint256 signers = 15 ^ (1 << missing);
             bytes memory signed = signatures(vote, signers);
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.QuorumMissing.selector, 3, 4));
+            vm.expectRevert(abi.encodeWithSelector(IRecords.QuorumMissing.selector, 3, 4));
             consilium.certify(study, round, SET_ROOT, 5, signers, signed);
         }
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.QuorumMissing.selector, 0, 4));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.QuorumMissing.selector, 0, 4));
         consilium.certify(study, round, SET_ROOT, 5, 0, "");
     }
 
@@ -65,7 +65,7 @@ contract QuorumTest is Deployment {
     function testFuzz_quorum_bitsBeyondTheCommitteeAreRefused(uint256 extra) public {
         uint256 signers = 15 | (1 << bound(extra, 5, 255));
         bytes memory signed = bytes.concat(signatures(vote, 15), sign(secret(6), vote));
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownSigner.selector, signers, 5));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.UnknownSigner.selector, signers, 5));
         consilium.certify(study, round, SET_ROOT, 5, signers, signed);
     }
 
@@ -90,7 +90,7 @@ contract QuorumTest is Deployment {
     }
 
     function test_quorum_votesForAnotherContractAreRefused() public {
-        Consilium ours = consilium;
+        IConsilium ours = consilium;
         deploy();
         bytes memory signed = signatures(digests.voteDigest(study, round, SET_ROOT, 5), 15);
         consilium = ours;
@@ -139,13 +139,13 @@ contract QuorumTest is Deployment {
         assembly ("memory-safe") {
             mstore(signed, actual)
         }
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.SignaturesLength.selector, actual, 260));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.SignaturesLength.selector, actual, 260));
         consilium.certify(study, round, SET_ROOT, 5, 15, signed);
     }
 
     function test_quorum_compactSignaturesAreRefused() public {
         bytes memory signed = new bytes(64 * 4);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.SignaturesLength.selector, 256, 260));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.SignaturesLength.selector, 256, 260));
         consilium.certify(study, round, SET_ROOT, 5, 15, signed);
     }
 
@@ -154,7 +154,7 @@ contract QuorumTest is Deployment {
     function test_settlement_needsQSignatures() public {
         certify(study, round, 15);
         bytes memory signed = signatures(settlementDigest(study, round, SET_ROOT, shareRoots(5)), 7);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.QuorumMissing.selector, 3, 4));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.QuorumMissing.selector, 3, 4));
         consilium.settle(study, round, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 7, signed);
     }
 
@@ -171,7 +171,7 @@ contract QuorumTest is Deployment {
     function test_settlement_bindsEveryShareRootTheAggregateAndTheRewards() public {
         certify(study, round, 15);
         bytes memory signed = signatures(settlementDigest(study, round, SET_ROOT, shareRoots(5)), 15);
-        bytes memory reason = abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 1, node(1));
+        bytes memory reason = abi.encodeWithSelector(IRecords.InvalidSignature.selector, 1, node(1));
         for (uint256 i = 0; i < 5; i++) {
             bytes32[] memory roots = shareRoots(5);
             roots[i] = keccak256("other");
@@ -199,15 +199,15 @@ contract QuorumTest is Deployment {
     // --------------------------------------------------------------------------------------------
 
     function refuseCertificate(uint256 signers, bytes memory signed, uint256 index) private {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSignature.selector, index, node(index)));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSignature.selector, index, node(index)));
         consilium.certify(study, round, SET_ROOT, 5, signers, signed);
-        assertState(study, round, IConsilium.State.Open);
+        assertState(study, round, IRecords.State.Open);
     }
 
     function refuseSettlement(bytes memory signed, uint256 index) private {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSignature.selector, index, node(index)));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSignature.selector, index, node(index)));
         consilium.settle(study, round, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 15, signed);
-        assertState(study, round, IConsilium.State.Certified);
+        assertState(study, round, IRecords.State.Certified);
     }
 
     function ones(uint256 bitmap) private pure returns (uint256 count) {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IRounds} from "../src/interfaces/IRounds.sol";
 import {Deployment} from "./setup/Deployment.sol";
+import {Relay} from "./setup/Receivers.sol";
 import {Vm} from "./setup/Test.sol";
-
-/// @dev Calls on: the transaction's input does not show what a contract was called with.
-contract Relay {
-    function pass(address to, bytes calldata call) external {
-        (bool done,) = to.call(call);
-        require(done);
-    }
-}
 
 /// @dev A round from open to its end: every allowed step, every step twice, every step too late or too early.
 contract RoundsTest is Deployment {
@@ -33,23 +27,22 @@ contract RoundsTest is Deployment {
             )
         );
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
+        emit IRecords.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
         vm.assertEq(open(study, SUBJECT), 1, "first round");
 
         bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
+        emit IRecords.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
         certify(study, 1, QUORUM);
 
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundSettled(study, 1, SET_ROOT, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 30);
+        emit IRecords.RoundSettled(study, 1, SET_ROOT, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 30);
         settle(study, 1, 5, 30);
 
-        IConsilium.Round memory round = consilium.roundOf(study, 1);
-        assertState(study, 1, IConsilium.State.Settled);
-        vm.assertEq(uint256(round.state), uint256(IConsilium.State.Settled), "recorded state");
+        IRecords.Round memory round = consilium.roundOf(study, 1);
+        assertState(study, 1, IRecords.State.Settled);
+        vm.assertEq(uint256(round.state), uint256(IRecords.State.Settled), "recorded state");
         vm.assertEq(round.epoch, 1, "epoch");
-        vm.assertEq(round.minimumCohort, 3, "minimum cohort");
         vm.assertEq(round.deadline, DEADLINE, "deadline");
         vm.assertEq(round.settleBy, SETTLE_BY, "settle by");
         vm.assertEq(round.subject, SUBJECT, "subject");
@@ -65,7 +58,7 @@ contract RoundsTest is Deployment {
     function test_round_theNextOneFollowsASettledOneAtOnce() public {
         settledRound(SUBJECT);
         vm.assertEq(open(study, keccak256("next model")), 2, "second round");
-        assertState(study, 1, IConsilium.State.Settled);
+        assertState(study, 1, IRecords.State.Settled);
     }
 
     function test_round_studiesDoNotTouchEachOther() public {
@@ -73,7 +66,7 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         certify(study, 1, QUORUM);
         vm.assertEq(open(other, SUBJECT), 1, "a subject counts within a study");
-        assertState(other, 1, IConsilium.State.Open);
+        assertState(other, 1, IRecords.State.Open);
     }
 
     function test_round_keepsItsCommitteeWhenItIsOver() public {
@@ -86,7 +79,7 @@ contract RoundsTest is Deployment {
 
         // The old committee's votes count no more.
         bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSignature.selector, 1, node(6)));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSignature.selector, 1, node(6)));
         consilium.certify(study, 2, SET_ROOT, 5, QUORUM, signed);
     }
 
@@ -96,7 +89,7 @@ contract RoundsTest is Deployment {
         settledRound(SUBJECT);
         vm.assertEq(consilium.studyOf(study).lastCertifiedSubject, SUBJECT, "last certified subject");
         vm.assertEq(consilium.studyOf(study).lastCertifiedRound, 1, "last certified round");
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.SubjectCertified.selector, study, SUBJECT));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.SubjectCertified.selector, study, SUBJECT));
         open(study, SUBJECT);
     }
 
@@ -104,7 +97,7 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         certify(study, 1, QUORUM);
         vm.warp(SETTLE_BY);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.SubjectCertified.selector, study, SUBJECT));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.SubjectCertified.selector, study, SUBJECT));
         openAt(SUBJECT, SETTLE_BY + 1, SETTLE_BY + 2);
     }
 
@@ -112,7 +105,7 @@ contract RoundsTest is Deployment {
         settledRound(SUBJECT);
         open(study, keccak256("next model"));
         vm.warp(DEADLINE);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.SubjectCertified.selector, study, SUBJECT));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.SubjectCertified.selector, study, SUBJECT));
         openAt(SUBJECT, DEADLINE + 1, DEADLINE + 2);
         openAt(keccak256("next model"), DEADLINE + 1, DEADLINE + 2);
         vm.assertEq(consilium.studyOf(study).lastCertifiedSubject, SUBJECT, "last certified subject");
@@ -125,7 +118,7 @@ contract RoundsTest is Deployment {
     }
 
     function test_open_refusedWhileARoundIsInProgress() public {
-        bytes memory reason = abi.encodeWithSelector(IConsilium.RoundInProgress.selector, study, 1);
+        bytes memory reason = abi.encodeWithSelector(IRecords.RoundInProgress.selector, study, 1);
         bytes32 next = keccak256("next model");
         open(study, SUBJECT);
         vm.warp(DEADLINE - 1);
@@ -141,17 +134,17 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         vm.warp(DEADLINE);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundVoided(study, 1);
+        emit IRecords.RoundVoided(study, 1);
         openAt(SUBJECT, DEADLINE + 10, DEADLINE + 20);
-        vm.assertEq(uint256(consilium.roundOf(study, 1).state), uint256(IConsilium.State.Void), "recorded");
+        vm.assertEq(uint256(consilium.roundOf(study, 1).state), uint256(IRecords.State.Void), "recorded");
 
         bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), QUORUM);
         consilium.certify(study, 2, SET_ROOT, 5, QUORUM, signed);
         vm.warp(DEADLINE + 20);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundAbandoned(study, 2);
+        emit IRecords.RoundAbandoned(study, 2);
         openAt(keccak256("next model"), DEADLINE + 30, DEADLINE + 40);
-        vm.assertEq(uint256(consilium.roundOf(study, 2).state), uint256(IConsilium.State.Abandoned), "recorded");
+        vm.assertEq(uint256(consilium.roundOf(study, 2).state), uint256(IRecords.State.Abandoned), "recorded");
     }
 
     function test_open_recordsALapseOnlyOnce() public {
@@ -164,7 +157,7 @@ contract RoundsTest is Deployment {
     }
 
     function test_open_refusesNoSubjectAndBadDeadlines() public {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSubject.selector));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSubject.selector));
         open(study, 0);
         refuseDeadlines(START, START + 1);
         refuseDeadlines(START + 5, START + 5);
@@ -174,7 +167,7 @@ contract RoundsTest is Deployment {
     }
 
     function refuseDeadlines(uint64 deadline, uint64 settleBy) private {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidDeadlines.selector, deadline, settleBy));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidDeadlines.selector, deadline, settleBy));
         openAt(SUBJECT, deadline, settleBy);
     }
 
@@ -187,8 +180,8 @@ contract RoundsTest is Deployment {
         bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), voters);
         Relay relay = new Relay();
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
-        relay.pass(address(consilium), abi.encodeCall(IConsilium.certify, (study, 1, SET_ROOT, 5, voters, votes)));
+        emit IRecords.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
+        relay.pass(address(consilium), abi.encodeCall(IRounds.certify, (study, 1, SET_ROOT, 5, voters, votes)));
     }
 
     /// Calldata may hold the votes anywhere, with anything behind them: the event has one form all the same.
@@ -196,7 +189,7 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         bytes memory head = abi.encode(study, uint64(1), SET_ROOT, uint32(5), QUORUM, uint256(0xe5));
-        bytes memory odd = bytes.concat(IConsilium.certify.selector, head, new bytes(37), bytes32(votes.length), votes);
+        bytes memory odd = bytes.concat(IRounds.certify.selector, head, new bytes(37), bytes32(votes.length), votes);
         odd = bytes.concat(odd, bytes32(type(uint256).max));
         vm.recordLogs();
         (bool accepted,) = address(consilium).call(odd);
@@ -209,14 +202,14 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         vm.warp(DEADLINE - 1);
         certify(study, 1, QUORUM);
-        assertState(study, 1, IConsilium.State.Certified);
+        assertState(study, 1, IRecords.State.Certified);
     }
 
     function test_certify_notAtTheDeadline() public {
         open(study, SUBJECT);
         bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.warp(DEADLINE);
-        expectWrongState(study, 1, IConsilium.State.Void);
+        expectWrongState(study, 1, IRecords.State.Void);
         consilium.certify(study, 1, SET_ROOT, 5, QUORUM, signed);
     }
 
@@ -225,27 +218,27 @@ contract RoundsTest is Deployment {
         certify(study, 1, QUORUM);
         bytes32 otherSet = keccak256("other set");
         bytes memory signed = signatures(digests.voteDigest(study, 1, otherSet, 5), QUORUM);
-        expectWrongState(study, 1, IConsilium.State.Certified);
+        expectWrongState(study, 1, IRecords.State.Certified);
         consilium.certify(study, 1, otherSet, 5, QUORUM, signed);
     }
 
     function test_certify_notBeforeOpen() public {
         bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
-        expectWrongState(study, 1, IConsilium.State.None);
+        expectWrongState(study, 1, IRecords.State.None);
         consilium.certify(study, 1, SET_ROOT, 5, QUORUM, signed);
     }
 
     function test_certify_notASetBelowTheMinimum() public {
         open(study, SUBJECT);
         bytes memory signed = signatures(digests.voteDigest(study, 1, SET_ROOT, 2), QUORUM);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.CohortTooSmall.selector, 2, 3));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.CohortTooSmall.selector, 2, 3));
         consilium.certify(study, 1, SET_ROOT, 2, QUORUM, signed);
     }
 
     function test_certify_notNoSet() public {
         open(study, SUBJECT);
         bytes memory signed = signatures(digests.voteDigest(study, 1, 0, 5), QUORUM);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSetRoot.selector));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSetRoot.selector));
         consilium.certify(study, 1, 0, 5, QUORUM, signed);
     }
 
@@ -257,25 +250,25 @@ contract RoundsTest is Deployment {
         vm.warp(SETTLE_BY - 1);
         settle(study, 1, 5, QUORUM);
         vm.warp(SETTLE_BY);
-        assertState(study, 1, IConsilium.State.Settled);
+        assertState(study, 1, IRecords.State.Settled);
     }
 
     function test_settle_notAtSettleBy() public {
         open(study, SUBJECT);
         certify(study, 1, QUORUM);
         vm.warp(SETTLE_BY);
-        refuseSettlement(IConsilium.State.Abandoned);
+        refuseSettlement(IRecords.State.Abandoned);
     }
 
     function test_settle_notBeforeCertify() public {
-        refuseSettlement(IConsilium.State.None);
+        refuseSettlement(IRecords.State.None);
         open(study, SUBJECT);
-        refuseSettlement(IConsilium.State.Open);
+        refuseSettlement(IRecords.State.Open);
     }
 
     function test_settle_once() public {
         settledRound(SUBJECT);
-        refuseSettlement(IConsilium.State.Settled);
+        refuseSettlement(IRecords.State.Settled);
     }
 
     function test_settle_needsARootOfEveryNode() public {
@@ -283,12 +276,12 @@ contract RoundsTest is Deployment {
         certify(study, 1, QUORUM);
         for (uint256 count = 4; count <= 6; count += 2) {
             bytes memory signed = signatures(settlementDigest(study, 1, SET_ROOT, shareRoots(count)), QUORUM);
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.ShareRootCount.selector, count, 5));
+            vm.expectRevert(abi.encodeWithSelector(IRecords.ShareRootCount.selector, count, 5));
             consilium.settle(study, 1, shareRoots(count), AGGREGATE_ROOT, REWARD_ROOT, QUORUM, signed);
         }
     }
 
-    function refuseSettlement(IConsilium.State actual) private {
+    function refuseSettlement(IRecords.State actual) private {
         bytes memory signed = signatures(settlementDigest(study, 1, SET_ROOT, shareRoots(5)), QUORUM);
         expectWrongState(study, 1, actual);
         consilium.settle(study, 1, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, QUORUM, signed);
@@ -297,23 +290,23 @@ contract RoundsTest is Deployment {
     // -------------------------------------------------------------------------------------------- lapses
 
     function test_voidRound_fromTheDeadlineAndOnce() public {
-        expectWrongState(study, 1, IConsilium.State.None);
+        expectWrongState(study, 1, IRecords.State.None);
         consilium.voidRound(study, 1);
         open(study, SUBJECT);
         vm.warp(DEADLINE - 1);
-        expectWrongState(study, 1, IConsilium.State.Open);
+        expectWrongState(study, 1, IRecords.State.Open);
         consilium.voidRound(study, 1);
 
         vm.warp(DEADLINE);
-        assertState(study, 1, IConsilium.State.Void);
-        expectWrongState(study, 1, IConsilium.State.Void);
+        assertState(study, 1, IRecords.State.Void);
+        expectWrongState(study, 1, IRecords.State.Void);
         consilium.abandonRound(study, 1);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundVoided(study, 1);
+        emit IRecords.RoundVoided(study, 1);
         consilium.voidRound(study, 1);
-        assertState(study, 1, IConsilium.State.Void);
+        assertState(study, 1, IRecords.State.Void);
 
-        expectWrongState(study, 1, IConsilium.State.Void);
+        expectWrongState(study, 1, IRecords.State.Void);
         consilium.voidRound(study, 1);
     }
 
@@ -321,28 +314,28 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         certify(study, 1, QUORUM);
         vm.warp(SETTLE_BY - 1);
-        expectWrongState(study, 1, IConsilium.State.Certified);
+        expectWrongState(study, 1, IRecords.State.Certified);
         consilium.abandonRound(study, 1);
 
         vm.warp(SETTLE_BY);
-        assertState(study, 1, IConsilium.State.Abandoned);
-        expectWrongState(study, 1, IConsilium.State.Abandoned);
+        assertState(study, 1, IRecords.State.Abandoned);
+        expectWrongState(study, 1, IRecords.State.Abandoned);
         consilium.voidRound(study, 1);
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundAbandoned(study, 1);
+        emit IRecords.RoundAbandoned(study, 1);
         consilium.abandonRound(study, 1);
-        assertState(study, 1, IConsilium.State.Abandoned);
+        assertState(study, 1, IRecords.State.Abandoned);
 
-        expectWrongState(study, 1, IConsilium.State.Abandoned);
+        expectWrongState(study, 1, IRecords.State.Abandoned);
         consilium.abandonRound(study, 1);
     }
 
     function test_lapse_neverTouchesASettledRound() public {
         settledRound(SUBJECT);
         vm.warp(SETTLE_BY + 1 days);
-        expectWrongState(study, 1, IConsilium.State.Settled);
+        expectWrongState(study, 1, IRecords.State.Settled);
         consilium.voidRound(study, 1);
-        expectWrongState(study, 1, IConsilium.State.Settled);
+        expectWrongState(study, 1, IRecords.State.Settled);
         consilium.abandonRound(study, 1);
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ISetCourt} from "../src/interfaces/ISetCourt.sol";
 import {MerkleTrees} from "../src/libraries/MerkleTrees.sol";
 import {Trees} from "./setup/Trees.sol";
@@ -38,7 +38,7 @@ contract SetsTest is Trial {
         address foreign = address(uint160(site(place)) - 7);
         certifySites(withForeign(foreign, place));
         prove(uint32(place), missingAt(place));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         for (uint256 j = 1; j <= 4; j++) {
             assertConvicted(j);
         }
@@ -155,7 +155,7 @@ contract SetsTest is Trial {
         certifyForeign();
         settleBySigners();
         prove(3, missingAt(3));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         assertConvicted(1);
         assertUntouched(5); // it signed the settlement, and did not vote
         pass(COMPENSATION);
@@ -171,7 +171,7 @@ contract SetsTest is Trial {
         pass(WINDOW);
         uint256 free = consilium.studyOf(study).free;
         prove(3, missingAt(3));
-        assertState(study, outcome.round, IConsilium.State.Refuted);
+        assertState(study, outcome.round, IRecords.State.Refuted);
         assertConvicted(1);
         vm.assertEq(consilium.studyOf(study).free, free, "it may have paid");
     }
@@ -185,7 +185,7 @@ contract SetsTest is Trial {
             pass(20);
             if (recorded == 1) consilium.abandonRound(study, outcome.round);
             prove(3, missingAt(3));
-            assertState(study, outcome.round, IConsilium.State.Abandoned);
+            assertState(study, outcome.round, IRecords.State.Abandoned);
             assertConvicted(1);
             if (recorded == 0) consilium.abandonRound(study, outcome.round);
             vm.assertEq(consilium.studyOf(study).free, 100 * uint256(BUDGET), "once");
@@ -209,7 +209,7 @@ contract SetsTest is Trial {
         contents[index] = falseContent(contents[index], bound(how, 0, 6));
         settleRewards(contents);
         proveReward(index, contents);
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         assertUntouched(1); // it voted, and did not sign
         for (uint256 j = 2; j <= 5; j++) {
             assertConvicted(j);
@@ -224,7 +224,7 @@ contract SetsTest is Trial {
         (bytes[] memory contents, uint32 index) = (rightContents(), uint32(bound(which, 0, 11)));
         settleRewards(contents);
         refuseReward(index, contents[index], contents, abi.encodeWithSelector(ICourt.NoOffence.selector));
-        assertState(study, outcome.round, IConsilium.State.Settled);
+        assertState(study, outcome.round, IRecords.State.Settled);
     }
 
     /// The leaf of one site is compared with the same site's, and nothing with what does not lead to the root.
@@ -257,10 +257,10 @@ contract SetsTest is Trial {
         settleRewards(contents);
         pass(WINDOW);
         proveReward(0, contents);
-        assertState(study, outcome.round, IConsilium.State.Refuted);
+        assertState(study, outcome.round, IRecords.State.Refuted);
         assertConvicted(2);
         bytes memory again =
-            abi.encodeWithSelector(IConsilium.WrongState.selector, study, outcome.round, IConsilium.State.Refuted);
+            abi.encodeWithSelector(IRecords.WrongState.selector, study, outcome.round, IRecords.State.Refuted);
         refuseReward(0, contents[0], contents, again);
     }
 
@@ -291,7 +291,7 @@ contract SetsTest is Trial {
             setCourt.proveMalformedRewards(study, outcome.round, outcome.roots, tops[(i + 1) % 5]);
             vm.prank(reporter);
             setCourt.proveMalformedRewards(study, outcome.round, outcome.roots, tops[i]);
-            assertState(study, outcome.round, IConsilium.State.Fraudulent);
+            assertState(study, outcome.round, IRecords.State.Fraudulent);
             assertUntouched(1);
             assertConvicted(2);
             assertConvicted(5);
@@ -317,7 +317,7 @@ contract SetsTest is Trial {
         }
         bytes32 root = weighted ? Trees.powerRoot(list, powers) : Trees.listRoot(list);
         vm.prank(sponsor);
-        consilium.setSites(study, root, list);
+        consilium.setSites(study, root, list, "");
     }
 
     function site(uint256 place) private pure returns (address) {

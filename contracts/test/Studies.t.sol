@@ -3,12 +3,17 @@ pragma solidity ^0.8.28;
 
 import {Consilium} from "../src/Consilium.sol";
 import {NodeRegistry} from "../src/NodeRegistry.sol";
+import {PrivacyBudget} from "../src/PrivacyBudget.sol";
 import {SetCourt} from "../src/SetCourt.sol";
+import {Sponsorship} from "../src/Sponsorship.sol";
 import {Treasury} from "../src/Treasury.sol";
 import {ICommitteeSource} from "../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyToken} from "../src/interfaces/IStudyToken.sol";
 import {SumKind} from "../src/kinds/sum/SumKind.sol";
+import {Licences} from "../src/tokens/Licences.sol";
 import {StudyToken} from "../src/tokens/StudyToken.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
@@ -24,79 +29,117 @@ contract StudiesTest is Deployment {
     function test_deploy_acceptsTheLargestChainIdOfTheProtocol() public {
         vm.chainId(type(uint64).max);
         deploy();
-        (,,, uint256 chainId, address verifyingContract,,) = consilium.eip712Domain();
+        (,,, uint256 chainId, address verifyingContract,,) = Consilium(address(consilium)).eip712Domain();
         vm.assertEq(chainId, type(uint64).max, "chain id");
         vm.assertEq(verifyingContract, address(consilium), "contract");
     }
 
     function test_deploy_refusesContractsOfAnotherConsilium() public {
         // Each part in turn is that of another Consilium, where all others are right.
-        IConsilium.Parts memory theirs = parts();
-        address[5] memory strangers =
-            [address(sumKind), address(setCourt), address(registry), address(studyToken), address(treasury)];
+        IRecords.Parts memory theirs = parts();
+        address[6] memory strangers = [
+            address(sumKind),
+            address(setCourt),
+            address(registry),
+            address(studyToken),
+            address(treasury),
+            address(privacyBudget)
+        ];
         for (uint256 i = 0; i < strangers.length; i++) {
-            address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 5);
-            registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
-            studyToken = new StudyToken(later);
-            treasury = new Treasury(later, address(licences), PERIOD);
-            setCourt = new SetCourt(later, registry);
-            sumKind = new SumKind(later, registry);
-            IConsilium.Parts memory mixed = parts();
+            deployParts();
+            IRecords.Parts memory mixed = parts();
             if (i == 0) mixed.kinds = theirs.kinds;
             if (i == 1) mixed.setCourt = theirs.setCourt;
             if (i == 2) mixed.registry = theirs.registry;
             if (i == 3) mixed.token = theirs.token;
             if (i == 4) mixed.treasury = theirs.treasury;
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.NotOurs.selector, strangers[i]));
-            new Consilium(mixed, rules());
+            if (i == 5) mixed.privacyBudget = theirs.privacyBudget;
+            refuseParts(mixed, strangers[i]);
         }
     }
 
+    /// A judge that convicts elsewhere convicts nobody, and a shop of others may not take what buyers allowed.
+    function test_deploy_refusesJudgesAndShopsThatWorkForOthers() public {
+        (NodeRegistry theirs, Licences shop) = (registry, licences);
+        address place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 8);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, place);
+        studyToken = new StudyToken(place);
+        treasury = new Treasury(place, address(shop), ESCHEAT, sink);
+        setCourt = new SetCourt(place, registry);
+        sumKind = new SumKind(place, theirs);
+        privacyBudget = new PrivacyBudget(place);
+        licences = new Licences(IConsilium(place), treasury, studyToken);
+        refuseParts(parts(), address(sumKind));
+
+        place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 8);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, place);
+        studyToken = new StudyToken(place);
+        treasury = new Treasury(place, address(shop), ESCHEAT, sink);
+        setCourt = new SetCourt(place, registry);
+        sumKind = new SumKind(place, registry);
+        privacyBudget = new PrivacyBudget(place);
+        licences = new Licences(IConsilium(place), treasury, studyToken);
+        refuseParts(parts(), address(shop));
+    }
+
+    /// The other half of its code must know the same contracts and rules.
+    function test_deploy_refusesASponsorshipOfOtherRules() public {
+        deployParts();
+        IRecords.Rules memory other = rules();
+        other.disputeTime += 1;
+        sponsorship = new Sponsorship(parts(), other);
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotOurs.selector, address(sponsorship)));
+        new Consilium(parts(), rules(), sponsorship);
+    }
+
+    /// @dev As the next but one contract, for which the parts were deployed.
+    function refuseParts(IRecords.Parts memory mixed, address stranger) private {
+        sponsorship = new Sponsorship(mixed, rules());
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotOurs.selector, stranger));
+        new Consilium(mixed, rules(), sponsorship);
+    }
+
     function test_deploy_onlyATrialHasShorterWindowsThanAnHour() public {
-        IConsilium.Rules memory strict = rules();
+        IRecords.Rules memory strict = rules();
         (strict.trial, strict.minimumWindow) = (false, 1 hours - 1);
-        deployWith(strict, abi.encodeWithSelector(IConsilium.WindowTooShort.selector, 1 hours - 1));
-        strict.minimumWindow = 1 hours;
-        deployWith(strict, "");
+        refuseRules(strict, abi.encodeWithSelector(IRecords.WindowTooShort.selector, 1 hours - 1));
+        (strict.minimumWindow, strict.longestPause) = (1 hours, 0);
+        deployWith(strict);
         vm.assertTrue(!consilium.trial() && consilium.minimumWindow() == 1 hours, "as it was deployed");
         registerAll();
-        IConsilium.Conditions memory conditions = defaultConditions();
+        IRecords.Conditions memory conditions = defaultConditions();
         conditions.challengeWindow = 1 hours - 1;
         refuseConditions(
-            conditions, abi.encodeWithSelector(IConsilium.InvalidWindow.selector, 1 hours - 1, 1 hours, COMPENSATION)
+            conditions, abi.encodeWithSelector(IRecords.InvalidWindow.selector, 1 hours - 1, 1 hours, COMPENSATION)
         );
         conditions.challengeWindow = 1 hours;
         createStudyWith(defaultTerms(), conditions, 5);
     }
 
-    function deployWith(IConsilium.Rules memory wanted, bytes memory refusal) private {
-        address later = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 5);
-        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
-        studyToken = new StudyToken(later);
-        treasury = new Treasury(later, address(licences), PERIOD);
-        setCourt = new SetCourt(later, registry);
-        sumKind = new SumKind(later, registry);
-        if (refusal.length != 0) vm.expectRevert(refusal);
-        consilium = new Consilium(parts(), wanted);
+    function refuseRules(IRecords.Rules memory wanted, bytes memory reason) private {
+        deployParts();
+        sponsorship = new Sponsorship(parts(), wanted);
+        vm.expectRevert(reason);
+        new Consilium(parts(), wanted, sponsorship);
     }
 
     // -------------------------------------------------------------------------------------------- creation
 
     function test_createStudy_publishesAllAndStoresWhatCounts() public {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         bytes32[] memory keyHashes = new bytes32[](5);
         for (uint256 i = 0; i < 5; i++) {
             keyHashes[i] = keccak256(kemKey(i + 1));
         }
         vm.expectEmit(address(consilium));
-        emit IConsilium.StudyCreated(1, sponsor, terms);
+        emit IRecords.StudyCreated(1, sponsor, terms);
         vm.expectEmit(address(consilium));
-        emit IConsilium.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
+        emit IRecords.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
         vm.expectEmit(address(consilium));
-        emit IConsilium.SitesAdmitted(1, 1, SITES_ROOT, sites(ADMITTED));
+        emit IRecords.SitesAdmitted(1, 1, SITES_ROOT, sites(ADMITTED), "");
         uint64 study = createStudy(1, 5);
 
-        IConsilium.Study memory stored = consilium.studyOf(study);
+        IRecords.Study memory stored = consilium.studyOf(study);
         vm.assertEq(study, 1, "first study");
         vm.assertEq(stored.sponsor, sponsor, "sponsor");
         vm.assertEq(stored.kind, 1, "kind");
@@ -110,7 +153,7 @@ contract StudiesTest is Deployment {
         vm.assertEq(consilium.studies(), 2, "studies");
     }
 
-    function termsHashOf(IConsilium.StudyTerms memory terms) private pure returns (bytes32) {
+    function termsHashOf(IRecords.StudyTerms memory terms) private pure returns (bytes32) {
         return keccak256(
             abi.encode(uint8(1), "weighted-mean", terms.parameters, uint64(100), "patients", keccak256("a study"))
         );
@@ -121,7 +164,7 @@ contract StudiesTest is Deployment {
         (nodes[0], nodes[1], nodes[2], nodes[3]) = (node(9), node(2), node(30), node(5));
         vm.prank(sponsor);
         uint64 study = consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(ADMITTED));
-        IConsilium.Committee memory committee = consilium.committeeOf(study, 1);
+        IRecords.Committee memory committee = consilium.committeeOf(study, 1);
         vm.assertEq(committee.threshold, 1, "threshold");
         vm.assertEq(keccak256(abi.encode(committee.nodes)), keccak256(abi.encode(nodes)), "order");
     }
@@ -130,18 +173,18 @@ contract StudiesTest is Deployment {
         uint256 t = bound(threshold, 0, 11);
         uint256 n = bound(size, 0, NODES);
         bool allowed = t >= 1 && 3 * t + 1 <= n && n <= 5 * t + 1;
-        if (!allowed) vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, n, t));
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        if (!allowed) vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidCommittee.selector, n, t));
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = uint8(t);
         vm.prank(sponsor);
         consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(ADMITTED));
     }
 
     function test_createStudy_refusesMoreThan32Nodes() public {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = 10;
         register(33);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCommittee.selector, 33, 10));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidCommittee.selector, 33, 10));
         vm.prank(sponsor);
         consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 33), sites(ADMITTED));
     }
@@ -151,7 +194,7 @@ contract StudiesTest is Deployment {
         uint256 i = bound(one, 0, 5);
         uint256 k = (i + bound(other, 1, 5)) % 6;
         nodes[i] = nodes[k];
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.DuplicateNode.selector, nodes[k]));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.DuplicateNode.selector, nodes[k]));
         vm.prank(sponsor);
         consilium.createStudy(defaultTerms(), defaultConditions(), nodes, sites(ADMITTED));
     }
@@ -168,41 +211,41 @@ contract StudiesTest is Deployment {
     }
 
     function test_createStudy_refusesBadTerms() public {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.kind = 2;
-        refuse(terms, abi.encodeWithSelector(IConsilium.UnknownKind.selector, 2));
+        refuse(terms, abi.encodeWithSelector(IRecords.UnknownKind.selector, 2));
         terms = defaultTerms();
         terms.program = "";
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidProgram.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidProgram.selector));
         terms.program = string(new bytes(33));
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidProgram.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidProgram.selector));
         terms = defaultTerms();
         terms.parameters = "";
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidParameters.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidParameters.selector));
         terms.parameters = new bytes(257);
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidParameters.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidParameters.selector));
         terms = defaultTerms();
         terms.minimumCohort = 1;
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1, 2));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidCohort.selector, 1, 2));
         terms = defaultTerms();
         terms.finality = "";
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidFinality.selector));
         terms.finality = string(new bytes(33));
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidFinality.selector));
         terms = defaultTerms();
         terms.outputLength = 0;
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidOutputLength.selector, 0));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidOutputLength.selector, 0));
         terms.outputLength = 2 ** 32 + 1;
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidOutputLength.selector, 2 ** 32 + 1));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidOutputLength.selector, 2 ** 32 + 1));
         terms = defaultTerms();
         terms.weightUnit = string(new bytes(33));
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidWeightUnit.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidWeightUnit.selector));
         terms = defaultTerms();
         terms.sitesRoot = 0;
-        refuse(terms, abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
+        refuse(terms, abi.encodeWithSelector(IRecords.InvalidSitesRoot.selector));
     }
 
-    function refuse(IConsilium.StudyTerms memory terms, bytes memory reason) private {
+    function refuse(IRecords.StudyTerms memory terms, bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(sponsor);
         consilium.createStudy(terms, defaultConditions(), nodesFrom(1, 5), sites(ADMITTED));
@@ -219,7 +262,7 @@ contract StudiesTest is Deployment {
             keyHashes[i] = keccak256(kemKey(i == 1 ? 200 : i + 1));
         }
         vm.expectEmit(address(consilium));
-        emit IConsilium.CommitteeFormed(study, 2, 1, nodesFrom(1, 4), keyHashes);
+        emit IRecords.CommitteeFormed(study, 2, 1, nodesFrom(1, 4), keyHashes);
         vm.prank(sponsor);
         consilium.setCommittee(study, 1, nodesFrom(1, 4));
 
@@ -233,7 +276,7 @@ contract StudiesTest is Deployment {
     function test_setCommittee_refusedWhileARoundIsInProgress() public {
         uint64 study = createStudy(1, 5);
         open(study, SUBJECT);
-        bytes memory reason = abi.encodeWithSelector(IConsilium.RoundInProgress.selector, study, 1);
+        bytes memory reason = abi.encodeWithSelector(IRecords.RoundInProgress.selector, study, 1);
         refuseCommittee(study, reason);
         certify(study, 1, 15);
         refuseCommittee(study, reason);
@@ -262,13 +305,13 @@ contract StudiesTest is Deployment {
         open(study, SUBJECT);
         bytes32 otherSites = keccak256("other sites");
         vm.expectEmit(address(consilium));
-        emit IConsilium.PolicySet(study, 6, "depth:12");
+        emit IRecords.PolicySet(study, 6, "depth:12");
         vm.prank(sponsor);
         consilium.setPolicy(study, 6, "depth:12");
         vm.expectEmit(address(consilium));
-        emit IConsilium.SitesAdmitted(study, 2, otherSites, sites(9));
+        emit IRecords.SitesAdmitted(study, 2, otherSites, sites(9), "");
         vm.prank(sponsor);
-        consilium.setSites(study, otherSites, sites(9));
+        consilium.setSites(study, otherSites, sites(9), "");
         certify(study, 1, 15); // size 5: the frozen minimum of 3 holds
         settle(study, 1, 5, 15);
 
@@ -290,55 +333,59 @@ contract StudiesTest is Deployment {
         );
         vm.assertEq(consilium.roundOf(study, 2).frozen, frozen, "frozen");
         bytes memory signed = signatures(digests.voteDigest(study, 2, SET_ROOT, 5), 15);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.CohortTooSmall.selector, 5, 6));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.CohortTooSmall.selector, 5, 6));
         consilium.certify(study, 2, SET_ROOT, 5, 15, signed);
     }
 
     function test_setPolicyAndSites_refuseWhatCreationRefuses() public {
         uint64 study = createStudy(1, 5);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidCohort.selector, 1, 2));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidCohort.selector, 1, 2));
         vm.prank(sponsor);
         consilium.setPolicy(study, 1, "instant");
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidFinality.selector));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidFinality.selector));
         vm.prank(sponsor);
         consilium.setPolicy(study, 2, "");
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.InvalidSitesRoot.selector));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.InvalidSitesRoot.selector));
         vm.prank(sponsor);
-        consilium.setSites(study, 0, sites(ADMITTED));
+        consilium.setSites(study, 0, sites(ADMITTED), "");
     }
 
     function test_setAuditor_letsInAndOut() public {
         uint64 study = createStudy(1, 5);
         address auditor = address(0xA0D1);
-        vm.expectEmit(address(consilium));
-        emit IConsilium.AuditorSet(study, auditor, true);
+        vm.expectEmit(address(studyToken));
+        emit IStudyToken.AuditorSet(study, auditor, true);
         vm.prank(sponsor);
-        consilium.setAuditor(study, auditor, true);
-        vm.assertTrue(consilium.isAuditor(study, auditor), "let in");
+        studyToken.setAuditor(study, auditor, true);
+        vm.assertTrue(studyToken.isAuditor(study, auditor), "let in");
         vm.prank(sponsor);
-        consilium.setAuditor(study, auditor, false);
-        vm.assertTrue(!consilium.isAuditor(study, auditor), "let out");
+        studyToken.setAuditor(study, auditor, false);
+        vm.assertTrue(!studyToken.isAuditor(study, auditor), "let out");
     }
 
     function test_sponsorSteps_refuseEverybodyElse() public {
         uint64 study = createStudy(1, 5);
-        bytes memory reason = abi.encodeWithSelector(IConsilium.NotSponsor.selector, study, address(this));
+        bytes memory reason = abi.encodeWithSelector(IRecords.NotSponsor.selector, study, address(this));
         vm.expectRevert(reason);
         consilium.setCommittee(study, 1, nodesFrom(1, 5));
         vm.expectRevert(reason);
-        consilium.setSites(study, SITES_ROOT, sites(ADMITTED));
+        consilium.setSites(study, SITES_ROOT, sites(ADMITTED), "");
         vm.expectRevert(reason);
         consilium.setPolicy(study, 2, "instant");
         vm.expectRevert(reason);
-        consilium.setAuditor(study, address(this), true);
-        vm.expectRevert(reason);
+        consilium.endStudy(study);
+        vm.expectRevert(abi.encodeWithSelector(IStudyToken.NotSponsor.selector, study, address(this)));
+        studyToken.setAuditor(study, address(this), true);
+        vm.expectRevert(abi.encodeWithSelector(IStudyToken.NotSponsor.selector, study, address(this)));
+        studyToken.setRole(study, IStudyToken.Role.Operator, address(this));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotOperator.selector, study, address(this)));
         consilium.openRound(study, SUBJECT, DEADLINE, SETTLE_BY);
     }
 
     function test_sponsorSteps_refuseStudiesThatDoNotExist() public {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownStudy.selector, 9));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.UnknownStudy.selector, 9));
         open(9, SUBJECT);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.UnknownStudy.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.UnknownStudy.selector, 0));
         open(0, SUBJECT);
     }
 
@@ -351,15 +398,15 @@ contract StudiesTest is Deployment {
             certify(study, round, 15);
             settle(study, round, 5, 15);
         }
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.RingFull.selector, study, START + WINDOW));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.RingFull.selector, study, START + WINDOW));
         open(study, SUBJECT);
-        assertState(study, 1, IConsilium.State.Settled);
+        assertState(study, 1, IRecords.State.Settled);
         vm.warp(START + WINDOW);
         open(study, SUBJECT);
-        assertState(study, 1, IConsilium.State.None);
+        assertState(study, 1, IRecords.State.None);
         vm.assertEq(consilium.roundOf(study, 1).frozen, 0, "off the record");
-        assertState(study, 2, IConsilium.State.Settled);
-        IConsilium.Round memory fresh = consilium.roundOf(study, RING + 1);
+        assertState(study, 2, IRecords.State.Settled);
+        IRecords.Round memory fresh = consilium.roundOf(study, RING + 1);
         vm.assertTrue(fresh.setRoot == 0 && fresh.settlement == 0 && fresh.voters == 0, "nothing left over");
     }
 
@@ -372,7 +419,7 @@ contract StudiesTest is Deployment {
             vm.prank(sponsor);
             consilium.openRound(study, SUBJECT, START + 10 * round + 5, START + 10 * round + 6);
         }
-        expectWrongState(study, 1, IConsilium.State.None);
+        expectWrongState(study, 1, IRecords.State.None);
         consilium.certify(study, 1, SET_ROOT, 5, 15, votes);
     }
 
@@ -385,7 +432,7 @@ contract StudiesTest is Deployment {
         for (uint64 i = 1; i <= 2 * RING; i++) {
             uint64 time = START + WINDOW + 10 * i;
             vm.warp(time);
-            vm.expectRevert(abi.encodeWithSelector(IConsilium.SubjectCertified.selector, study, SUBJECT));
+            vm.expectRevert(abi.encodeWithSelector(IRecords.SubjectCertified.selector, study, SUBJECT));
             vm.prank(sponsor);
             consilium.openRound(study, SUBJECT, time + 5, time + 6);
             vm.prank(sponsor);
@@ -395,23 +442,23 @@ contract StudiesTest is Deployment {
     }
 
     function test_conditions_haveLimits() public {
-        IConsilium.Conditions memory conditions = defaultConditions();
+        IRecords.Conditions memory conditions = defaultConditions();
         conditions.ring = 1;
-        refuseConditions(conditions, abi.encodeWithSelector(IConsilium.InvalidRing.selector, 1));
+        refuseConditions(conditions, abi.encodeWithSelector(IRecords.InvalidRing.selector, 1));
         conditions.ring = 1025;
-        refuseConditions(conditions, abi.encodeWithSelector(IConsilium.InvalidRing.selector, 1025));
+        refuseConditions(conditions, abi.encodeWithSelector(IRecords.InvalidRing.selector, 1025));
         conditions = defaultConditions();
-        bytes4 window = IConsilium.InvalidWindow.selector;
-        conditions.challengeWindow = uint32(COMPENSATION) + 1;
-        refuseConditions(conditions, abi.encodeWithSelector(window, COMPENSATION + 1, 1 minutes, COMPENSATION));
+        bytes4 window = IRecords.InvalidWindow.selector;
+        conditions.challengeWindow = uint32(LONGEST) + 1;
+        refuseConditions(conditions, abi.encodeWithSelector(window, LONGEST + 1, 1 minutes, LONGEST));
         conditions.challengeWindow = 1 minutes - 1;
-        refuseConditions(conditions, abi.encodeWithSelector(window, 1 minutes - 1, 1 minutes, COMPENSATION));
+        refuseConditions(conditions, abi.encodeWithSelector(window, 1 minutes - 1, 1 minutes, LONGEST));
     }
 
     /// The budgets of a full ring may all come back: they fit beside the free money.
     function test_conditions_budgetsOfAFullRingHaveALimit() public {
-        IConsilium.Conditions memory conditions = payingConditions();
-        bytes memory reason = abi.encodeWithSelector(IConsilium.InvalidRewards.selector);
+        IRecords.Conditions memory conditions = payingConditions();
+        bytes memory reason = abi.encodeWithSelector(IRecords.InvalidRewards.selector);
         (conditions.ring, conditions.budget) = (1024, 2 ** 77 + 1);
         refuseConditions(conditions, reason);
         conditions.budget = 2 ** 77 - 1;
@@ -425,7 +472,7 @@ contract StudiesTest is Deployment {
         createStudyWith(defaultTerms(), conditions, 5);
     }
 
-    function refuseConditions(IConsilium.Conditions memory conditions, bytes memory reason) private {
+    function refuseConditions(IRecords.Conditions memory conditions, bytes memory reason) private {
         vm.expectRevert(reason);
         createStudyWith(defaultTerms(), conditions, 5);
     }
@@ -433,7 +480,7 @@ contract StudiesTest is Deployment {
     // -------------------------------------------------------------------------------------------- other sources
 
     function test_source_choosesTheCommittee() public {
-        IConsilium.Conditions memory conditions = defaultConditions();
+        IRecords.Conditions memory conditions = defaultConditions();
         conditions.source = new Backwards();
         uint64 study = createStudyWith(defaultTerms(), conditions, 5);
         address[] memory chosen = consilium.committeeOf(study, 1).nodes;

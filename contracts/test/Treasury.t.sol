@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {TrialToken} from "../src/tokens/TrialToken.sol";
 import {CallingToken, FalseToken, FeeToken, MuteToken} from "./setup/BadTokens.sol";
@@ -68,11 +68,11 @@ contract TreasuryTest is Play {
     }
 
     function test_funds_areTheSponsorsAlone() public {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotSponsor.selector, study, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotTreasurer.selector, study, address(this)));
         treasury.withdraw(study, 1, address(this));
         openNext(study);
         uint128 all = uint128(FUNDS - BUDGET);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.FundsMissing.selector, study, all, all + 1));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.FundsMissing.selector, study, all, all + 1));
         vm.prank(sponsor);
         treasury.withdraw(study, all + 1, sponsor);
         vm.prank(sponsor);
@@ -83,7 +83,7 @@ contract TreasuryTest is Play {
         vm.prank(sponsor);
         treasury.withdraw(study, uint128(BUDGET), sponsor);
         uint64 deadline = uint64(vm.getBlockTimestamp()) + 10;
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.FundsMissing.selector, study, 0, BUDGET));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.FundsMissing.selector, study, 0, BUDGET));
         vm.prank(sponsor);
         consilium.openRound(study, SUBJECT, deadline, deadline + 10);
     }
@@ -117,8 +117,8 @@ contract TreasuryTest is Play {
         treasury.fund(other, 1);
         Outcome memory done = play(other, 1, 5, 5);
         pass(WINDOW);
-        refuseAsNotOwed(claimOf(done, 0, 0));
-        vm.expectRevert(IConsilium.InvalidRewards.selector);
+        refuseAsNotOwed(claimOf(done, 0));
+        vm.expectRevert(IRecords.InvalidRewards.selector);
         vm.prank(sponsor);
         consilium.setRewards(other, 1, 0);
     }
@@ -129,11 +129,11 @@ contract TreasuryTest is Play {
         consilium.setRewards(study, 500, 0);
         Outcome memory second = play(study, 1, 5, 5);
         pass(WINDOW);
-        claimAlone(claimOf(first, 0, 0));
+        claimAlone(claimOf(first, 0));
         vm.assertEq(coin.balanceOf(first.cohort[0]), PER_SITE, "as opened");
-        claimAlone(claimOf(second, 0, 0));
+        claimAlone(claimOf(second, 0));
         vm.assertEq(coin.balanceOf(first.cohort[0]), PER_SITE + 100, "as opened later");
-        vm.expectRevert(IConsilium.InvalidRewards.selector);
+        vm.expectRevert(IRecords.InvalidRewards.selector);
         vm.prank(sponsor);
         consilium.setRewards(study, 1, 10_001);
     }
@@ -145,9 +145,9 @@ contract TreasuryTest is Play {
         pass(WINDOW);
         for (uint32 i = 0; i < 9; i++) {
             vm.prank(address(0xCAFE));
-            claimAlone(claimOf(done, 0, i));
+            claimAlone(claimOf(done, i));
             vm.assertEq(coin.balanceOf(accountOf(done, i)), i < 5 ? PER_SITE : PER_NODE, "paid");
-            refuseAsNotOwed(claimOf(done, 0, i));
+            refuseAsNotOwed(claimOf(done, i));
         }
         vm.assertEq(coin.balanceOf(address(treasury)), FUNDS - 5 * PER_SITE - 4 * PER_NODE, "held");
     }
@@ -158,15 +158,15 @@ contract TreasuryTest is Play {
         Outcome memory second = play(study, 1, 5, 5);
         pass(WINDOW);
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](3);
-        claims[0] = claimOf(first, 0, 0);
+        claims[0] = claimOf(first, 0);
         claims[0].shares = new ITreasury.Share[](2);
         (claims[0].shares[0], claims[0].shares[1]) = (shareOf(first, 0), shareOf(second, 0));
-        claims[1] = claimOf(first, 0, 1);
-        claims[2] = claimOf(first, 0, 8);
+        claims[1] = claimOf(first, 1);
+        claims[2] = claimOf(first, 8);
         vm.prank(address(0xBAD));
-        claimAlone(claimOf(second, 0, 0));
+        claimAlone(claimOf(second, 0));
         vm.prank(address(0xBAD));
-        claimAlone(claimOf(first, 0, 1));
+        claimAlone(claimOf(first, 1));
 
         vm.recordLogs();
         treasury.claim(claims);
@@ -185,11 +185,11 @@ contract TreasuryTest is Play {
         Outcome memory done = play(study, 1, 5, 5);
         pass(WINDOW);
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](3);
-        claims[0] = claimOf(done, 0, 2);
-        claims[1] = claimOf(done, 0, 2);
-        claims[2] = claimOf(done, 0, 3);
+        claims[0] = claimOf(done, 2);
+        claims[1] = claimOf(done, 2);
+        claims[2] = claimOf(done, 3);
         claims[2].account = address(0xBAD);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, done.round));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, done.round));
         treasury.claim(claims);
         claims[2] = claims[0];
         treasury.claim(claims);
@@ -206,9 +206,9 @@ contract TreasuryTest is Play {
 
     function test_claim_notWithinTheChallengeWindow() public {
         Outcome memory done = play(study, 1, 5, 5);
-        ITreasury.Claim memory one = claimOf(done, 0, 0);
+        ITreasury.Claim memory one = claimOf(done, 0);
         pass(WINDOW - 1);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, done.round));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, done.round));
         claimAlone(one);
         pass(1);
         claimAlone(one);
@@ -220,8 +220,8 @@ contract TreasuryTest is Play {
         Outcome memory second = play(study, 1, 5, 5);
         pass(WINDOW);
         vm.prank(address(0xBAD));
-        claimAlone(claimOf(second, 0, 2));
-        claimAlone(claimOf(first, 0, 2));
+        claimAlone(claimOf(second, 2));
+        claimAlone(claimOf(first, 2));
         vm.assertEq(coin.balanceOf(first.cohort[2]), 2 * PER_SITE, "nothing is skipped");
     }
 
@@ -237,7 +237,7 @@ contract TreasuryTest is Play {
         vm.assertTrue(archived >= count - RING, "the older ones left the ring");
         bytes32[] memory leaves = new bytes32[](archived);
         for (uint256 i = 0; i < archived; i++) {
-            leaves[i] = archiveLeaf(outcomes[i], 1);
+            leaves[i] = archiveLeaf(outcomes[i]);
         }
 
         ITreasury.Claim memory one;
@@ -246,7 +246,7 @@ contract TreasuryTest is Play {
         for (uint256 i = 0; i < count; i++) {
             one.shares[i] = shareOf(outcomes[i], 1);
             if (i + RING >= count) continue;
-            (one.shares[i].policy, one.shares[i].position) = (1, uint32(i));
+            (one.shares[i].record, one.shares[i].position) = (outcomes[i].record, uint32(i));
             one.shares[i].archivePath = archivePath(leaves, i);
         }
         claimAlone(one);
@@ -261,26 +261,26 @@ contract TreasuryTest is Play {
             pass(WINDOW / 2);
             play(study, 1, 5, 5);
         }
-        leaves[0] = archiveLeaf(first, 1);
+        leaves[0] = archiveLeaf(first);
         vm.assertTrue(consilium.studyOf(study).archived == 2, "two archived");
-        ITreasury.Claim memory one = claimOf(first, 0, 1);
+        ITreasury.Claim memory one = claimOf(first, 1);
         ITreasury.Share memory share = one.shares[0];
-        share.policy = 1;
+        share.record = first.record;
         share.archivePath = new bytes32[](1);
         uint256 which = bound(field, 0, 5);
-        if (which == 0) share.policy = 2;
+        if (which == 0) share.record += 1;
         if (which == 1) share.position = 1;
         if (which == 2) share.aggregateRoot = SUBJECT;
         if (which == 3) share.archivePath = new bytes32[](0);
         if (which == 4) share.archivePath = new bytes32[](2);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, first.round));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, first.round));
         claimAlone(one);
     }
 
     function testFuzz_claim_needsTheExactLeaf(uint8 field) public {
         Outcome memory done = play(study, 1, 5, 5);
         pass(WINDOW);
-        ITreasury.Claim memory one = claimOf(done, 0, 1);
+        ITreasury.Claim memory one = claimOf(done, 1);
         uint256 which = bound(field, 0, 6);
         if (which == 0) one.account = address(0xBAD);
         if (which == 1) one.shares[0].sites = 6;
@@ -289,7 +289,7 @@ contract TreasuryTest is Play {
         if (which == 4) one.shares[0].index = 0;
         if (which == 5) (one.shares[0].sites, one.shares[0].nodes) = (4, 5);
         if (which == 6) one.shares[0].round += RING;
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, one.shares[0].round));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, one.shares[0].round));
         claimAlone(one);
     }
 
@@ -312,7 +312,7 @@ contract TreasuryTest is Play {
         certifyAs(crooked);
         settleAs(crooked);
         pass(WINDOW);
-        ITreasury.Claim memory one = claimOf(crooked, 0, 0);
+        ITreasury.Claim memory one = claimOf(crooked, 0);
         one.shares[0].path = Trees.open(leaves, 0);
         claimAlone(one);
         for (uint32 i = 1; i < 5; i++) {
@@ -322,7 +322,7 @@ contract TreasuryTest is Play {
         }
         one.shares[0].index = 8;
         one.shares[0].path = Trees.open(leaves, 8);
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.NotFinal.selector, study, round));
+        vm.expectRevert(abi.encodeWithSelector(IRecords.NotFinal.selector, study, round));
         claimAlone(one);
         vm.assertEq(coin.balanceOf(address(0xBAD)), PER_SITE, "one leaf's worth");
     }
@@ -351,10 +351,10 @@ contract TreasuryTest is Play {
         equivocate(round, SUBJECT, REWARD_ROOT, "");
         vm.assertTrue(treasury.isStruck(study, done.cohort[0], round), "off the list");
         pass(WINDOW);
-        refuseAsNotOwed(claimOf(done, 0, 0));
+        refuseAsNotOwed(claimOf(done, 0));
         // The others are paid, in the same batch too.
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](2);
-        (claims[0], claims[1]) = (claimOf(done, 0, 0), claimOf(done, 0, 1));
+        (claims[0], claims[1]) = (claimOf(done, 0), claimOf(done, 1));
         treasury.claim(claims);
         vm.assertEq(coin.balanceOf(done.cohort[0]), 0, "nothing for the struck one");
         vm.assertEq(coin.balanceOf(done.cohort[1]), PER_SITE, "all for the other");
@@ -364,7 +364,7 @@ contract TreasuryTest is Play {
         vm.prank(sponsor);
         treasury.restore(study, done.cohort[0], round);
         vm.assertTrue(!treasury.isStruck(study, done.cohort[0], round), "on the list");
-        refuseAsNotOwed(claimOf(done, 0, 0)); // what it lost stays lost
+        refuseAsNotOwed(claimOf(done, 0)); // what it lost stays lost
         bytes memory again = abi.encodeWithSelector(ITreasury.AlreadyStruck.selector, study, round, done.cohort[0]);
         equivocate(round, SUBJECT, REWARD_ROOT, again);
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NotStruck.selector, study, round, done.cohort[0]));
@@ -439,7 +439,7 @@ contract TreasuryTest is Play {
     // -------------------------------------------------------------------------------------------- odd currencies
 
     function withCurrency(address currency) private returns (uint64 other) {
-        IConsilium.Conditions memory conditions = payingConditions();
+        IRecords.Conditions memory conditions = payingConditions();
         conditions.currency = currency;
         return createStudyWith(defaultTerms(), conditions, 5);
     }
@@ -480,7 +480,7 @@ contract TreasuryTest is Play {
         treasury.fund(other, 5000);
         Outcome memory done = play(other, 1, 5, 5);
         pass(WINDOW);
-        claimAlone(claimOf(done, 0, 0));
+        claimAlone(claimOf(done, 0));
         vm.assertEq(token.balanceOf(done.cohort[0]), PER_SITE, "paid");
     }
 
@@ -491,7 +491,7 @@ contract TreasuryTest is Play {
         Outcome memory done = play(other, 1, 5, 5);
         pass(WINDOW);
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
-        claims[0] = claimOf(done, 0, 0);
+        claims[0] = claimOf(done, 0);
         token.arm(treasury, abi.encodeCall(ITreasury.claim, (claims)));
         treasury.claim(claims);
         vm.assertTrue(token.refused(), "the inner claim is refused");
@@ -508,7 +508,7 @@ contract TreasuryTest is Play {
         treasury.openPurse(study, address(coin));
         vm.expectRevert(reason);
         treasury.collect(study, sponsor, 1);
-        reason = abi.encodeWithSelector(IConsilium.NotPermitted.selector, address(this));
+        reason = abi.encodeWithSelector(IRecords.NotPermitted.selector, address(this));
         vm.expectRevert(reason);
         consilium.credit(study, 1);
         vm.expectRevert(reason);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
+import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -31,7 +31,7 @@ contract WrongSettlementTest is Trial {
             assertConvicted(j);
         }
         assertUntouched(5); // it did not sign
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         vm.assertEq(reporter.balance, 4 * (BOND / 10), "reward");
         vm.assertEq(consilium.studyOf(study).free, 100 * uint256(BUDGET), "the budget is the sponsor's again");
     }
@@ -54,7 +54,7 @@ contract WrongSettlementTest is Trial {
         vectors[4][ELEMENT] ^= 1;
         conclude();
         proveWrongSettlement(ELEMENT, pointsFrom(2));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
     }
 
     function test_polynomial_aHonestOneOfDegreeTwoStands() public {
@@ -136,7 +136,7 @@ contract WrongSettlementTest is Trial {
         bytes memory top = abi.encodePacked(uint8(2), LENGTH + 1, tree(2));
         vm.prank(reporter);
         sumKind.proveMalformedRoot(study, outcome.round, outcome.roots, program(), 2, top);
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         assertConvicted(1);
     }
 
@@ -157,7 +157,7 @@ contract WrongSettlementTest is Trial {
         settleWrongly();
         pass(WINDOW - 1);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
     }
 
     /// It may have paid, and goes on paying; who signed it loses its bond.
@@ -167,14 +167,14 @@ contract WrongSettlementTest is Trial {
         uint256 free = consilium.studyOf(study).free;
         bytes32 settlement = consilium.roundOf(study, outcome.round).settlement;
         vm.expectEmit(address(consilium));
-        emit IConsilium.RoundRefuted(study, outcome.round);
+        emit IRecords.RoundRefuted(study, outcome.round);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        assertState(study, outcome.round, IConsilium.State.Refuted);
+        assertState(study, outcome.round, IRecords.State.Refuted);
         assertConvicted(1);
         assertConvicted(4);
         vm.assertEq(consilium.studyOf(study).free, free, "its budget is not the sponsor's");
         vm.assertEq(consilium.roundOf(study, outcome.round).settlement, settlement, "what it pays by");
-        claimAlone(claimOf(outcome, 0, 0));
+        claimAlone(claimOf(outcome, 0));
         vm.assertEq(coin.balanceOf(outcome.cohort[0]), 150, "a site's part");
     }
 
@@ -189,17 +189,17 @@ contract WrongSettlementTest is Trial {
     function test_round_isProvedWrongOnce() public {
         settleWrongly();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        refuseProof(IConsilium.State.Fraudulent);
+        refuseProof(IRecords.State.Fraudulent);
     }
 
     function test_round_lateProofsPayOnce() public {
         settleWrongly();
         pass(WINDOW);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
-        refuseProof(IConsilium.State.Refuted);
+        refuseProof(IRecords.State.Refuted);
     }
 
-    function refuseProof(IConsilium.State actual) private {
+    function refuseProof(IRecords.State actual) private {
         ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
         expectWrongState(study, outcome.round, actual);
         sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
@@ -211,7 +211,7 @@ contract WrongSettlementTest is Trial {
         ISumKind.Opening[] memory all = openings(pointsFrom(1), ELEMENT / 32);
         vm.expectRevert(ICourt.NoOffence.selector);
         sumKind.proveWrongSettlement(study, outcome.round, outcome.roots, program(), ELEMENT, all);
-        assertState(study, outcome.round, IConsilium.State.Settled);
+        assertState(study, outcome.round, IRecords.State.Settled);
         assertUntouched(1);
     }
 
@@ -288,7 +288,7 @@ contract WrongSettlementTest is Trial {
         ISumKind.Opening memory one = opening(point, leaf);
         vm.prank(reporter);
         sumKind.proveMalformedLeaf(study, outcome.round, outcome.roots, program(), leaf, one);
-        assertState(study, outcome.round, IConsilium.State.Fraudulent);
+        assertState(study, outcome.round, IRecords.State.Fraudulent);
         assertConvicted(1);
     }
 

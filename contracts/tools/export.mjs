@@ -10,8 +10,11 @@ import path from "node:path";
 const contracts = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const target = path.join(contracts, "..", "crates", "ledger", "abi");
 const names = [
-  "NodeRegistry", "Consilium", "Treasury", "StudyToken", "Licences", "SetCourt", "SumKind", "TrialToken",
+  "NodeRegistry", "Consilium", "Sponsorship", "Treasury", "StudyToken", "Licences", "SetCourt", "SumKind", "PrivacyBudget",
+  "TrialToken",
 ];
+// Whose code a contract runs as its own: it answers to that one's functions too.
+const parts = { Consilium: "Sponsorship" };
 
 // Hash of all that the bytecode depends on, by name and content.
 function inputs() {
@@ -38,9 +41,21 @@ function compile() {
   writeFileSync(stamp, wanted);
 }
 
+function compiled(name) {
+  return JSON.parse(readFileSync(path.join(contracts, "out", "export", `${name}.sol`, `${name}.json`), "utf8"));
+}
+
+function abiOf(name) {
+  const { abi } = compiled(name);
+  if (!(name in parts)) return abi;
+  const known = new Set(abi.map((item) => JSON.stringify(item)));
+  const more = abiOf(parts[name]).filter((item) => item.type !== "constructor" && !known.has(JSON.stringify(item)));
+  return [...abi, ...more];
+}
+
 function artefact(name) {
-  const file = path.join(contracts, "out", "export", `${name}.sol`, `${name}.json`);
-  const { abi, bytecode } = JSON.parse(readFileSync(file, "utf8"));
+  const { bytecode } = compiled(name);
+  const abi = abiOf(name);
   if (!/^0x([0-9a-f]{2})+$/.test(bytecode.object)) throw new Error(`${name}: bytecode is empty or needs linking`);
   return JSON.stringify({ abi, bytecode: bytecode.object }, null, 1) + "\n";
 }

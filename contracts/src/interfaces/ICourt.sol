@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "./IConsilium.sol";
+import {IRecords} from "./IRecords.sol";
 
 /// @title The offences of nodes, each proved by anyone in one transaction
 /// @notice Nobody is ever slashed by a vote, and whatever is not below is not punishable. A proof takes the node's whole
@@ -231,7 +231,7 @@ interface ICourt {
     /// @notice Anyone, once the bond is due: writes down that the rest is that of the sites of the harmed round, and
     /// pays the reporter what it is still owed. The round must be settled for good and never have been proved wrong.
     /// @param settled As in `IConsilium.settledSites`.
-    function assignCompensation(uint64 study, address node, IConsilium.Settled calldata settled) external;
+    function assignCompensation(uint64 study, address node, IRecords.Settled calldata settled) external;
 
     /// @notice Anyone: pays a harmed site its equal part, if it was admitted when the round opened. A site that is a
     /// contract has 50,000 gas to take it; one that does not keeps nobody else from theirs, and may be paid later.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
+import {IJudge} from "../kinds/IJudge.sol";
 import {ICourt} from "./ICourt.sol";
 
 /// @title Proofs about certified sets and rewards (section 6.12), whatever the kind of the study
-interface ISetCourt {
+interface ISetCourt is IJudge {
     /// @notice A leaf of the list of admitted sites: an address, and its power where the list has powers.
     struct Neighbour {
         uint64 index;
@@ -49,7 +50,4 @@ interface ISetCourt {
     /// @param preimage Whose SHA-256 is the reward root.
     function proveMalformedRewards(uint64 study, uint64 round, ICourt.Roots calldata roots, bytes calldata preimage)
         external;
-
-    /// @notice The contract whose studies these are.
-    function consilium() external view returns (address);
 }

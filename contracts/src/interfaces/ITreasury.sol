@@ -4,64 +4,93 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @title The currencies of all studies: what sponsors fund, what sites and nodes are owed, what licences bring
-/// @notice Nobody has to claim for itself: whoever sends the transaction, the money goes to the account it is owed to.
-/// A root signed by a committee decides who is paid, never how much: amounts follow from counts that the chain itself
-/// recorded, and a leaf is paid once, so that no study can reach the money of another.
+/// @notice Nobody has to claim for itself: whoever sends the transaction, the money goes to the account it is owed to, or
+/// where that account wants it. A root signed by a committee decides who is paid, never how much: amounts follow from counts
+/// that the chain itself recorded, and a leaf is paid once, so that no study can reach the money of another.
 interface ITreasury {
-    /// @notice One leaf of a settled round's rewards tree.
+    /// @notice One leaf of a settled round.
     struct Share {
         uint64 round;
-        /// Number of the leaf: sites by increasing address, then voters in node order.
+        /// Number of the leaf in the rewards tree: sites by increasing address, then the certificate's voters in node order. For
+        /// a node whose vote came late: `sites` + `nodes` + its index in the committee - 1.
         uint32 index;
-        /// Size of the certified set and number of voters: together, the number of leaves.
+        /// Size of the certified set and number of its certificate's voters: together, the number of leaves. In a kind that ends
+        /// at the certificate, where all votes count as late, `nodes` is 0.
         uint32 sites;
         uint32 nodes;
-        /// The other parts of the round's Settlement.
+        /// The other parts of the round's Settlement. In a kind that ends at the certificate, a site's leaf is that of the set:
+        /// `shareRootsHash` is 0 and `aggregateRoot` the digest of its contribution.
         bytes32 setRoot;
         bytes32 shareRootsHash;
         bytes32 aggregateRoot;
-        /// Siblings in the rewards tree.
+        /// Leaves of the set's tree, in a kind that ends at the certificate; else 0.
+        uint64 length;
+        /// Siblings in the tree. For a late vote: the reward root alone; nothing in a kind that ends at the certificate.
         bytes32[] path;
-        /// For a round that is off the record, as in `IConsilium.finalPay`; else 0, 0 and empty.
-        uint16 policy;
+        /// For a round that is off the record, as in `IRounds.finalPay`; else 0, 0 and empty.
+        uint80 record;
         uint32 position;
         bytes32[] archivePath;
     }
 
-    /// @notice One claim of many: `account` is owed these leaves in a period.
+    /// @notice One claim of many: what these leaves owe `account`, and the revenue of all its leaves so far.
     struct Claim {
         uint64 study;
-        /// 0: what the rounds themselves pay. From 1: the licence revenue of that period.
-        uint32 period;
         address account;
         Share[] shares;
     }
 
-    /// @notice A share of licence revenue: what each site and voter of every round up to `through` gets, once a round.
-    struct Period {
-        uint96 perSite;
-        uint96 perNode;
-        uint32 through;
-        uint32 closedAt;
-    }
-
-    /// @notice What a study holds besides its rounds' money.
+    /// @notice What the treasury knows of a study.
     struct Purse {
         address currency;
-        /// Licence revenue of no period yet.
-        uint96 revenue;
+        /// Revenue periods: a sale begins one if a round was settled since the last sale.
+        uint16 periods;
+        /// Whether an account wants its money elsewhere.
+        bool payees;
+    }
+
+    /// @notice An account's part of licence revenue: the leaves that it has shown.
+    struct Holding {
+        /// Sum of their weights (`ISponsorship.weightsOf`).
+        uint64 weight;
+        /// What such weights had earned before they counted, and have been paid, less what weights that count no more had
+        /// earned: in 2^-40 of the currency's unit.
+        int192 debt;
+    }
+
+    /// @notice What an account could not be paid, since the currency refused it.
+    struct Unpaid {
+        uint128 amount;
+        /// Block time of the last refusal.
+        uint40 since;
+        /// Block time of the announcement that it goes to the sink; 0 if there was none.
+        uint40 announced;
     }
 
     /// @notice A study was funded.
     event Funded(uint64 indexed study, address indexed payer, uint256 amount);
-    /// @notice The sponsor took money back.
+    /// @notice The treasurer took money out.
     event FundsWithdrawn(uint64 indexed study, address indexed to, uint256 amount);
-    /// @notice An account got what it was still owed for the rounds of the claim; `isClaimed` tells of each.
-    event Claimed(uint64 indexed study, address indexed account, uint32 period, uint256 amount);
+    /// @notice An account got what it was still owed for the rounds of the claim, and of licence revenue; `isClaimed` tells of
+    /// each round.
+    event Claimed(uint64 indexed study, address indexed account, uint256 amount);
+    /// @notice The currency refused to pay an account; the money waits for it.
+    event PaymentRefused(uint64 indexed study, address indexed account, address to, uint256 amount);
+    /// @notice An account has got what the currency had refused before.
+    event UnpaidSent(uint64 indexed study, address indexed account, address to, uint256 amount);
+    /// @notice An account wants what it earns in a study sent to another; zero: to itself again.
+    event PayeeSet(uint64 indexed study, address indexed account, address payee);
     /// @notice Licences brought money.
-    event RevenueReceived(uint64 indexed study, address indexed payer, uint256 amount);
-    /// @notice Licence revenue was shared out.
-    event PeriodClosed(uint64 indexed study, uint32 indexed period, uint96 perSite, uint96 perNode, uint64 through);
+    /// @param period To the rounds settled before this revenue period began; 0: to the sponsor, since none was.
+    event RevenueReceived(uint64 indexed study, address indexed payer, uint256 amount, uint16 period);
+    /// @notice Money that nobody has a right to is the sponsor's again.
+    event Returned(uint64 indexed study, uint256 amount);
+    /// @notice From this time on, what the round's sites and voters have not claimed may go to the sink.
+    event EscheatAnnounced(uint64 indexed study, uint64 indexed round, uint256 from);
+    /// @notice From this time on, what the currency refused to pay an account may go to the sink.
+    event UnpaidEscheatAnnounced(uint64 indexed study, address indexed account, uint256 from);
+    /// @notice What an account did not claim in years went to the sink.
+    event Escheated(uint64 indexed study, address indexed account, uint256 amount);
     /// @notice A site signed two contributions to one round: it lost what the round pays it, and its place on the list.
     /// The evidence is here as it was shown, so that nobody has to take an endpoint's word for a strike.
     event SiteStruck(
@@ -86,14 +115,18 @@ interface ITreasury {
     error AmountNotReceived(uint256 received, uint256 asked);
     /// @notice Amounts fit 88 bits.
     error AmountTooLarge(uint256 amount);
-    /// @notice Every leaf of these claims was paid before, was lost by equivocation, or is worth nothing.
+    /// @notice All of this was paid before, was lost by equivocation, or is worth nothing.
     error NothingOwed();
-    /// @notice There is no such revenue period, or it does not reach to this round.
-    error NotInPeriod(uint64 study, uint32 period, uint64 round);
-    /// @notice A period lasts longer: until this time.
-    error PeriodOpen(uint64 study, uint256 until);
-    /// @notice No revenue to share, or nobody to share it among.
-    error NothingToShare(uint64 study);
+    /// @notice Send more gas: whoever is owed money must be able to take it.
+    error GasMissing();
+    /// @notice This node's vote for the round did not come late, or never came.
+    error NotALateVoter(uint64 study, uint64 round, address account);
+    /// @notice What was not claimed goes to the sink after years, and a quarter after the announcement: from this time on.
+    error EscheatTooEarly(uint256 from);
+    /// @notice A year at the least lies between what was earned and its loss.
+    error EscheatTimeTooShort(uint64 escheatTime);
+    /// @notice What is not claimed must go somewhere.
+    error InvalidSink();
     /// @notice The two contributions are one and the same, or of two sites.
     error NoEquivocation(address first, address second);
     /// @notice This was proved before.
@@ -101,27 +134,84 @@ interface ITreasury {
     /// @notice The site was not struck off for this round.
     error NotStruck(uint64 study, uint64 round, address site);
 
+    // ------------------------------------------------------------------------------------------------ in
+
     /// @notice Consilium: a study with this currency was created.
+    /// @param study Its number.
+    /// @param currency The ERC-20.
     function openPurse(uint64 study, address currency) external;
 
     /// @notice Anyone: adds to a study's funds.
+    /// @param study Its number.
+    /// @param amount In units of its currency.
     function fund(uint64 study, uint256 amount) external;
 
     /// @notice As `fund`, with the allowance as a signature (ERC-2612).
     function fundWithPermit(uint64 study, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
 
-    /// @notice Sponsor: takes out what no round has reserved.
+    /// @notice Licences: takes a price from a buyer. It belongs, as soon as it is paid, to the sites and voters of all rounds
+    /// settled before, each round by the number of its sites, and within a round by the node share that it was opened under.
+    /// @param study Its number.
+    /// @param payer The buyer.
+    /// @param amount In units of the study's currency.
+    function collect(uint64 study, address payer, uint256 amount) external;
+
+    /// @notice Consilium: a settled round was struck out. What its weight has earned goes to the study's rest.
+    /// @param study The study's number.
+    /// @param period Revenue periods begun before its settlement.
+    /// @param weight Of all its sites and voters.
+    function strikeOut(uint64 study, uint16 period, uint64 weight) external;
+
+    // ------------------------------------------------------------------------------------------------ out
+
+    /// @notice Treasurer, or sponsor: takes out what no round has reserved.
+    /// @param study Its number.
+    /// @param amount In units of its currency.
+    /// @param to Who gets it.
     function withdraw(uint64 study, uint128 amount, address to) external;
 
     /// @notice Anyone: pays accounts what they are owed. Leaves that were paid before, or lost by equivocation, are passed
-    /// over, since anyone may have seen to that meanwhile; nobody can claim what is not its own (`IConsilium.NotFinal`).
+    /// over, since anyone may have seen to that meanwhile; nobody can claim what is not its own (`IRecords.NotFinal`). What the
+    /// currency refuses to pay to one account waits for that account.
+    /// @param claims For each account, its leaves; none, for revenue of leaves that were shown before.
     function claim(Claim[] calldata claims) external;
 
-    /// @notice Licences: takes a price from a buyer.
-    function collect(uint64 study, address payer, uint256 amount) external;
+    /// @notice Anyone: pays an account what the currency refused before.
+    /// @param study The study's number.
+    /// @param account Whose it is.
+    function payUnpaid(uint64 study, address account) external;
 
-    /// @notice Anyone, once a period length: shares out the licence revenue so far among the rounds settled for good.
-    function closePeriod(uint64 study) external returns (uint32 period);
+    /// @notice An account: where what it earns in a study goes from now on.
+    /// @param study Its number.
+    /// @param payee The receiver; zero for the account itself.
+    function setPayee(uint64 study, address payee) external;
+
+    /// @notice Anyone: gives the sponsor back what struck sites have lost, and the study's rest.
+    /// @param study Its number.
+    /// @param forfeits Leaves of sites that were struck off for the round; may be empty.
+    function returnForfeits(uint64 study, Claim[] calldata forfeits) external;
+
+    // ------------------------------------------------------------------------------------------------ after years
+
+    /// @notice Anyone: announces that what was not claimed of old rounds goes to the sink a quarter later.
+    /// @param claims Leaves of rounds whose time for settlement was `escheatTime()` ago, less a quarter, or longer.
+    function announceEscheat(Claim[] calldata claims) external;
+
+    /// @notice Anyone, a quarter after the announcement: sends what was not claimed to the sink.
+    /// @param claims The leaves.
+    function escheat(Claim[] calldata claims) external;
+
+    /// @notice Anyone: announces that what the currency refuses to pay an account goes to the sink a quarter later.
+    /// @param study The study's number.
+    /// @param account Whose it is.
+    function announceUnpaidEscheat(uint64 study, address account) external;
+
+    /// @notice Anyone, a quarter after the announcement: sends it there.
+    /// @param study The study's number.
+    /// @param account Whose it was.
+    function escheatUnpaid(uint64 study, address account) external;
+
+    // ------------------------------------------------------------------------------------------------ sites that lie
 
     /// @notice Anyone: proves that a site signed two contributions to one round.
     /// @param signature Compact (EIP-2098), as the other: r, then s with v - 27 in its highest bit.
@@ -138,31 +228,83 @@ interface ITreasury {
     ) external;
 
     /// @notice Sponsor: takes a site back that was struck off for this round. What it lost stays lost.
+    /// @param study Its number.
+    /// @param site The site.
+    /// @param round Of the strike.
     function restore(uint64 study, address site, uint64 round) external;
 
+    // ------------------------------------------------------------------------------------------------ views
+
     /// @notice Whether an account was struck off for a round and not restored.
+    /// @param study The study's number.
+    /// @param site The account.
+    /// @param round The round's number.
     function isStruck(uint64 study, address site, uint64 round) external view returns (bool);
 
-    /// @notice Whether an account has got (or lost, as a site) what a round pays it in a period.
-    function isClaimed(uint64 study, uint32 period, address account, uint64 round, bool asNode)
-        external
-        view
-        returns (bool);
+    /// @notice Whether an account has got (or lost, as a site) what a round pays it.
+    /// @param study The study's number.
+    /// @param account The account.
+    /// @param round The round's number.
+    /// @param asNode Whether as a voter, or as a site.
+    function isClaimed(uint64 study, address account, uint64 round, bool asNode) external view returns (bool);
 
-    /// @notice Currency and undistributed revenue of a study.
+    /// @notice Whether an account's leaf of a round takes part in licence revenue.
+    /// @param study The study's number.
+    /// @param account The account.
+    /// @param round The round's number.
+    /// @param asNode Whether as a voter, or as a site.
+    function isEnrolled(uint64 study, address account, uint64 round, bool asNode) external view returns (bool);
+
+    /// @notice What an account may claim of licence revenue for the leaves that it has shown.
+    /// @param study The study's number.
+    /// @param account The account.
+    function revenueOf(uint64 study, address account) external view returns (uint256);
+
+    /// @notice An account's part of licence revenue.
+    /// @param study The study's number.
+    /// @param account The account.
+    function holdingOf(uint64 study, address account) external view returns (Holding memory);
+
+    /// @notice What each weight has earned until the end of a revenue period, in 2^-40 of the currency's unit.
+    /// @param study The study's number.
+    /// @param period From 1.
+    function earnedBy(uint64 study, uint16 period) external view returns (uint256);
+
+    /// @notice What an account could not be paid.
+    /// @param study The study's number.
+    /// @param account The account.
+    function unpaidOf(uint64 study, address account) external view returns (Unpaid memory);
+
+    /// @notice Where an account's money goes.
+    /// @param study The study's number.
+    /// @param account The account.
+    function payeeOf(uint64 study, address account) external view returns (address);
+
+    /// @notice When it was announced that a round's unclaimed money goes to the sink; 0 if it was not.
+    /// @param study The study's number.
+    /// @param round The round's number.
+    function announcedAt(uint64 study, uint64 round) external view returns (uint64);
+
+    /// @notice Currency and revenue periods of a study.
+    /// @param study Its number.
     function purseOf(uint64 study) external view returns (Purse memory);
 
-    /// @notice A revenue period, from 1.
-    function periodOf(uint64 study, uint32 period) external view returns (Period memory);
-
-    /// @notice Number of closed periods.
-    function periods(uint64 study) external view returns (uint32);
+    /// @notice What nobody has a right to, and the sponsor may have back: revenue of rounds that were struck out.
+    /// @param study Its number.
+    function restOf(uint64 study) external view returns (uint256);
 
     /// @notice The currency of a study.
+    /// @param study Its number.
     function currencyOf(uint64 study) external view returns (IERC20);
 
-    /// @notice Shortest length of a revenue period in seconds.
-    function periodLength() external view returns (uint64);
+    /// @notice Seconds after which what was not claimed may go to the sink.
+    function escheatTime() external view returns (uint64);
+
+    /// @notice Who gets that; it has no other right.
+    function sink() external view returns (address);
+
+    /// @notice The contract that sells licences.
+    function licences() external view returns (address);
 
     /// @notice The contract whose studies these are.
     function consilium() external view returns (address);

@@ -8,14 +8,16 @@ pragma solidity ^0.8.28;
 library Archive {
     /// @dev One slot: archiving writes it and one peak.
     struct Totals {
-        /// Sites counted over all archived rounds, each round anew.
-        uint48 siteUnits;
-        /// The same of voters.
-        uint48 nodeUnits;
+        /// What licence revenue is divided by: the weights of all sites and voters of all settled rounds.
+        uint64 weight;
         /// Archived rounds.
         uint32 count;
         /// The newest of them.
         uint32 through;
+        /// Revenue periods so far.
+        uint16 periods;
+        /// Whether the weight has changed since the last sale.
+        bool changed;
     }
 
     struct Log {
@@ -30,28 +32,30 @@ library Archive {
         assembly ("memory-safe") {
             word := sload(self.slot)
         }
-        totals.siteUnits = uint48(word);
-        totals.nodeUnits = uint48(word >> 48);
-        totals.count = uint32(word >> 96);
-        totals.through = uint32(word >> 128);
+        totals.weight = uint64(word);
+        totals.count = uint32(word >> 64);
+        totals.through = uint32(word >> 96);
+        totals.periods = uint16(word >> 128);
+        totals.changed = word >> 144 != 0;
     }
 
     /// @notice Writes the one slot.
     function store(Log storage self, Totals memory totals) internal {
-        uint256 word = uint256(totals.siteUnits) | (uint256(totals.nodeUnits) << 48) | (uint256(totals.count) << 96)
-            | (uint256(totals.through) << 128);
+        uint256 word = uint256(totals.weight) | (uint256(totals.count) << 64) | (uint256(totals.through) << 96)
+            | (uint256(totals.periods) << 128) | (totals.changed ? 1 << 144 : 0);
         assembly ("memory-safe") {
             sstore(self.slot, word)
         }
     }
 
     /// @notice The leaf of a round: all that a payment depends on.
-    function leaf(uint64 study, uint64 round, bytes32 settlement, uint256 sites, uint256 nodes, uint256 rewards)
+    /// @param record As in `IRounds.finalPay`.
+    function leaf(uint64 study, uint64 round, bytes32 settlement, uint256 sites, uint256 nodes, uint256 record)
         internal
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(study, round, settlement, sites, nodes, rewards));
+        return keccak256(abi.encode(study, round, settlement, sites, nodes, record));
     }
 
     /// @notice Appends a leaf. The caller counts it.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../interfaces/IConsilium.sol";
+import {IRecords} from "../interfaces/IRecords.sol";
 import {Signatures} from "./Signatures.sol";
 
 /// @title Committees: their shape, and what Q of their nodes signed
@@ -19,11 +19,11 @@ library Committees {
     function form(Stored storage self, uint8 threshold, address[] memory nodes) internal {
         uint256 n = nodes.length;
         uint256 t = threshold;
-        require(t >= 1 && n >= 3 * t + 1 && n <= 5 * t + 1 && n <= MAX_NODES, IConsilium.InvalidCommittee(n, threshold));
+        require(t >= 1 && n >= 3 * t + 1 && n <= 5 * t + 1 && n <= MAX_NODES, IRecords.InvalidCommittee(n, threshold));
         bytes memory packed;
         for (uint256 i = 0; i < n; i++) {
             for (uint256 k = 0; k < i; k++) {
-                require(nodes[k] != nodes[i], IConsilium.DuplicateNode(nodes[i]));
+                require(nodes[k] != nodes[i], IRecords.DuplicateNode(nodes[i]));
             }
             packed = bytes.concat(packed, bytes20(nodes[i]));
         }
@@ -51,34 +51,55 @@ library Committees {
     }
 
     /// @notice Reverts unless the nodes of the bitmap are at least Q = 3t+1 and each of them signed the digest.
-    /// @dev One signature for each set bit, in order: so nobody counts twice, and there are no bytes left over.
     /// @param signers Bit j-1 is node j.
     function requireQuorum(Stored storage self, bytes32 digest, uint256 signers, bytes calldata signatures)
         internal
         view
     {
-        // The one slot of the struct at once: the first member is the lowest.
-        uint256 word;
+        uint256 word = _wordOf(self);
+        uint256 count = _countOf(word, signers);
+        uint256 quorum = 3 * uint256(uint8(word >> 160)) + 1;
+        require(count >= quorum, IRecords.QuorumMissing(count, quorum));
+        _requireSignatures(word, count, digest, signers, signatures);
+    }
+
+    /// @notice Reverts unless the bitmap has nodes, and each of them signed the digest.
+    /// @param signers Bit j-1 is node j.
+    function requireSigned(Stored storage self, bytes32 digest, uint256 signers, bytes calldata signatures)
+        internal
+        view
+    {
+        uint256 word = _wordOf(self);
+        uint256 count = _countOf(word, signers);
+        require(count != 0, IRecords.QuorumMissing(0, 1));
+        _requireSignatures(word, count, digest, signers, signatures);
+    }
+
+    function _countOf(uint256 word, uint256 signers) private pure returns (uint256) {
+        uint256 n = uint8(word >> 168);
+        require(signers >> n == 0, IRecords.UnknownSigner(signers, n));
+        return ones(signers);
+    }
+
+    /// @dev The one slot at once: the first member is the lowest.
+    function _wordOf(Stored storage self) private view returns (uint256 word) {
         assembly ("memory-safe") {
             word := sload(self.slot)
         }
-        (uint256 n, uint256 quorum) = (uint8(word >> 168), 3 * uint256(uint8(word >> 160)) + 1);
-        require(signers >> n == 0, IConsilium.UnknownSigner(signers, n));
-        uint256 count = ones(signers);
-        require(count >= quorum, IConsilium.QuorumMissing(count, quorum));
-        require(
-            signatures.length == count * Signatures.LENGTH,
-            IConsilium.SignaturesLength(signatures.length, count * Signatures.LENGTH)
-        );
-
-        _requireSignatures(_read(address(uint160(word)), n), digest, signers, signatures);
     }
 
-    /// @param packed The committee's addresses.
-    function _requireSignatures(bytes memory packed, bytes32 digest, uint256 signers, bytes calldata signatures)
+    /// @dev One signature for each set bit, in order: so nobody counts twice, and there are no bytes left over.
+    /// @param word The one slot of the struct.
+    /// @param count Of the signers.
+    function _requireSignatures(uint256 word, uint256 count, bytes32 digest, uint256 signers, bytes calldata signatures)
         private
         view
     {
+        require(
+            signatures.length == count * Signatures.LENGTH,
+            IRecords.SignaturesLength(signatures.length, count * Signatures.LENGTH)
+        );
+        bytes memory packed = _read(address(uint160(word)), uint8(word >> 168));
         uint256 offset = 0;
         for (uint256 i = 0; signers >> i != 0; i++) {
             if ((signers >> i) & 1 == 0) continue;
@@ -90,7 +111,7 @@ library Committees {
             }
             address node = _at(packed, i);
             // Nobody is address zero, which is no node: only registered accounts are.
-            require(Signatures.signerOf(digest, signature) == node, IConsilium.InvalidSignature(i + 1, node));
+            require(Signatures.signerOf(digest, signature) == node, IRecords.InvalidSignature(i + 1, node));
             offset += Signatures.LENGTH;
         }
     }
@@ -113,7 +134,7 @@ library Committees {
         assembly ("memory-safe") {
             roster := create(0, add(code, 0x20), mload(code))
         }
-        require(roster != address(0), IConsilium.RosterNotStored());
+        require(roster != address(0), IRecords.RosterNotStored());
     }
 
     function _read(address roster, uint256 n) private view returns (bytes memory packed) {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../interfaces/IConsilium.sol";
 import {ICourt} from "../interfaces/ICourt.sol";
+import {IRecords} from "../interfaces/IRecords.sol";
 import {SetLeaves} from "../libraries/SetLeaves.sol";
 import {Stakes} from "./Stakes.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
@@ -41,7 +42,7 @@ abstract contract Compensations is Stakes, ICourt {
     // ------------------------------------------------------------------------------------------------ paying out
 
     /// @inheritdoc ICourt
-    function assignCompensation(uint64 study, address node, IConsilium.Settled calldata settled) external {
+    function assignCompensation(uint64 study, address node, IRecords.Settled calldata settled) external {
         Bond memory bond = _due(study, node);
         require(bond.round != 0 && _pots[study][node].setRoot == 0, NoCompensation(study, node));
         bytes32 sitesRoot = IConsilium(consilium).settledSites(study, bond.round, settled);
@@ -114,6 +115,7 @@ abstract contract Compensations is Stakes, ICourt {
         address reporter
     ) external {
         require(IConsilium(consilium).mayJudge(study, msg.sender), NotTheJudge(study, msg.sender));
+        _requireRunning(study);
         // Beyond any doubt: what a judge has seen convicts for good.
         require(!_isUndoable(offence), NoOffence());
         _convictAll(study, round, nodes, guilty, offence, reporter);
@@ -338,9 +340,9 @@ abstract contract Compensations is Stakes, ICourt {
     /// time to show that its round was settled for good.
     function _forfeitFrom(uint64 study, Bond memory bond) private view returns (uint256) {
         if (bond.round == 0) return bond.until;
-        IConsilium.State state = IConsilium(consilium).stateOf(study, bond.round);
-        bool hopeless = state == IConsilium.State.Void || state == IConsilium.State.Abandoned
-            || state == IConsilium.State.Fraudulent || state == IConsilium.State.Refuted;
+        IRecords.State state = IConsilium(consilium).stateOf(study, bond.round);
+        bool hopeless = state == IRecords.State.Void || state == IRecords.State.Abandoned
+            || state == IRecords.State.Fraudulent || state == IRecords.State.Refuted;
         return hopeless ? bond.until : uint256(bond.until) + compensationDelay;
     }
 
@@ -348,6 +350,12 @@ abstract contract Compensations is Stakes, ICourt {
     function _due(uint64 study, address node) private view returns (Bond memory bond) {
         bond = _taken(study, node);
         require(block.timestamp >= bond.until, CompensationLocked(study, node, bond.until));
+        _requireRunning(study);
+    }
+
+    function _requireRunning(uint64 study) private view {
+        uint64 until = IConsilium(consilium).pausedUntil(study);
+        require(until == 0, IRecords.PausedUntil(study, until));
     }
 
     function _taken(uint64 study, address node) private view returns (Bond memory bond) {

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {SignedStatements} from "../SignedStatements.sol";
 import {IConsilium} from "../interfaces/IConsilium.sol";
 import {ICourt} from "../interfaces/ICourt.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
 import {Settlements} from "../libraries/Settlements.sol";
 import {Statements} from "../libraries/Statements.sol";
 import {Compensations} from "./Compensations.sol";
@@ -28,8 +29,7 @@ abstract contract Court is Compensations, SignedStatements {
         address node = _signerOf(Statements.shareRoot(study, round, roots.setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
         bytes32 settlement = Settlements.hashOf(study, round, roots);
-        (uint256 found,) =
-            _ask(IConsilium.convictBySettlement.selector, study, round, uint256(settlement), _vacates(bond));
+        (uint256 found,) = _ask(IRounds.convictBySettlement.selector, study, round, uint256(settlement), _vacates(bond));
         require(found != 0, NotTheSettlement(study, round));
         _requireOwnIndex(study, round, index, node, bond);
         require(roots.shareRoots[index - 1] != root, NoOffence());
@@ -47,7 +47,7 @@ abstract contract Court is Compensations, SignedStatements {
         address node = _signerOf(Statements.shareRoot(study, round, setRoot, index, root), signature);
         (uint256 slot, uint256 bond) = _bondAt(study, node);
         (uint256 certified, uint256 epoch) =
-            _ask(IConsilium.convictByCertificate.selector, study, round, _vacates(bond), 0);
+            _ask(IRounds.convictByCertificate.selector, study, round, _vacates(bond), 0);
         require(certified != 0, NotCertified(study, round));
         require(uint256(setRoot) != certified, NoOffence());
         _requireOwnIndex(study, round, index, node, bond);
@@ -85,7 +85,7 @@ abstract contract Court is Compensations, SignedStatements {
         address other = _signerOf(Statements.finality(study, subject, otherRound, otherSetRoot), otherSignature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
+        _ask(IRounds.convictByCertificate.selector, study, 0, _vacates(bond), 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoFinals);
     }
 
@@ -106,7 +106,7 @@ abstract contract Court is Compensations, SignedStatements {
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
         _requireOwnIndex(study, round, index, node, bond);
-        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
+        _ask(IRounds.convictByCertificate.selector, study, 0, _vacates(bond), 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoShares);
     }
 
@@ -118,14 +118,14 @@ abstract contract Court is Compensations, SignedStatements {
         address other = _signerOf(otherStatement, otherSaid.signature);
         require(node == other, TwoSigners(node, other));
         (uint256 slot, uint256 bond) = _bondAt(study, node);
-        if (_isServing(bond)) _ask(IConsilium.vacate.selector, study, 0, 0, 0);
+        _ask(IRounds.convictByCertificate.selector, study, 0, _vacates(bond), 0);
         _convictOne(study, node, slot, bond, round, Offence.TwoSettlements);
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    /// Asks Consilium, and takes its answer, without the copies that the compiler makes. It refuses nobody but others than
-    /// the registry, and words that it does not ask for it does not read.
+    /// Asks Consilium, and takes its answer, without the copies that the compiler makes. It refuses others than the registry,
+    /// and all while the study is paused; words that it does not ask for it does not read.
     function _ask(bytes4 selector, uint256 study, uint256 round, uint256 third, uint256 fourth)
         private
         returns (uint256 answer, uint256 more)
@@ -140,7 +140,11 @@ abstract contract Court is Compensations, SignedStatements {
             mstore(add(buffer, 0x64), fourth)
             mstore(0x20, 0)
             let told := call(gas(), to, 0, buffer, 0x84, 0, 0x40)
-            if iszero(and(told, gt(returndatasize(), 0x1f))) { revert(0, 0) }
+            if iszero(told) {
+                returndatacopy(buffer, 0, returndatasize())
+                revert(buffer, returndatasize())
+            }
+            if lt(returndatasize(), 0x20) { revert(0, 0) }
             answer := mload(0)
             more := mload(0x20)
         }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../interfaces/IConsilium.sol";
 import {ILicences} from "../interfaces/ILicences.sol";
+import {IStudyToken} from "../interfaces/IStudyToken.sol";
 import {ITreasury} from "../interfaces/ITreasury.sol";
 import {ERC1155} from "@openzeppelin/contracts/token/ERC1155/ERC1155.sol";
 import {ERC2981} from "@openzeppelin/contracts/token/common/ERC2981.sol";
@@ -14,24 +15,35 @@ contract Licences is ILicences, ERC1155, ERC2981, ReentrancyGuardTransient {
     uint16 private constant WHOLE = 10_000;
     uint16 private constant HIGHEST_ROYALTY = 1_000;
 
+    /// @inheritdoc ILicences
     IConsilium public immutable consilium;
+    /// @notice Who takes the price.
     ITreasury public immutable treasury;
+    /// @notice Who owns the studies, and acts for the owners.
+    IStudyToken public immutable token;
 
-    mapping(uint64 study => Offer) private _offers;
+    // By the owner's tenure: a study that changes hands is not for sale at its former owner's price.
+    mapping(uint64 study => mapping(uint64 tenure => Offer)) private _offers;
 
-    constructor(IConsilium consilium_, ITreasury treasury_) ERC1155("") {
-        (consilium, treasury) = (consilium_, treasury_);
+    /// @param consilium_ The contract whose studies these are; it may be deployed later.
+    /// @param treasury_ Who takes the price.
+    /// @param token_ Who owns the studies.
+    constructor(IConsilium consilium_, ITreasury treasury_, IStudyToken token_) ERC1155("") {
+        (consilium, treasury, token) = (consilium_, treasury_, token_);
     }
 
+    /// @inheritdoc ILicences
     function setOffer(uint64 study, uint96 price, uint16 royalty) external {
-        require(msg.sender == consilium.sponsorOf(study), NotSponsor(study, msg.sender));
+        bool may = msg.sender == token.treasurerOf(study) || msg.sender == consilium.sponsorOf(study);
+        require(may, NotTreasurer(study, msg.sender));
         require(royalty <= HIGHEST_ROYALTY, RoyaltyTooHigh(royalty, HIGHEST_ROYALTY));
-        _offers[study] = Offer({price: price, royalty: royalty});
+        _offers[study][token.tenureOf(study)] = Offer({price: price, royalty: royalty});
         emit Offered(study, price, royalty);
     }
 
+    /// @inheritdoc ILicences
     function buy(uint64 study, uint32 quantity, uint256 highestPrice, address to) external nonReentrant {
-        uint256 price = _offers[study].price;
+        uint256 price = offerOf(study).price;
         require(price != 0 && quantity != 0, NotOffered(study));
         require(price <= highestPrice, PriceRisen(price, highestPrice));
         emit Bought(study, msg.sender, to, quantity, price);
@@ -39,24 +51,27 @@ contract Licences is ILicences, ERC1155, ERC2981, ReentrancyGuardTransient {
         _mint(to, study, quantity, "");
     }
 
-    function offerOf(uint64 study) external view returns (Offer memory) {
-        return _offers[study];
+    /// @inheritdoc ILicences
+    function offerOf(uint64 study) public view returns (Offer memory) {
+        return _offers[study][token.tenureOf(study)];
     }
 
+    /// @inheritdoc ILicences
     function mayDownload(uint64 study, address account) external view returns (bool) {
         return account != address(0)
             && (balanceOf(account, study) != 0
                 || consilium.sponsorOf(study) == account
-                || consilium.isAuditor(study, account));
+                || token.isAuditor(study, account));
     }
 
     /// @notice ERC-2981: of a resale, the study's sponsor asks for this part.
     function royaltyInfo(uint256 study, uint256 salePrice) public view override returns (address, uint256) {
         // forge-lint: disable-next-line(unsafe-typecast)
         uint64 number = uint64(study); // no licence has a larger id
-        return (consilium.sponsorOf(number), salePrice * _offers[number].royalty / WHOLE);
+        return (consilium.sponsorOf(number), salePrice * offerOf(number).royalty / WHOLE);
     }
 
+    /// @inheritdoc ERC1155
     function supportsInterface(bytes4 id) public view override(ERC1155, ERC2981) returns (bool) {
         return super.supportsInterface(id);
     }

@@ -59,3 +59,17 @@ contract CallingToken is TrialToken {
         refused = !done;
     }
 }
+
+/// @dev Pays nobody who is on its list, like the larger stablecoins.
+contract BlockingToken is TrialToken {
+    mapping(address account => bool) public blocked;
+
+    function setBlocked(address account, bool is_) external {
+        blocked[account] = is_;
+    }
+
+    function _update(address from, address to, uint256 amount) internal override {
+        require(!blocked[to], "blocked");
+        super._update(from, to, amount);
+    }
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {Play} from "./Play.sol";
 import {Trees} from "./Trees.sol";
 
@@ -37,9 +37,11 @@ abstract contract Bench is Play {
         Outcome outcome;
         /// Numbers of its committee's nodes.
         uint256[] seats;
-        IConsilium.State state;
+        IRecords.State state;
         uint256 finalAt;
         bool lie;
+        /// What the archive has of it once it leaves the ring.
+        bytes32 leaf;
     }
 
     mapping(uint64 study => uint256[]) internal _seats;
@@ -140,12 +142,13 @@ abstract contract Bench is Play {
 
     /// @dev Whose share root has a preimage that is the top of nothing, if it is a lie.
     function _outcome(uint64 study, uint64 round, uint256 count, bool lie) internal view returns (Outcome memory one) {
-        one = outcomeOf(study, round, 1, SEATS, 3);
+        (one.study, one.round) = (study, round);
         one.cohort = _cohort(count);
         one.voters = new address[](4);
         for (uint256 i = 0; i < 4; i++) {
             one.voters[i] = node(_seats[study][i]);
         }
+        one.roots = outcomeOf(study, round, 1, SEATS, 3).roots;
         one.roots.setRoot = Trees.setRoot(one.cohort);
         one.roots.rewardRoot = Trees.rewardRoot(one.cohort, one.voters);
         if (lie) one.roots.shareRoots[4] = sha256(_preimage(study, round));
@@ -171,7 +174,7 @@ abstract contract Bench is Play {
         held.outcome = one;
         held.seats = _seats[study];
         held.lie = lie;
-        held.state = IConsilium.State.Abandoned;
+        held.state = IRecords.State.Abandoned;
         _place[study][one.round] = _held[study].length;
         _heldUntil[study][one.round] = vm.getBlockTimestamp() + 20 + WINDOW;
     }
@@ -183,8 +186,10 @@ abstract contract Bench is Play {
             study, one.round, one.roots.shareRoots, one.roots.aggregateRoot, one.roots.rewardRoot, 15, signed
         );
         Held storage held = _held[study][_held[study].length - 1];
-        held.state = IConsilium.State.Settled;
+        held.state = IRecords.State.Settled;
         held.finalAt = vm.getBlockTimestamp() + WINDOW;
+        one.record = recordOf(study, one.round);
+        (held.outcome.record, held.leaf) = (one.record, archiveLeaf(one));
         _heldUntil[study][one.round] = held.finalAt;
     }
 
@@ -200,7 +205,7 @@ abstract contract Bench is Play {
 
     /// @dev Settled, as far as nobody proved it wrong in time.
     function _counts(Held storage held) internal view returns (bool) {
-        return held.state == IConsilium.State.Settled || held.state == IConsilium.State.Refuted;
+        return held.state == IRecords.State.Settled || held.state == IRecords.State.Refuted;
     }
 
     /// @dev The place of a round in the archive, and the path to its peak.
@@ -212,11 +217,8 @@ abstract contract Bench is Play {
             Held storage held = _held[study][i];
             if (!_counts(held)) continue;
             if (held.outcome.round == round) (position, found) = (uint32(count), true);
-            leaves[count++] = archiveLeaf(held.outcome, _policyOf(study, held.outcome.round));
+            leaves[count++] = held.leaf;
         }
         if (found) path = archivePath(leaves, position);
     }
-
-    /// @dev The version of the policy that a round was opened under.
-    function _policyOf(uint64 study, uint64 round) internal view virtual returns (uint16);
 }

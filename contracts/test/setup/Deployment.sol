@@ -3,12 +3,15 @@ pragma solidity ^0.8.28;
 
 import {Consilium} from "../../src/Consilium.sol";
 import {NodeRegistry} from "../../src/NodeRegistry.sol";
+import {PrivacyBudget} from "../../src/PrivacyBudget.sol";
 import {SetCourt} from "../../src/SetCourt.sol";
+import {Sponsorship} from "../../src/Sponsorship.sol";
 import {Treasury} from "../../src/Treasury.sol";
 import {ICommitteeSource} from "../../src/interfaces/ICommitteeSource.sol";
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {IKind} from "../../src/kinds/IKind.sol";
 import {SumKind} from "../../src/kinds/sum/SumKind.sol";
 import {Licences} from "../../src/tokens/Licences.sol";
@@ -25,7 +28,10 @@ abstract contract Deployment is Test {
     uint64 internal constant PROBATION = 1 hours;
     uint64 internal constant COMPENSATION = 1 hours;
     uint64 internal constant DISPUTE = 1 hours;
-    uint64 internal constant PERIOD = 30 days;
+    uint32 internal constant PAUSE = 20 minutes;
+    /// No window is longer, so that a bond is not paid out before.
+    uint64 internal constant LONGEST = COMPENSATION - PAUSE;
+    uint64 internal constant ESCHEAT = 5 * 365 days;
     uint64 internal constant CLAIM_TIME = 730 days;
     uint32 internal constant WINDOW = 30 minutes;
     uint16 internal constant RING = 4;
@@ -47,7 +53,9 @@ abstract contract Deployment is Test {
     bytes32 internal constant REWARD_ROOT = keccak256("reward");
 
     NodeRegistry internal registry;
-    Consilium internal consilium;
+    IConsilium internal consilium;
+    Sponsorship internal sponsorship;
+    PrivacyBudget internal privacyBudget;
     StudyToken internal studyToken;
     Treasury internal treasury;
     Licences internal licences;
@@ -61,18 +69,29 @@ abstract contract Deployment is Test {
 
     function deploy() internal {
         vm.warp(START);
-        uint64 nonce = vm.getNonce(address(this));
-        address later = vm.computeCreateAddress(address(this), nonce + 6);
-        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
-        studyToken = new StudyToken(later);
-        treasury = new Treasury(later, vm.computeCreateAddress(address(this), nonce + 3), PERIOD);
-        licences = new Licences(IConsilium(later), treasury);
-        setCourt = new SetCourt(later, registry);
-        sumKind = new SumKind(later, registry);
-        consilium = new Consilium(parts(), rules());
-        digests = new Digests(later);
+        deployWith(rules());
+        digests = new Digests(address(consilium));
         coin = new TrialToken();
         registerAll();
+    }
+
+    function deployWith(IRecords.Rules memory wanted) internal {
+        deployParts();
+        sponsorship = new Sponsorship(parts(), wanted);
+        consilium = IConsilium(address(new Consilium(parts(), wanted, sponsorship)));
+    }
+
+    /// @dev All but the last two, for a Consilium that is the second next contract.
+    function deployParts() internal virtual {
+        uint64 nonce = vm.getNonce(address(this));
+        address later = vm.computeCreateAddress(address(this), nonce + 8);
+        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, later);
+        studyToken = new StudyToken(later);
+        treasury = new Treasury(later, vm.computeCreateAddress(address(this), nonce + 3), ESCHEAT, sink);
+        licences = new Licences(IConsilium(later), treasury, studyToken);
+        setCourt = new SetCourt(later, registry);
+        sumKind = new SumKind(later, registry);
+        privacyBudget = new PrivacyBudget(later);
     }
 
     function registerAll() internal {
@@ -81,15 +100,19 @@ abstract contract Deployment is Test {
         }
     }
 
-    function parts() internal view returns (IConsilium.Parts memory) {
-        IKind[] memory kinds = new IKind[](1);
+    function parts() internal view returns (IRecords.Parts memory) {
+        return IRecords.Parts(registry, studyToken, treasury, setCourt, privacyBudget, judges());
+    }
+
+    /// @dev Who judges which kind.
+    function judges() internal view virtual returns (IKind[] memory kinds) {
+        kinds = new IKind[](1);
         kinds[0] = sumKind;
-        return IConsilium.Parts(registry, studyToken, treasury, setCourt, kinds);
     }
 
     /// @dev A trial: windows are shorter here than stake should have.
-    function rules() internal pure returns (IConsilium.Rules memory) {
-        return IConsilium.Rules({disputeTime: DISPUTE, minimumWindow: 1 minutes, trial: true});
+    function rules() internal pure returns (IRecords.Rules memory) {
+        return IRecords.Rules({disputeTime: DISPUTE, minimumWindow: 1 minutes, longestPause: PAUSE, trial: true});
     }
 
     function register(uint256 j) internal {
@@ -147,8 +170,8 @@ abstract contract Deployment is Test {
 
     // -------------------------------------------------------------------------------------------- studies and rounds
 
-    function defaultTerms() internal pure returns (IConsilium.StudyTerms memory) {
-        return IConsilium.StudyTerms({
+    function defaultTerms() internal pure returns (IRecords.StudyTerms memory) {
+        return IRecords.StudyTerms({
             kind: 1,
             program: "weighted-mean",
             parameters: hex"0102030405060708",
@@ -158,13 +181,14 @@ abstract contract Deployment is Test {
             threshold: 1,
             minimumCohort: 3,
             finality: "instant",
-            sitesRoot: SITES_ROOT
+            sitesRoot: SITES_ROOT,
+            sitesUri: ""
         });
     }
 
     /// @dev A study that pays nothing and asks for a bond: what a permissioned consortium would have.
-    function defaultConditions() internal view returns (IConsilium.Conditions memory) {
-        return IConsilium.Conditions({
+    function defaultConditions() internal view returns (IRecords.Conditions memory) {
+        return IRecords.Conditions({
             currency: address(0),
             budget: 0,
             nodeShare: NODE_SHARE,
@@ -173,17 +197,19 @@ abstract contract Deployment is Test {
             challengeWindow: WINDOW,
             ring: RING,
             guardian: guardian,
-            source: ICommitteeSource(address(0))
+            source: ICommitteeSource(address(0)),
+            privacyAccount: 0,
+            privacyCost: 0
         });
     }
 
-    function payingConditions() internal view returns (IConsilium.Conditions memory conditions) {
+    function payingConditions() internal view returns (IRecords.Conditions memory conditions) {
         conditions = defaultConditions();
         (conditions.currency, conditions.budget) = (address(coin), BUDGET);
     }
 
     /// @dev Nodes 1..n.
-    function createStudyWith(IConsilium.StudyTerms memory terms, IConsilium.Conditions memory conditions, uint256 n)
+    function createStudyWith(IRecords.StudyTerms memory terms, IRecords.Conditions memory conditions, uint256 n)
         internal
         returns (uint64)
     {
@@ -200,7 +226,7 @@ abstract contract Deployment is Test {
     }
 
     function createStudy(uint8 threshold, uint256 n) internal returns (uint64) {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = threshold;
         vm.prank(sponsor);
         return consilium.createStudy(terms, defaultConditions(), nodesFrom(1, n), sites(ADMITTED));
@@ -260,11 +286,11 @@ abstract contract Deployment is Test {
 
     // -------------------------------------------------------------------------------------------- expectations
 
-    function assertState(uint64 study, uint64 round, IConsilium.State expected) internal view {
+    function assertState(uint64 study, uint64 round, IRecords.State expected) internal view {
         vm.assertEq(uint256(consilium.stateOf(study, round)), uint256(expected), "state");
     }
 
-    function expectWrongState(uint64 study, uint64 round, IConsilium.State actual) internal {
-        vm.expectRevert(abi.encodeWithSelector(IConsilium.WrongState.selector, study, round, actual));
+    function expectWrongState(uint64 study, uint64 round, IRecords.State actual) internal {
+        vm.expectRevert(abi.encodeWithSelector(IRecords.WrongState.selector, study, round, actual));
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {Deployment} from "./Deployment.sol";
 
 /// @dev Does random things to two studies and keeps its own books. It decides from its books alone whether a step must
@@ -14,7 +15,7 @@ contract Handler is Deployment {
     uint256 public constant FIRST_LEAVER = 9;
 
     struct Books {
-        IConsilium.State state;
+        IRecords.State state;
         bytes32 subject;
         uint256 deadline;
         uint256 settleBy;
@@ -85,7 +86,7 @@ contract Handler is Deployment {
             rounds[study] += 1;
             vm.assertEq(round, rounds[study], "round number");
             Books storage books = _books[study][round];
-            (books.state, books.subject) = (IConsilium.State.Open, subject);
+            (books.state, books.subject) = (IRecords.State.Open, subject);
             (books.deadline, books.settleBy) = (deadline, settleBy);
             (books.minimumCohort, books.committee) = (minimumCohort[study], _committee[study]);
             books.policy = policy[study];
@@ -102,12 +103,12 @@ contract Handler is Deployment {
         uint256 signers = _signers(books, subset);
         uint32 size = uint32(bound(sized, 1, 8));
         bool allowed =
-            stateOf(study, round) == IConsilium.State.Open && size >= books.minimumCohort && _ones(signers) >= 4;
+            stateOf(study, round) == IRecords.State.Open && size >= books.minimumCohort && _ones(signers) >= 4;
         bytes32 setRoot = keccak256(abi.encode(subset, sized, block.timestamp));
         bytes memory signed = _sign(books, digests.voteDigest(study, round, setRoot, size), signers);
         try consilium.certify(study, round, setRoot, size, signers, signed) {
             _expect(allowed, true, "certify");
-            (books.state, books.setRoot) = (IConsilium.State.Certified, setRoot);
+            (books.state, books.setRoot) = (IRecords.State.Certified, setRoot);
             books.certificates += 1;
             lastCertifiedSubject[study] = books.subject;
         } catch {
@@ -120,12 +121,12 @@ contract Handler is Deployment {
         uint64 round = _round(study, back);
         Books storage books = _books[study][round];
         uint256 signers = _signers(books, subset);
-        bool allowed = stateOf(study, round) == IConsilium.State.Certified && _ones(signers) >= 4;
+        bool allowed = stateOf(study, round) == IRecords.State.Certified && _ones(signers) >= 4;
         bytes32[] memory roots = shareRoots(books.committee.length);
         bytes memory signed = _sign(books, settlementDigest(study, round, books.setRoot, roots), signers);
         try consilium.settle(study, round, roots, AGGREGATE_ROOT, REWARD_ROOT, signers, signed) {
             _expect(allowed, true, "settle");
-            books.state = IConsilium.State.Settled;
+            books.state = IRecords.State.Settled;
             books.settlements += 1;
             books.settledAt = block.timestamp;
             books.settlement = consilium.roundOf(study, round).settlement;
@@ -137,8 +138,8 @@ contract Handler is Deployment {
     function voidRound(uint256 which, uint256 back) external {
         uint64 study = _study(which);
         uint64 round = _round(study, back);
-        bool allowed = consilium.roundOf(study, round).state == IConsilium.State.Open
-            && stateOf(study, round) == IConsilium.State.Void;
+        bool allowed = consilium.roundOf(study, round).state == IRecords.State.Open
+            && stateOf(study, round) == IRecords.State.Void;
         try consilium.voidRound(study, round) {
             _expect(allowed, true, "void");
         } catch {
@@ -149,8 +150,8 @@ contract Handler is Deployment {
     function abandonRound(uint256 which, uint256 back) external {
         uint64 study = _study(which);
         uint64 round = _round(study, back);
-        bool allowed = consilium.roundOf(study, round).state == IConsilium.State.Certified
-            && stateOf(study, round) == IConsilium.State.Abandoned;
+        bool allowed = consilium.roundOf(study, round).state == IRecords.State.Certified
+            && stateOf(study, round) == IRecords.State.Abandoned;
         try consilium.abandonRound(study, round) {
             _expect(allowed, true, "abandon");
         } catch {
@@ -193,7 +194,7 @@ contract Handler is Deployment {
         uint64 study = _study(which);
         policy[study] += 1;
         vm.prank(sponsorOf[study]);
-        consilium.setSites(study, root == 0 ? SITES_ROOT : root, sites(ADMITTED));
+        consilium.setSites(study, root == 0 ? SITES_ROOT : root, sites(ADMITTED), "");
     }
 
     /// @dev At any time: a round in progress goes on, and the next waits for another committee.
@@ -203,6 +204,8 @@ contract Handler is Deployment {
         (address from, address to) = (sponsorOf[study], OTHER_SPONSOR);
         if (from == to) to = sponsor;
         vm.prank(from);
+        studyToken.approve(to, study);
+        vm.prank(to);
         studyToken.transferFrom(from, to, study);
         (sponsorOf[study], vacant[study]) = (to, true);
     }
@@ -293,11 +296,11 @@ contract Handler is Deployment {
     }
 
     /// @dev The state by the books, at this time.
-    function stateOf(uint64 study, uint64 round) public view returns (IConsilium.State) {
+    function stateOf(uint64 study, uint64 round) public view returns (IRecords.State) {
         Books storage entry = _books[study][round];
-        if (entry.state == IConsilium.State.Open && block.timestamp >= entry.deadline) return IConsilium.State.Void;
-        if (entry.state == IConsilium.State.Certified && block.timestamp >= entry.settleBy) {
-            return IConsilium.State.Abandoned;
+        if (entry.state == IRecords.State.Open && block.timestamp >= entry.deadline) return IRecords.State.Void;
+        if (entry.state == IRecords.State.Certified && block.timestamp >= entry.settleBy) {
+            return IRecords.State.Abandoned;
         }
         return entry.state;
     }
@@ -346,8 +349,8 @@ contract Handler is Deployment {
     }
 
     function _inProgress(uint64 study) private view returns (bool) {
-        IConsilium.State state = stateOf(study, rounds[study]);
-        return state == IConsilium.State.Open || state == IConsilium.State.Certified;
+        IRecords.State state = stateOf(study, rounds[study]);
+        return state == IRecords.State.Open || state == IRecords.State.Certified;
     }
 
     /// @dev Whether the slot of the next round still holds one that can be proved wrong, or is evidence.

@@ -2,9 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {NodeRegistry} from "../../src/NodeRegistry.sol";
-import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {ISumKind} from "../../src/kinds/sum/ISumKind.sol";
 import {Bench} from "./Bench.sol";
 import {Trees} from "./Trees.sol";
@@ -53,7 +53,7 @@ abstract contract HarmHandler is Bench {
         uint256 j = held.seats[index - 1];
         bytes32 setRoot = held.outcome.roots.setRoot;
         bytes32[2] memory signed = signCompact(secret(j), digests.shareRootDigest(study, round, setRoot, index, LIE));
-        bool allowed = _onRecord(study, round) && held.state == IConsilium.State.Settled && _isLiable(j);
+        bool allowed = _onRecord(study, round) && held.state == IRecords.State.Settled && _isLiable(j);
         vm.prank(REPORTER);
         try registry.proveWrongShare(study, round, held.outcome.roots, index, LIE, signed) {
             _expect(allowed, true, "misreport");
@@ -108,12 +108,12 @@ abstract contract HarmHandler is Bench {
         if (_held[study].length == 0) return;
         Held storage held = _recent(study, what);
         uint64 round = held.outcome.round;
-        bool allowed = held.lie && held.state == IConsilium.State.Settled && _onRecord(study, round);
+        bool allowed = held.lie && held.state == IRecords.State.Settled && _onRecord(study, round);
         vm.prank(REPORTER);
         try sumKind.proveMalformedRoot(study, round, held.outcome.roots, _program(), 5, _preimage(study, round)) {
             _expect(allowed, true, "refute");
             bool late = vm.getBlockTimestamp() >= held.finalAt;
-            held.state = late ? IConsilium.State.Refuted : IConsilium.State.Fraudulent;
+            held.state = late ? IRecords.State.Refuted : IRecords.State.Fraudulent;
             if (!late) _refunded(study, round);
             _punish(held);
             if (late) _count("late refute");
@@ -132,10 +132,10 @@ abstract contract HarmHandler is Bench {
         (bool certified, uint256 place) = _find(study, bond.round);
         if (!certified) return;
         Held storage held = _held[study][place];
-        IConsilium.Settled memory settled = settledOf(held.outcome);
-        bool final_ = vm.getBlockTimestamp() >= held.finalAt && held.state == IConsilium.State.Settled;
+        IRecords.Settled memory settled = settledOf(held.outcome);
+        bool final_ = vm.getBlockTimestamp() >= held.finalAt && held.state == IRecords.State.Settled;
         if (!_onRecord(study, bond.round)) {
-            settled.policy = _policyOf(study, bond.round);
+            settled.record = held.outcome.record;
             (settled.position, settled.path) = _archived(study, bond.round);
             final_ = _counts(held);
         }
@@ -156,10 +156,7 @@ abstract contract HarmHandler is Bench {
         Books storage bond = _bond[j];
         uint256 size = bond.sites == 0 ? 3 : bond.sites;
         place = bound(place, 0, size);
-        address[] memory cohort = _cohort(size + 1);
-        ICourt.SetMember memory member = setMember(_cohort(size), uint32(place < size ? place : 0));
-        (member.index, member.site) = (uint32(place), cohort[place]);
-        member.digest = Trees.digestOf(member.site);
+        ICourt.SetMember memory member = this.memberAt(size, place);
         ICourt.ListMember memory listed = listMember(_cohort(ADMITTED), uint64(place));
         bool allowed = _isTaken(j) && bond.sites != 0 && place < size && (bond.paid >> place) & 1 == 0
             && vm.getBlockTimestamp() >= bond.until;
@@ -173,6 +170,13 @@ abstract contract HarmHandler is Bench {
         } catch {
             _expect(allowed, false, "compensate");
         }
+    }
+
+    /// @dev Of a set of this size; at the place behind it, of nobody. A call of its own, for the compiler's stack.
+    function memberAt(uint256 size, uint256 place) external view returns (ICourt.SetMember memory member) {
+        member = setMember(_cohort(size), uint32(place < size ? place : 0));
+        (member.index, member.site) = (uint32(place), _cohort(size + 1)[place]);
+        member.digest = Trees.digestOf(member.site);
     }
 
     function forfeit(uint256 which, uint256 who) external {
@@ -355,7 +359,7 @@ abstract contract HarmHandler is Bench {
         if (bond.sites != 0) return bond.until + CLAIM_TIME;
         if (bond.round == 0) return bond.until;
         (bool certified, uint256 place) = _find(study, bond.round);
-        bool hopeless = _void[study][bond.round] || (certified && _held[study][place].state != IConsilium.State.Settled);
+        bool hopeless = _void[study][bond.round] || (certified && _held[study][place].state != IRecords.State.Settled);
         return bond.until + (hopeless && _onRecord(study, bond.round) ? 0 : COMPENSATION);
     }
 
@@ -382,7 +386,7 @@ abstract contract HarmHandler is Bench {
     }
 
     function _program() private pure returns (ISumKind.Program memory) {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         return ISumKind.Program({
             kind: 1,
             name: terms.program,

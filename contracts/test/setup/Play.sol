@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {ITreasury} from "../../src/interfaces/ITreasury.sol";
 import {Statements} from "../../src/libraries/Statements.sol";
 import {Deployment} from "./Deployment.sol";
@@ -18,6 +18,8 @@ abstract contract Play is Deployment {
         address[] cohort;
         address[] voters;
         ICourt.Roots roots;
+        /// What the archive will keep of it, once it is settled.
+        uint80 record;
     }
 
     // -------------------------------------------------------------------------------------------- rounds
@@ -56,12 +58,29 @@ abstract contract Play is Deployment {
     }
 
     function settleAs(Outcome memory outcome) internal {
+        settleOnly(outcome);
+        outcome.record = recordOf(outcome.study, outcome.round);
+    }
+
+    /// @dev The transaction alone.
+    function settleOnly(Outcome memory outcome) internal {
         ICourt.Roots memory roots = outcome.roots;
         uint256 signers = 2 ** outcome.voters.length - 1;
         bytes memory signed = signatures(digestOf(outcome), signers);
         consilium.settle(
             outcome.study, outcome.round, roots.shareRoots, roots.aggregateRoot, roots.rewardRoot, signers, signed
         );
+    }
+
+    /// @dev Of a settled round on record: policy, revenue periods before, late votes, when it had to be settled.
+    function recordOf(uint64 study, uint64 round) internal view returns (uint80) {
+        IRecords.Round memory told = consilium.roundOf(study, round);
+        uint256 late = 0;
+        for (uint256 left = told.lateVoters; left != 0; left &= left - 1) {
+            late++;
+        }
+        return
+            uint80(uint256(told.policy) | (uint256(told.period) << 16) | (late << 32) | (uint256(told.settleBy) << 40));
     }
 
     function digestOf(Outcome memory outcome) internal view returns (bytes32) {
@@ -104,13 +123,8 @@ abstract contract Play is Deployment {
         return index < sitesCount ? outcome.cohort[index] : outcome.voters[index - sitesCount];
     }
 
-    function claimOf(Outcome memory outcome, uint32 period, uint32 index)
-        internal
-        pure
-        returns (ITreasury.Claim memory one)
-    {
+    function claimOf(Outcome memory outcome, uint32 index) internal pure returns (ITreasury.Claim memory one) {
         one.study = outcome.study;
-        one.period = period;
         one.account = accountOf(outcome, index);
         one.shares = new ITreasury.Share[](1);
         one.shares[0] = shareOf(outcome, index);
@@ -125,7 +139,7 @@ abstract contract Play is Deployment {
     // -------------------------------------------------------------------------------------------- compensations
 
     /// @dev A round on record, as compensations are shown it.
-    function settledOf(Outcome memory outcome) internal pure returns (IConsilium.Settled memory settled) {
+    function settledOf(Outcome memory outcome) internal pure returns (IRecords.Settled memory settled) {
         settled.setRoot = outcome.roots.setRoot;
         settled.shareRootsHash = keccak256(abi.encodePacked(outcome.roots.shareRoots));
         settled.aggregateRoot = outcome.roots.aggregateRoot;
@@ -166,7 +180,7 @@ abstract contract Play is Deployment {
         );
     }
 
-    function archiveLeaf(Outcome memory outcome, uint16 policy) internal pure returns (bytes32) {
+    function archiveLeaf(Outcome memory outcome) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 outcome.study,
@@ -174,7 +188,7 @@ abstract contract Play is Deployment {
                 settlementOf(outcome),
                 outcome.cohort.length,
                 outcome.voters.length,
-                uint256(policy)
+                uint256(outcome.record)
             )
         );
     }

@@ -24,3 +24,11 @@ contract VerboseReceiver {
         }
     }
 }
+
+/// @dev Calls on: the transaction's input does not show what a contract was called with.
+contract Relay {
+    function pass(address to, bytes calldata call) external {
+        (bool done,) = to.call(call);
+        require(done);
+    }
+}

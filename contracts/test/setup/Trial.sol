@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../../src/interfaces/INodeRegistry.sol";
+import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {ISumKind} from "../../src/kinds/sum/ISumKind.sol";
 import {Play} from "./Play.sol";
 import {Trees} from "./Trees.sol";
@@ -24,7 +24,7 @@ abstract contract Trial is Play {
     function prepare(uint8 t, uint256 n) internal {
         deploy();
         (threshold, committee) = (t, n);
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = t;
         terms.parameters = parameters(DIMENSION);
         study = createStudyWith(terms, payingConditions(), n);
@@ -40,7 +40,7 @@ abstract contract Trial is Play {
     }
 
     function program() internal pure returns (ISumKind.Program memory) {
-        IConsilium.StudyTerms memory terms = defaultTerms();
+        IRecords.StudyTerms memory terms = defaultTerms();
         return ISumKind.Program({
             kind: 1,
             name: terms.program,

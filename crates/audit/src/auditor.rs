@@ -32,6 +32,9 @@ pub enum SetupError {
         /// What was given.
         url: String,
     },
+    /// Nodes are asked with a signature.
+    #[error("the key of the account is not here: a watchman signs what it asks nodes for")]
+    KeyElsewhere,
     /// HTTP cannot be used on this machine.
     #[error("cannot set up HTTP: {0}")]
     Http(#[from] reqwest::Error),

@@ -6,7 +6,9 @@ use alloy::providers::Provider;
 use alloy_primitives::{Address, B256, keccak256};
 use consilium_core::params::CommitteeMembers;
 use consilium_core::seal;
-use consilium_ledger::contracts::{Consilium, Licences, NodeRegistry, StudyToken, Treasury};
+use consilium_ledger::contracts::{
+    Consilium, Licences, NodeRegistry, PrivacyBudget, SetCourt, Sponsorship, StudyToken, SumKind, Treasury,
+};
 use consilium_ledger::{ChainEvent, Endpoints, Error, Event, History, Ledger, LogPosition, Study};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +32,8 @@ pub(crate) fn status_of(error: &Error) -> Status {
         | Error::Reorganised { .. }
         | Error::FeeTooHigh { .. }
         | Error::TooDear { .. }
+        | Error::Unsent(_)
+        | Error::KeyElsewhere(_)
         | Error::Reverted(_)
         | Error::Rejected { .. }
         | Error::WrongChain { .. }
@@ -39,6 +43,7 @@ pub(crate) fn status_of(error: &Error) -> Status {
         | Error::Url(_)
         | Error::File(_)
         | Error::Unknown(_)
+        | Error::SitesElsewhere { .. }
         | Error::Misuse(_) => Status::Unavailable,
     }
 }
@@ -131,7 +136,16 @@ pub(crate) async fn contracts(view: &View, book: &mut Book) {
         ("Treasury", addresses.treasury, &Treasury::BYTECODE[..]),
         ("Licences", addresses.licences, &Licences::BYTECODE[..]),
         ("StudyToken", addresses.study_token, &StudyToken::BYTECODE[..]),
+        ("PrivacyBudget", addresses.privacy_budget, &PrivacyBudget::BYTECODE[..]),
+        ("SetCourt", addresses.set_court, &SetCourt::BYTECODE[..]),
+        ("SumKind", addresses.sum_kind, &SumKind::BYTECODE[..]),
     ];
+    let mut parts = parts.to_vec();
+    // What Consilium does not do itself, it has this contract do on its own storage.
+    match view.ledger.sponsorship().await {
+        Ok(address) => parts.push(("Sponsorship", address, &Sponsorship::BYTECODE[..])),
+        Err(error) => book.write(status_of(&error), Check::Contracts, Scope::Study, error.to_string()),
+    }
     for (name, address, creation) in parts {
         let request = view.ledger.provider().get_code_at(address);
         match request.await {

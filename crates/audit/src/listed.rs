@@ -7,15 +7,16 @@ use crate::statements::Gathered;
 use crate::watchman::suspicions;
 use alloy_primitives::{Address, B256};
 use consilium_core::accusation::{Accusation, Charge};
-use consilium_ledger::{Event, Money, Offence, State};
+use consilium_ledger::{ChainEvent, Event, LogPosition, Money, Offence, State};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Names every offence that these statements and this evidence prove, once for each offender.
-pub(crate) fn tell(view: &View, case: &Case<'_>, gathered: &Gathered, book: &mut Book) {
+/// Names every offence that these statements and this evidence prove, once for each offender, with those that the audit
+/// has found otherwise.
+pub(crate) fn tell(view: &View, case: &Case<'_>, gathered: &Gathered, found: &[Accusation], book: &mut Book) {
     let shown = gathered.accusations.values().flatten().filter(|accusation| suspicions::concerns(case.round, accusation));
     let mut told = BTreeSet::new();
-    for accusation in suspicions::of(case.round, gathered).iter().chain(shown) {
+    for accusation in found.iter().chain(&suspicions::of(case.round, gathered)).chain(shown) {
         if told.insert((name(&accusation.charge), offender(&accusation.charge))) && !tell_one(view, case, accusation, book) {
             told.remove(&(name(&accusation.charge), offender(&accusation.charge)));
         }
@@ -49,15 +50,15 @@ fn name(charge: &Charge) -> String {
     value.get("offence").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Who is accused; none for all who signed a settlement.
-fn offender(charge: &Charge) -> Option<Address> {
+/// Who is accused; none for all who voted for a set or signed a settlement.
+pub(crate) fn offender(charge: &Charge) -> Option<Address> {
     match charge {
         Charge::TwoFinals { address, .. }
         | Charge::TwoShareRoots { address, .. }
         | Charge::TwoSettlements { address, .. }
         | Charge::WrongShareRoot { address, .. } => Some(*address),
         Charge::TwoContributions { site, .. } => Some(*site),
-        Charge::WrongSettlement(_) => None,
+        Charge::WrongSettlement(_) | Charge::ForeignSite(_) | Charge::WrongReward(_) => None,
     }
 }
 
@@ -81,9 +82,9 @@ fn differs(case: &Case<'_>, charge: &Charge) -> bool {
 
 /// The transaction that proved it.
 fn proved_in(view: &View, accusation: &Accusation) -> Option<B256> {
-    let proved = |event: &Event| match event {
+    let proved = |event: &ChainEvent| match &event.event {
         Event::Convicted(told) if told.study == accusation.study => {
-            let ours = accusation.node().map_or(told.round == accusation.round, |node| node == told.node);
+            let ours = accusation.node().map_or_else(|| is_about(view, accusation, &event.at), |node| node == told.node);
             ours && is_of(&accusation.charge, told.offence)
         }
         Event::Money(Money::SiteStruck(proof)) => {
@@ -93,7 +94,17 @@ fn proved_in(view: &View, accusation: &Accusation) -> Option<B256> {
         }
         _ => false,
     };
-    view.all.iter().find(|event| proved(&event.event)).map(|event| event.at.transaction)
+    view.all.iter().find(|event| proved(event)).map(|event| event.at.transaction)
+}
+
+/// Whether a proof against all who voted or signed is about this round. Such convictions name no round, as no site has a
+/// part in what they take: the round that is undone with them tells, or that none is, if it was abandoned before.
+fn is_about(view: &View, accusation: &Accusation, proof: &LogPosition) -> bool {
+    let undone = view.all.iter().filter(|event| event.at.transaction == proof.transaction).find_map(|event| match event.event {
+        Event::RoundFraudulent { study, round } | Event::RoundRefuted { study, round } => Some((study, round)),
+        _ => None,
+    });
+    undone.is_none_or(|round| round == (accusation.study, accusation.round))
 }
 
 fn is_of(charge: &Charge, offence: Offence) -> bool {
@@ -103,6 +114,8 @@ fn is_of(charge: &Charge, offence: Offence) -> bool {
         Charge::TwoSettlements { .. } => offence == Offence::TwoSettlements,
         Charge::WrongShareRoot { .. } => matches!(offence, Offence::WrongShare | Offence::ForeignShare),
         Charge::WrongSettlement(_) => offence == Offence::WrongSettlement,
+        Charge::ForeignSite(_) => offence == Offence::ForeignSite,
+        Charge::WrongReward(_) => offence == Offence::WrongReward,
         Charge::TwoContributions { .. } => false,
     }
 }

@@ -42,6 +42,8 @@ pub(crate) async fn read(view: &View, book: &mut Book) -> Option<Books> {
 struct Flows {
     came: U256,
     went: U256,
+    /// Announced as claimed, and refused by the currency.
+    refused: U256,
 }
 
 /// What the books are held against: none of it is what they were made of.
@@ -62,17 +64,22 @@ impl Flows {
             if !wanted(money.study()) {
                 continue;
             }
-            match money {
-                Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } => {
-                    flows.came = flows.came.saturating_add(*amount);
-                }
-                Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. } => {
-                    flows.went = flows.went.saturating_add(*amount);
-                }
-                _ => {}
-            }
+            flows.add(money);
         }
-        flows
+        Self { went: flows.went.saturating_sub(flows.refused), refused: U256::ZERO, ..flows }
+    }
+
+    fn add(&mut self, money: &Money) {
+        let (sum, amount) = match money {
+            Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } => (&mut self.came, amount),
+            Money::Withdrawn { amount, .. }
+            | Money::Claimed { amount, .. }
+            | Money::UnpaidSent { amount, .. }
+            | Money::Escheated { amount, .. } => (&mut self.went, amount),
+            Money::PaymentRefused { amount, .. } => (&mut self.refused, amount),
+            _ => return,
+        };
+        *sum = sum.saturating_add(*amount);
     }
 
     /// Of all studies that pay in a currency.
@@ -92,7 +99,8 @@ impl Flows {
 
 /// The study's books against the events of all studies, and these against the currency's own events and its balance.
 fn balanced(t: &Totals, told: &Told) -> Result<String, String> {
-    let books = Flows { came: t.funded.saturating_add(t.revenue), went: t.withdrawn + t.claimed + t.claimed_revenue };
+    let came = t.funded.saturating_add(t.revenue);
+    let books = Flows { came, went: came.saturating_sub(t.held()), refused: U256::ZERO };
     if books != told.own {
         return Err(format!(
             "asked about the study, the endpoint tells of {} in and {} out; asked about all studies, of {} and {}",
@@ -108,13 +116,15 @@ fn balanced(t: &Totals, told: &Told) -> Result<String, String> {
         None => "the currency's own events were not read".to_owned(),
     };
     Ok(format!(
-        "{} funded + {} from licences came in, {} withdrawn + {} claimed of rounds + {} claimed of licences went out, {} is held, of \
-         which {} are free as the contract stores; the treasury has {} of the currency, all its studies hold {}; {by_coin}",
+        "{} funded + {} from licences came in, {} withdrawn + {} claimed + {} never claimed went out, of which {} wait since the \
+         currency refused to pay them; {} is held, of which {} are free as the contract stores; the treasury has {} of the \
+         currency, all its studies hold {}; {by_coin}",
         t.funded,
         t.revenue,
         t.withdrawn,
         t.claimed,
-        t.claimed_revenue,
+        t.escheated,
+        t.waiting,
         t.held(),
         t.free,
         t.balance,
@@ -147,7 +157,7 @@ pub(crate) async fn pay(books: &Books, number: u64, book: &mut Book) {
         round.per_site,
         round.sites,
         round.per_node,
-        round.voters.len(),
+        round.voters.len() + round.late.len(),
         round.budget
     );
     if books.read_at() < round.pays_from {
@@ -199,15 +209,11 @@ pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mu
         let reason = format!("{account} was paid {amount}, and is in no settled set and no recorded vote that is known here");
         if known { book.fail(Check::Claims, scope, reason) } else { book.note(Check::Claims, scope, reason) }
     }
-    let mut open = U256::ZERO;
-    for period in std::iter::once(0).chain(books.periods().map(|(period, ..)| period)) {
-        match books.owed(&cohorts, period, books.read_at()).await {
-            Ok(credits) => open = credits.iter().fold(open, |sum, credit| sum.saturating_add(credit.amount)),
-            Err(error) => return book.write(status_of(&error), Check::Claims, scope, error.to_string()),
-        }
-    }
-    let t = books.totals();
-    let reason = format!("{} were paid for rounds and {} of licences, {open} can be claimed now", t.claimed, t.claimed_revenue);
+    let open = match books.owed(&cohorts, books.read_at()).await {
+        Ok(credits) => credits.iter().fold(U256::ZERO, |sum, credit| sum.saturating_add(credit.amount())),
+        Err(error) => return book.write(status_of(&error), Check::Claims, scope, error.to_string()),
+    };
+    let reason = format!("{} were paid of rounds and licences, {open} can be claimed now", books.totals().claimed);
     if !complete {
         let reason =
             format!("{reason}; of {} settled rounds only {} sets are known and credited", books.rounds().len(), cohorts.len());
@@ -220,7 +226,10 @@ pub(crate) async fn claims(books: &Books, sets: BTreeMap<u64, Cohort>, book: &mu
 /// Who was paid and has no credit in any of these sets. Anyone may claim nothing for anyone.
 fn strangers(books: &Books, cohorts: &Cohorts) -> BTreeMap<Address, U256> {
     let sites = cohorts.values().flat_map(|cohort| cohort.members().iter().map(|member| member.site));
-    let voters = books.rounds().iter().flat_map(|round| round.voters.iter().copied());
+    let voters = books.rounds().iter().flat_map(|round| {
+        let late = round.late.iter().map(|(_, node)| *node);
+        round.voters.iter().copied().chain(late)
+    });
     let known: BTreeSet<Address> = sites.chain(voters).collect();
     let mut strangers = BTreeMap::<Address, U256>::new();
     for (_, money) in books.events() {
@@ -255,19 +264,19 @@ mod tests {
             funded: n(100),
             revenue: n(10),
             withdrawn: n(20),
-            claimed: n(30),
-            claimed_revenue: n(4),
+            claimed: n(36),
+            waiting: n(2),
+            escheated: U256::ZERO,
             free: n(25),
             reserved: n(15),
-            unclaimed: n(10),
-            unclaimed_revenue: n(6),
+            unclaimed: n(16),
             balance: n(57),
             held_by_all: Some(n(56)),
         }
     }
 
     fn told() -> Told {
-        let own = Flows { came: n(110), went: n(54) };
+        let own = Flows { came: n(110), went: n(54), ..Flows::default() };
         Told { own, all: own, moved: Some(Moved { into: n(111), out: n(54) }) }
     }
 
@@ -276,10 +285,10 @@ mod tests {
         let words = balanced(&books(), &told()).unwrap();
         assert!(words.contains("56 is held") && words.contains("111 in and 54 out"), "{words}");
         let refused = |totals: Totals, told: Told| balanced(&totals, &told).unwrap_err();
-        let hidden = Totals { claimed: n(29), unclaimed: n(11), ..books() };
+        let hidden = Totals { claimed: n(35), unclaimed: n(17), ..books() };
         assert!(refused(hidden, told()).contains("110 in and 53 out"), "a claim is left out of the study's own events");
-        let fewer = Flows { came: n(110), went: n(53) };
-        let words = refused(Totals { claimed: n(29), unclaimed: n(11), ..books() }, Told { own: fewer, all: fewer, ..told() });
+        let fewer = Flows { came: n(110), went: n(53), ..Flows::default() };
+        let words = refused(Totals { claimed: n(35), unclaimed: n(17), ..books() }, Told { own: fewer, all: fewer, ..told() });
         assert!(words.contains("53 that went out, the currency's own events of 54"), "and of all events: {words}");
         let moved = Some(Moved { into: n(109), out: n(54) });
         assert!(refused(books(), Told { moved, ..told() }).contains("the currency's own events of 109"), "money is invented");
@@ -296,11 +305,24 @@ mod tests {
         let of =
             |study, currency| event(Event::ConditionsSet { study, conditions: Conditions { currency, ..Conditions::default() } });
         let fund = |study, amount| event(Event::Money(Money::Funded { study, payer: Address::ZERO, amount: U256::from(amount) }));
-        let claim = |study, amount| {
-            event(Event::Money(Money::Claimed { study, account: Address::ZERO, period: 0, amount: U256::from(amount) }))
+        let claim =
+            |study, amount| event(Event::Money(Money::Claimed { study, account: Address::ZERO, amount: U256::from(amount) }));
+        let refuse = |study, amount| {
+            let (account, to) = (Address::ZERO, Address::ZERO);
+            event(Event::Money(Money::PaymentRefused { study, account, to, amount: U256::from(amount) }))
         };
-        let events = [of(1, ours), of(2, other), of(3, ours), fund(1, 50), fund(2, 70), fund(3, 20), claim(3, 5), claim(2, 1)];
-        assert_eq!(Flows::in_coin(&events, ours), Flows { came: n(70), went: n(5) });
+        let events = [
+            of(1, ours),
+            of(2, other),
+            of(3, ours),
+            fund(1, 50),
+            fund(2, 70),
+            fund(3, 20),
+            claim(3, 8),
+            refuse(3, 3),
+            claim(2, 1),
+        ];
+        assert_eq!(Flows::in_coin(&events, ours), Flows { came: n(70), went: n(5), ..Flows::default() });
         assert_eq!(Flows::in_coin(&events, other).held(), n(69));
         assert_eq!(Flows::of(&events, |study| study == 3).held(), n(15));
     }

@@ -59,6 +59,7 @@ fn step(rounds: &mut BTreeMap<u64, Tracked>, round: u64, event: &Event, time: u6
     let Tracked { phase, deadline, settle_by } = *tracked;
     let (word, from, to, in_time) = match event {
         Event::RoundCertified { .. } => ("certified", Phase::Open, Phase::Certified, time < deadline),
+        Event::VotesAdded { .. } => ("given more votes", Phase::Certified, Phase::Certified, time < settle_by),
         Event::RoundVoided { .. } => ("voided", Phase::Open, Phase::Over, time >= deadline),
         Event::RoundSettled { .. } => ("settled", Phase::Certified, Phase::Settled, time < settle_by),
         Event::RoundAbandoned { .. } => ("abandoned", Phase::Certified, Phase::Over, time >= settle_by),
@@ -108,6 +109,10 @@ mod tests {
         Event::RoundSettled { study: 1, round, set_root, share_roots, aggregate_root, reward_root, signers }
     }
 
+    fn late(round: u64) -> Event {
+        Event::VotesAdded { study: 1, round, voters: U256::ZERO, signatures: Bytes::new() }
+    }
+
     fn said(events: &[(u64, Event)]) -> Vec<(u64, String)> {
         violations(events.iter().map(|(time, event)| (*time, event)))
     }
@@ -118,6 +123,7 @@ mod tests {
         let history = [
             (100, opened(1, 100)),
             (109, certified(1)),
+            (111, late(1)),
             (119, settled(1)),
             (200, opened(2, 200)),
             (210, voided),
@@ -131,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_break_of_order_or_time_is_told() {
-        let cases: [(&[(u64, Event)], &str); 7] = [
+        let cases: [(&[(u64, Event)], &str); 9] = [
             (&[(100, opened(2, 100))], "round 1 was next"),
             (&[(101, opened(1, 100))], "its block is of 101"),
             (&[(100, opened(1, 100)), (105, opened(2, 105))], "while the round before"),
@@ -139,6 +145,8 @@ mod tests {
             (&[(100, opened(1, 100)), (105, settled(1))], "settled out of order"),
             (&[(100, opened(1, 100)), (105, certified(1)), (106, certified(1))], "certified out of order"),
             (&[(100, certified(1))], "before it was opened"),
+            (&[(100, opened(1, 100)), (105, late(1))], "given more votes out of order"),
+            (&[(100, opened(1, 100)), (105, certified(1)), (120, late(1))], "given more votes at 120"),
         ];
         for (history, reason) in cases {
             let found = said(history);

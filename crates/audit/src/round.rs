@@ -4,12 +4,13 @@ use crate::blame::Blames;
 use crate::chain::{self, View, status_of};
 use crate::client::{Client, Peer, Route};
 use crate::report::{Book, Check, Scope};
-use crate::sets::{self, ServedSet};
+use crate::sets::{self, Credits, ServedSet};
 use crate::statements::{Gathered, gather};
 use crate::{listed, offences};
-use consilium_core::certify::{CertificateError, Cohort, SetMember};
-use consilium_core::settle::reward_root;
-use consilium_ledger::{Certified, Endpoints, Error, Round, Settled, Signatures, Standing, State};
+use consilium_core::accusation::Accusation;
+use consilium_core::certify::{CertificateError, Cohort, SetLeaves, SetMember};
+use consilium_core::eip712::nodes_in;
+use consilium_ledger::{Certified, Endpoints, Error, LateVotes, Round, Settled, Signatures, Standing, State};
 use futures::future::join_all;
 
 /// One round under audit.
@@ -94,29 +95,31 @@ pub(crate) async fn public(endpoints: &Endpoints, view: &View, case: &Case<'_>, 
     let gathered = gather(case.client, &case.peers, &case.round.terms, book).await;
     let Some(certificate) = &case.round.certificate else {
         offences::void(case, &gathered, book);
-        listed::tell(view, case, &gathered, book);
+        listed::tell(view, case, &gathered, &[], book);
         return None;
     };
     chain::subject(view, case.number(), case.round.terms.subject, book);
     certified(endpoints, case, certificate, book).await;
-    let cohort = set(case, certificate, book).await;
+    let (cohort, leaves) = set(case, certificate, book).await;
     match &cohort {
         Some(cohort) => receipts(case, cohort, &gathered, book),
         None => book.unavailable(Check::Receipts, case.scope(), "without the set, nobody knows whose receipts to check"),
     }
     finals(case, certificate, &gathered, book);
+    let mut found: Vec<Accusation> = leaves.iter().filter_map(|leaves| sets::foreign_site(case.round, leaves)).collect();
     match &case.round.settlement {
-        Some(settled) => settlement(view, case, settled, certificate, cohort.as_ref(), book).await,
+        Some(settled) => found.extend(settlement(view, case, settled, leaves.as_ref(), book).await),
         None => book.note(Check::Settlement, case.scope(), "there is no settlement, so there is no result to rely on"),
     }
     offences::certified(case, certificate, &gathered, book);
-    listed::tell(view, case, &gathered, book);
+    listed::tell(view, case, &gathered, &found, book);
     cohort
 }
 
 async fn certified(endpoints: &Endpoints, case: &Case<'_>, certificate: &Certified, book: &mut Book) {
     let (scope, terms) = (case.scope(), &case.round.terms);
     votes(case, certificate, book);
+    late_votes(case, book);
     let rule = terms.policy.finality;
     match endpoints.certificate(certificate, rule).await {
         Ok(Standing::Final) => {
@@ -149,6 +152,24 @@ fn votes(case: &Case<'_>, certificate: &Certified, book: &mut Book) {
     book.fail(Check::Certificate, case.scope(), reason);
 }
 
+/// Votes that came after the certificate: whoever cast them is paid as the certificate's voters are.
+fn late_votes(case: &Case<'_>, book: &mut Book) {
+    let named = nodes_in(LateVotes::voters_of(&case.round.late));
+    if named.is_empty() {
+        return;
+    }
+    let genuine: Vec<usize> = case.round.genuine_late_votes().into_keys().collect();
+    if genuine == named {
+        let reason = format!("after the certificate came the votes of nodes {named:?}, who are paid for them too");
+        return book.pass(Check::Certificate, case.scope(), reason);
+    }
+    let reason = format!(
+        "after the certificate, nodes {named:?} are said to have voted, and only the votes of {genuine:?} are genuine: the \
+         contract cannot have accepted the others"
+    );
+    book.fail(Check::Certificate, case.scope(), reason);
+}
+
 fn signatures(case: &Case<'_>, found: Result<Option<Result<Signatures, CertificateError>>, Error>, book: &mut Book) {
     let (scope, check) = (case.scope(), Check::Settlement);
     match found {
@@ -174,11 +195,11 @@ fn signatures(case: &Case<'_>, found: Result<Option<Result<Signatures, Certifica
     }
 }
 
-/// The set under the certified root, from whichever node shows it.
-async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Option<Cohort> {
-    let route = sets::route(&case.round.terms);
+/// The set under the certified root, from whichever node shows it, and its leaves, also those of what is no set.
+async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> (Option<Cohort>, Option<SetLeaves>) {
+    let route = sets::route(case.round);
     let answers = join_all(case.peers.iter().map(|peer| case.client.json::<ServedSet>(peer, route))).await;
-    let (mut found, mut blames, mut wrong) = (None, Blames::default(), 0);
+    let (mut found, mut leaves, mut blames, mut wrong) = (None, None, Blames::default(), 0);
     for (peer, answer) in case.peers.iter().zip(answers) {
         let checked = match answer {
             Err(error) => {
@@ -186,7 +207,10 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
                 blames.fetch(Check::Set, peer, &error);
                 continue;
             }
-            Ok(served) => served.under(&certificate.vote),
+            Ok(served) => {
+                leaves = leaves.or_else(|| served.leaves(&certificate.vote));
+                served.under(&certificate.vote)
+            }
         };
         match checked {
             Ok(cohort) => found = Some(cohort),
@@ -211,7 +235,7 @@ async fn set(case: &Case<'_>, certificate: &Certified, book: &mut Book) -> Optio
         }
         None => book.unavailable(Check::Set, case.scope(), "no node shows the certified set: bring one back, then audit again"),
     }
-    found
+    (found, leaves)
 }
 
 fn judge_set(case: &Case<'_>, cohort: &Cohort, book: &mut Book) {
@@ -274,27 +298,40 @@ fn finals(case: &Case<'_>, certificate: &Certified, gathered: &Gathered, book: &
     }
 }
 
+/// The signatures under the result, and its credits; evidence if these are not those of the set.
 async fn settlement(
     view: &View,
     case: &Case<'_>,
     settled: &Settled,
-    certificate: &Certified,
-    cohort: Option<&Cohort>,
+    leaves: Option<&SetLeaves>,
     book: &mut Book,
-) {
-    let (scope, terms) = (case.scope(), &case.round.terms);
-    let signed = view.ledger.settlement_signatures(terms, settled).await;
+) -> Option<Accusation> {
+    let scope = case.scope();
+    let signed = view.ledger.settlement_signatures(&case.round.terms, settled).await;
     signatures(case, signed, book);
-    let Some(cohort) = cohort else {
-        return book.unavailable(Check::Rewards, scope, "without the set, the credits cannot be recomputed");
-    };
-    let voters = certificate.voters();
-    let accounts: Vec<_> = voters.iter().filter_map(|&node| Some(terms.committee.member(node)?.address)).collect();
-    let (computed, recorded) = (reward_root(cohort, &accounts), settled.settlement.rewardRoot);
-    if computed == recorded {
-        book.pass(Check::Rewards, scope, format!("{} sites and {} voters are credited", cohort.size(), voters.len()));
-    } else {
-        let reason = format!("the settled credits have root {recorded}; the set and the recorded voters give {computed}");
-        book.fail(Check::Rewards, scope, reason);
+    let (recorded, voters) = (settled.settlement.rewardRoot, case.round.voters().len());
+    let wrong = format!("the settled credits have root {recorded}; the set and the recorded voters give another");
+    match sets::credits(&view.ledger, case.round, leaves).await {
+        Ok(Credits::Right) => {
+            let sites = case.round.certificate.as_ref().map_or(0, |certificate| certificate.vote.size);
+            book.pass(Check::Rewards, scope, format!("{sites} sites and {voters} voters are credited"));
+        }
+        Ok(Credits::Proved(accusation)) => {
+            book.fail(Check::Rewards, scope, wrong);
+            return Some(accusation);
+        }
+        Ok(Credits::Wrong) => {
+            let why = "it cannot be proved to the contract yet, as nobody has shown a leaf of their tree: `consilium watch` \
+                       proves it as soon as one of these credits is paid";
+            book.fail(Check::Rewards, scope, format!("{wrong}; {why}"));
+        }
+        Ok(Credits::Unknown) => {
+            book.unavailable(Check::Rewards, scope, "without the set, the credits cannot be recomputed");
+        }
+        Err(error) => {
+            let reason = format!("the credits are not held against the claims that may show them: {error}; try again");
+            book.write(status_of(&error), Check::Rewards, scope, reason);
+        }
     }
+    None
 }

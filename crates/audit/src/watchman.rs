@@ -102,7 +102,8 @@ impl Watchman {
     /// [`SetupError`].
     pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, wallet: Wallet, dry: bool) -> Result<Self, SetupError> {
         let parsed = nodes.iter().map(|(&node, url)| Ok((node, parse(node, url)?))).collect::<Result<_, SetupError>>()?;
-        let client = Client::new(endpoints.primary().domain(), Some(wallet.key().clone()))?;
+        let client =
+            Client::new(endpoints.primary().domain(), Some(wallet.key().map_err(|_| SetupError::KeyElsewhere)?.clone()))?;
         Ok(Self { endpoints, nodes: parsed, client, wallet, dry, memories: std::sync::Mutex::default() })
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod connection;
 pub(crate) mod contribute;
 pub(crate) mod demo;
 pub(crate) mod funds;
+mod governance;
 pub(crate) mod keys;
 pub(crate) mod licence;
 pub(crate) mod node;

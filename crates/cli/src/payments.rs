@@ -51,7 +51,7 @@ pub(crate) fn now(books: &Books) -> u64 {
 
 /// A sum of credits.
 pub(crate) fn total(credits: &[Credit]) -> U256 {
-    credits.iter().map(|credit| credit.amount).sum()
+    credits.iter().map(Credit::amount).sum()
 }
 
 /// An account in a list of payments. Amounts are decimal, in the currency's smallest unit.
@@ -59,6 +59,9 @@ pub(crate) fn total(credits: &[Credit]) -> U256 {
 pub(crate) struct Account {
     pub(crate) account: Address,
     pub(crate) amount: String,
+    /// The part of it that is licence revenue.
+    pub(crate) revenue: String,
+    /// The rounds whose leaves were shown for it.
     pub(crate) rounds: Vec<u64>,
     /// Whether it is paid as a node in any of them.
     pub(crate) node: bool,
@@ -73,8 +76,9 @@ pub(crate) fn by_account(credits: &[Credit]) -> Vec<Account> {
     let account = |(account, credits): (Address, Vec<Credit>)| Account {
         account,
         amount: total(&credits).to_string(),
-        rounds: credits.iter().map(|credit| credit.round).collect(),
-        node: credits.iter().any(|credit| credit.as_node),
+        revenue: credits.iter().map(|credit| credit.revenue).sum::<U256>().to_string(),
+        rounds: credits.iter().filter_map(|credit| Some(credit.leaf?.round)).collect(),
+        node: credits.iter().any(|credit| credit.leaf.is_some_and(|leaf| leaf.as_node)),
     };
     accounts.into_iter().map(account).collect()
 }

@@ -1,9 +1,12 @@
 //! Section 6.12: evidence of an offence in the form in which it is kept, served and filed. It names study and round, so
 //! that it can be judged and proved to the contract by whoever reads it, long after the round.
 
+use crate::certify::CertifiedSet;
 use crate::eip712::{self, Domain, Final, Settlement, ShareRoot, Signed};
+use crate::foreign::ForeignSite;
 use crate::openings::{Flaw, Roots};
-use crate::params::Committee;
+use crate::params::CommitteeMembers;
+use crate::rewards::RewardFlaw;
 use crate::round::{Offender, SignedFinal, SignedSettlement, SignedShareRoot};
 use crate::terms::Terms;
 use alloy_primitives::{Address, B256};
@@ -56,6 +59,10 @@ pub enum Charge {
     },
     /// A settlement that is wrong: an offence of every node that signed it.
     WrongSettlement(Flaw),
+    /// A certified set with a site that was not admitted: an offence of every node that voted for it.
+    ForeignSite(Box<ForeignSite>),
+    /// Settled rewards that are not those of the set and its voters: an offence of every node that signed them.
+    WrongReward(RewardFlaw),
     /// Two contributions of one site to one round.
     TwoContributions {
         /// Who signed both.
@@ -63,6 +70,22 @@ pub enum Charge {
         /// What it signed.
         statements: Box<[SignedContribution; 2]>,
     },
+}
+
+impl Charge {
+    /// Whether the round is off the record with its proof: nothing that differs from the round's settlement is an offence
+    /// then.
+    #[must_use]
+    pub fn undoes_round(&self) -> bool {
+        match self {
+            Self::WrongSettlement(_) | Self::ForeignSite(_) | Self::WrongReward(_) => true,
+            Self::TwoFinals { .. }
+            | Self::TwoShareRoots { .. }
+            | Self::TwoSettlements { .. }
+            | Self::WrongShareRoot { .. }
+            | Self::TwoContributions { .. } => false,
+        }
+    }
 }
 
 /// A Final with the round and subject that it names: two of them may be of two rounds.
@@ -147,7 +170,7 @@ impl Accusation {
         Self { study: terms.study, round: terms.round, charge }
     }
 
-    /// The node that offended; none when it is a site, or all who signed a settlement.
+    /// The node that offended; none when it is a site, or all who voted for a set or signed a settlement.
     #[must_use]
     pub fn node(&self) -> Option<Address> {
         match &self.charge {
@@ -155,7 +178,9 @@ impl Accusation {
             | Charge::TwoShareRoots { address, .. }
             | Charge::TwoSettlements { address, .. }
             | Charge::WrongShareRoot { address, .. } => Some(*address),
-            Charge::WrongSettlement(_) | Charge::TwoContributions { .. } => None,
+            Charge::WrongSettlement(_) | Charge::ForeignSite(_) | Charge::WrongReward(_) | Charge::TwoContributions { .. } => {
+                None
+            }
         }
     }
 
@@ -183,12 +208,18 @@ impl Accusation {
             Charge::WrongShareRoot { address, statements } => {
                 let said = &statements[0];
                 let settled = record.roots.and_then(|roots| roots.at(said.node).filter(|_| said.node != 0));
-                let foreign = record.set_root.is_some_and(|set_root| set_root != said.set_root);
-                let wrong = record.set_root == Some(said.set_root) && settled.is_some_and(|root| root != said.root);
+                let set_root = record.set.map(|set| set.root);
+                let foreign = set_root.is_some_and(|set_root| set_root != said.set_root);
+                let wrong = set_root == Some(said.set_root) && settled.is_some_and(|root| root != said.root);
                 (foreign || wrong) && by(address).said(&share_root_statement(study, round, said), &said.signature)
             }
             Charge::WrongSettlement(flaw) => {
-                record.roots.is_some_and(|roots| flaw.holds(record.committee, record.length, &roots))
+                record.roots.is_some_and(|roots| flaw.holds(record.committee.sizes(), record.length, &roots))
+            }
+            Charge::ForeignSite(proof) => record.set.is_some_and(|set| proof.holds(&set, &record.sites_root)),
+            Charge::WrongReward(flaw) => {
+                let settled = record.set.zip(record.reward_root);
+                settled.is_some_and(|(set, root)| flaw.holds(record.committee, &set, &root))
             }
             Charge::TwoContributions { site, statements } => {
                 Equivocation { study, round, site: *site, statements: **statements }.holds(domain)
@@ -200,14 +231,18 @@ impl Accusation {
 /// What the chain has of a round, as far as evidence is held against it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The committee's sizes.
-    pub committee: &'a Committee,
+    /// The committee of the round's epoch.
+    pub committee: &'a CommitteeMembers,
     /// Elements of the round's vectors.
     pub length: usize,
+    /// Root of the sites that were admitted when the round opened.
+    pub sites_root: B256,
     /// The certified set.
-    pub set_root: Option<B256>,
-    /// What is settled.
+    pub set: Option<CertifiedSet>,
+    /// The settled vectors.
     pub roots: Option<Roots<'a>>,
+    /// The settled rewards.
+    pub reward_root: Option<B256>,
 }
 
 struct SignedBy<'a> {
@@ -253,7 +288,17 @@ impl FinalOf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certify::{SetLeaf, SetMember};
     use crate::eip712::SecretKey;
+    use crate::foreign::{Absence, Neighbour};
+    use crate::params::{Committee, Member};
+    use crate::rewards::RewardLeaf;
+    use alloy_primitives::{Bytes, U256};
+
+    fn committee() -> CommitteeMembers {
+        let member = |i: u8| Member { address: Address::repeat_byte(i), kem_key: Vec::new() };
+        CommitteeMembers::new(Committee::new(5, 1).unwrap(), 1, (1..=5).map(member).collect()).unwrap()
+    }
 
     fn key(byte: u8) -> SecretKey {
         SecretKey::from_bytes(&[byte; 32]).unwrap()
@@ -262,8 +307,9 @@ mod tests {
     #[test]
     fn evidence_reads_back_from_json_and_holds_only_against_whom_it_names() {
         let domain = Domain { chain_id: 1, contract: Address::repeat_byte(1) };
-        let committee = Committee::new(5, 1).unwrap();
-        let record = Record { committee: &committee, length: 3, set_root: Some(B256::repeat_byte(3)), roots: None };
+        let (committee, sites_root) = (committee(), B256::repeat_byte(4));
+        let set = Some(CertifiedSet { root: B256::repeat_byte(3), size: 3, voters: U256::from(15) });
+        let record = Record { committee: &committee, length: 3, sites_root, set, roots: None, reward_root: None };
         let signed = |root: u8| {
             let mut said =
                 SignedShareRoot { node: 2, set_root: B256::repeat_byte(3), root: B256::repeat_byte(root), signature: some() };
@@ -323,7 +369,21 @@ mod tests {
             signature: some(),
         });
         let site = Address::repeat_byte(5);
-        for charge in [Charge::WrongSettlement(flaw), Charge::TwoContributions { site, statements: Box::new(two) }] {
+        let (content, path) = (Bytes::from(vec![5; 20]), vec![B256::repeat_byte(6)]);
+        let neighbours = vec![Neighbour { index: 7, content: content.clone(), path: path.clone() }];
+        let absence = Absence { powers: true, length: 9, neighbours };
+        let member = SetMember { site, digest: B256::repeat_byte(1) };
+        let leaf = SetLeaf { index: 2, member, length: 3, path: path.clone() };
+        let reward =
+            |member| RewardFlaw::Leaf { leaf: RewardLeaf { index: 2, content: content.clone(), path: path.clone() }, member };
+        for charge in [
+            Charge::WrongSettlement(flaw),
+            Charge::ForeignSite(Box::new(ForeignSite { leaf: leaf.clone(), absence })),
+            Charge::WrongReward(reward(Some(leaf.clone()))),
+            Charge::WrongReward(reward(None)),
+            Charge::WrongReward(RewardFlaw::Root { preimage: content.clone() }),
+            Charge::TwoContributions { site, statements: Box::new(two) },
+        ] {
             let accusation = Accusation { study: 4, round: 5, charge };
             let value = serde_json::to_value(&accusation).unwrap();
             assert_eq!(serde_json::from_value::<Accusation>(value).unwrap(), accusation);

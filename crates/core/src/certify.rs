@@ -2,9 +2,9 @@
 
 use crate::eip712::{Domain, Receipt, Signed};
 use crate::error::{Malformed, SignatureError};
-use crate::merkle::{TreeKind, leaf, open, root};
+use crate::merkle::{TreeKind, check_path, leaf, open, root};
 use crate::params::CommitteeMembers;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -52,17 +52,90 @@ impl Cohort {
     /// The set root: leaves SHA-256(0x00 || address || digest), top SHA-256(0x03 || size || tree).
     #[must_use]
     pub fn root(&self) -> B256 {
-        root(TreeKind::Set, self.0.len() as u64, self.leaves())
+        set_root(&self.0)
     }
 
     /// The siblings from member number `index` up to the set root, as [`crate::merkle::open`] gives them.
     #[must_use]
     pub fn open(&self, index: usize) -> Vec<B256> {
-        open(&self.leaves(), index)
+        open(&set_leaves(&self.0), index)
+    }
+}
+
+fn set_leaves(members: &[SetMember]) -> Vec<B256> {
+    members.iter().map(member_leaf).collect()
+}
+
+fn member_leaf(member: &SetMember) -> B256 {
+    leaf(&[member.site.as_slice(), member.digest.as_slice()].concat())
+}
+
+fn set_root(members: &[SetMember]) -> B256 {
+    root(TreeKind::Set, members.len() as u64, set_leaves(members))
+}
+
+/// A certified set as the contract records it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertifiedSet {
+    /// Its root.
+    pub root: B256,
+    /// Its sites: the first so many leaves.
+    pub size: u32,
+    /// Bit j-1: node j voted.
+    pub voters: U256,
+}
+
+/// The leaves under a set root, in whatever order they are: liars may certify what no [`Cohort`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetLeaves(Vec<SetMember>);
+
+impl SetLeaves {
+    /// The leaves, if this is their root.
+    #[must_use]
+    pub fn under(root: &B256, leaves: Vec<SetMember>) -> Option<Self> {
+        (set_root(&leaves) == *root).then_some(Self(leaves))
     }
 
-    fn leaves(&self) -> Vec<B256> {
-        self.0.iter().map(|m| leaf(&[m.site.as_slice(), m.digest.as_slice()].concat())).collect()
+    /// All of them.
+    #[must_use]
+    pub fn members(&self) -> &[SetMember] {
+        &self.0
+    }
+
+    /// Leaf number `index` with its path; none where there is no leaf.
+    #[must_use]
+    pub fn open(&self, index: usize) -> Option<SetLeaf> {
+        let member = *self.0.get(index)?;
+        Some(SetLeaf { index: index as u32, member, length: self.0.len() as u64, path: open(&set_leaves(&self.0), index) })
+    }
+}
+
+impl From<&Cohort> for SetLeaves {
+    fn from(cohort: &Cohort) -> Self {
+        Self(cohort.0.clone())
+    }
+}
+
+/// A leaf of a certified set with what leads to the root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetLeaf {
+    /// Its place.
+    pub index: u32,
+    /// What it holds.
+    #[serde(flatten)]
+    pub member: SetMember,
+    /// All leaves of the tree; there may be more of them than sites.
+    pub length: u64,
+    /// Siblings up to the root.
+    pub path: Vec<B256>,
+}
+
+impl SetLeaf {
+    /// Whether it is a leaf of the set with this root.
+    #[must_use]
+    pub fn leads_to(&self, root: &B256) -> bool {
+        let (leaves, hash) = (usize::try_from(self.length).unwrap_or(usize::MAX), member_leaf(&self.member));
+        check_path(TreeKind::Set, self.length, leaves, self.index as usize, hash, &self.path, root)
     }
 }
 

@@ -17,7 +17,7 @@
 //! | sum over the certified set | [`release::OutputShare`] | [`release`] | 6.7, 6.8 |
 //! | interpolation | [`unmask::Aggregate`] | [`unmask`] | 6.10 |
 //! | what the chain records | [`eip712::Settlement`] | [`settle`] | 6.11 |
-//! | offences and checks | [`audit::Offence`] | [`audit`], [`openings`], [`accusation`] | 6.12 |
+//! | offences and checks | [`audit::Offence`] | [`audit`], [`openings`], [`foreign`], [`rewards`], [`accusation`] | 6.12 |
 //!
 //! [`round`] drives a node through these stages as a state machine `apply(event) -> effects`. Beneath lie [`terms`] (what a round is about), [`params`]
 //! (committee, policy), [`program`] (what is proved), [`field`], [`stream`], [`transcript`], [`merkle`], [`eip712`],
@@ -61,6 +61,7 @@ pub mod eip712;
 pub mod encode;
 pub mod error;
 pub mod field;
+pub mod foreign;
 pub mod known_answers;
 pub mod mask;
 pub mod merkle;
@@ -69,6 +70,7 @@ pub mod params;
 pub mod program;
 pub mod prove;
 pub mod release;
+pub mod rewards;
 pub mod round;
 pub mod seal;
 mod secret;

@@ -22,6 +22,8 @@ pub enum TreeKind {
     Reward,
     /// The admitted sites of a study (0x05).
     Sites,
+    /// The admitted sites of a study, with their powers (0x06).
+    Powers,
 }
 
 impl TreeKind {
@@ -31,6 +33,7 @@ impl TreeKind {
             Self::Set => 3,
             Self::Reward => 4,
             Self::Sites => 5,
+            Self::Powers => 6,
         }
     }
 }

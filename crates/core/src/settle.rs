@@ -31,7 +31,7 @@ pub fn reward_root(cohort: &Cohort, voters: &[Address]) -> B256 {
 fn reward_leaves(cohort: &Cohort, voters: &[Address]) -> Vec<B256> {
     let sites = cohort.members().iter().map(|member| (member.site, Role::Site));
     let credits = sites.chain(voters.iter().map(|&node| (node, Role::Node)));
-    credits.map(|(account, role)| reward_leaf(account, role, 1)).collect()
+    credits.map(|(account, role)| leaf(&reward(account, role))).collect()
 }
 
 /// The paths of a round's reward tree, each for a claim: leaf numbers as [`reward_root`] counts them, the sites by
@@ -41,8 +41,27 @@ pub fn reward_paths(cohort: &Cohort, voters: &[Address]) -> Levels {
     Levels::new(reward_leaves(cohort, voters))
 }
 
-fn reward_leaf(account: Address, role: Role, units: u64) -> B256 {
-    leaf(&[account.as_slice(), &[role as u8], &units.to_be_bytes()].concat())
+/// Bytes of a leaf of a reward tree.
+pub const REWARD_BYTES: usize = 29;
+
+/// The unit of work that a site of the set is credited: the content of its leaf.
+#[must_use]
+pub fn site_reward(site: Address) -> [u8; REWARD_BYTES] {
+    reward(site, Role::Site)
+}
+
+/// The same of a node that voted.
+#[must_use]
+pub fn node_reward(node: Address) -> [u8; REWARD_BYTES] {
+    reward(node, Role::Node)
+}
+
+fn reward(account: Address, role: Role) -> [u8; REWARD_BYTES] {
+    let mut content = [0; REWARD_BYTES];
+    content[..20].copy_from_slice(account.as_slice());
+    content[20] = role as u8;
+    content[21..].copy_from_slice(&1_u64.to_be_bytes());
+    content
 }
 
 /// The settlement of a certified set.

@@ -44,6 +44,8 @@ pub struct Addresses {
     pub set_court: Address,
     /// Who judges the results of sums.
     pub sum_kind: Address,
+    /// The accounts of what studies may reveal.
+    pub privacy_budget: Address,
     /// A currency for test networks, if one was deployed with the contracts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_token: Option<Address>,

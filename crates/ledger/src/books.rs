@@ -1,21 +1,23 @@
 //! A study's money at one block, rebuilt from events and held against what the contracts store (docs/CONTRACTS.md, "Money").
 
-use crate::contracts::{Consilium, IConsilium, Treasury as T};
+use crate::contracts::{Consilium, IRecords, Treasury as T};
 use crate::decode::money::OF_LICENCES;
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed};
 use crate::event::{ChainEvent, Conditions, Event};
 use crate::history::{Batch, History};
 use crate::money::Money;
+use crate::revenue::{Revenue, WHOLE, weights};
+use crate::study::LateVotes;
 use alloy::rpc::types::Filter;
+use alloy_primitives::aliases::U80;
 use alloy_primitives::{Address, B256, U256};
 use consilium_core::eip712::{Settlement, Vote, nodes_in};
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Questions to an endpoint at the same time.
 pub(crate) const QUESTIONS: usize = 16;
-const WHOLE: u64 = 10_000;
 
 /// The money of a study at one block.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ pub struct Books {
     pub(crate) events: Vec<ChainEvent>,
     pub(crate) rounds: Vec<PaidRound>,
     pub(crate) archived: usize,
+    pub(crate) revenue: Revenue,
     pub(crate) totals: Totals,
 }
 
@@ -39,43 +42,51 @@ pub struct PaidRound {
     pub round: u64,
     /// Number of its sites.
     pub sites: u32,
-    /// The nodes whose votes the chain recorded, in node order.
+    /// The nodes whose votes came with the certificate, in node order: those whom the rewards tree lists.
     pub voters: Vec<Address>,
+    /// The nodes whose votes came later, before the settlement, by node number, from 1.
+    pub late: Vec<(u8, Address)>,
     /// What was reserved for it.
     pub budget: U256,
+    /// The nodes' part of it, and of licence revenue, in ten-thousandths.
+    pub node_share: u16,
     /// What each site gets.
     pub per_site: U256,
-    /// What each voter gets.
+    /// What each voter gets, a late one as well.
     pub per_node: U256,
     /// The block time from which it pays, as its challenge window is over then; 0 for a round that is off the record.
     pub pays_from: u64,
+    /// The block time by which it had to be settled: from then on years count, after which what nobody claimed is lost.
+    pub settle_by: u64,
+    /// How many revenue periods had begun before its settlement.
+    pub period: u16,
     /// The version of the rewards that it froze.
     pub(crate) version: u16,
     pub(crate) on_record: bool,
     pub(crate) settlement: Settlement,
 }
 
-/// A study's money, summed up. `funded + revenue = withdrawn + claimed + held`.
+/// A study's money, summed up. `funded + revenue = withdrawn + claimed - waiting + escheated + held`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// What the study was given.
     pub funded: U256,
     /// What licences brought.
     pub revenue: U256,
-    /// What the sponsor took back.
+    /// What the treasurer took out.
     pub withdrawn: U256,
-    /// What sites and nodes were paid for rounds.
+    /// What sites and nodes have claimed, of rounds and of licence revenue.
     pub claimed: U256,
-    /// What they were paid of licence revenue.
-    pub claimed_revenue: U256,
-    /// Free for further rounds, or for the sponsor to take back.
+    /// Of that, what the currency refused to pay and nobody has got since.
+    pub waiting: U256,
+    /// What nobody claimed in years, and went to the sink.
+    pub escheated: U256,
+    /// Free for further rounds, or for the treasurer to take out.
     pub free: U256,
     /// Reserved for rounds that are not settled yet.
     pub reserved: U256,
-    /// Of settled rounds, not claimed; what rounding leaves is in it.
+    /// Of settled rounds and of licence revenue, not paid out; what rounding leaves is in it.
     pub unclaimed: U256,
-    /// Licence revenue that waits for the next period, or was shared out and is not claimed.
-    pub unclaimed_revenue: U256,
     /// What the treasury has of the currency, for all studies.
     pub balance: U256,
     /// What all studies that pay in this currency hold together by their events; `None` if there are too many to add up.
@@ -89,20 +100,47 @@ impl PaidRound {
         let Settlement { study, round, setRoot, .. } = self.settlement;
         Vote { study, round, setRoot, size: self.sites }
     }
+
+    /// All nodes that it pays.
+    fn nodes(&self) -> usize {
+        self.voters.len() + self.late.len()
+    }
+
+    /// What a site, and a voter, weigh when licence revenue is shared.
+    pub(crate) fn weights(&self) -> (u64, u64) {
+        weights(self.node_share, self.sites, self.nodes())
+    }
+
+    /// What all its sites and voters get together.
+    fn paid(&self) -> U256 {
+        let of = |each: U256, many: usize| each.saturating_mul(U256::from(many));
+        of(self.per_site, self.sites as usize).saturating_add(of(self.per_node, self.nodes()))
+    }
+
+    /// What the archive keeps of it beside its settlement, as `IRounds.finalPay` has it.
+    pub(crate) fn record(&self) -> U80 {
+        let late = self.late.len() as u128;
+        let bits = u128::from(self.version) | u128::from(self.period) << 16 | late << 32 | u128::from(self.settle_by) << 40;
+        U80::from(bits)
+    }
 }
 
 impl Totals {
     /// What the treasury holds for the study.
     #[must_use]
     pub fn held(&self) -> U256 {
-        self.free + self.reserved + self.unclaimed + self.unclaimed_revenue
+        self.free + self.reserved + self.unclaimed
     }
 }
 
 /// What the chain stores of a study's money, and of its rounds.
 struct Stored {
     purse: crate::contracts::ITreasury::Purse,
-    rounds: BTreeMap<u64, IConsilium::Round>,
+    /// What each weight has earned by the end of the purse's last revenue period.
+    earned: U256,
+    /// What the currency refused to pay to accounts, and they have not got since.
+    waiting: U256,
+    rounds: BTreeMap<u64, IRecords::Round>,
     balance: U256,
     held_by_all: Option<U256>,
 }
@@ -141,8 +179,10 @@ impl Ledger {
         }
         events.sort_by_key(|event| event.at);
         let conditions = history.conditions()?;
-        let stored = self.stored_money(history, conditions.currency).await?;
-        let rounds = paid_rounds(history, &stored)?;
+        let stored = self.stored_money(history, conditions.currency, &events).await?;
+        let differ = || self.malformed(Malformed::Storage { study, what: "licence revenue" });
+        let revenue = Revenue::of(history, &events)?.ok_or_else(differ)?;
+        let rounds = paid_rounds(history, &stored, &revenue)?;
         let mut books = Books {
             ledger: self.clone(),
             study,
@@ -152,16 +192,20 @@ impl Ledger {
             events,
             rounds,
             archived: history.stored.archived as usize,
+            revenue,
             totals: Totals::default(),
         };
         books.totals = books.add_up(history, &stored).ok_or_else(|| books.differ("the money"))?;
         Ok(books)
     }
 
-    async fn stored_money(&self, history: &History, currency: Address) -> Result<Stored, Error> {
+    async fn stored_money(&self, history: &History, currency: Address, events: &[ChainEvent]) -> Result<Stored, Error> {
         let (study, at) = (history.study, history.head.number);
         let treasury = self.addresses().treasury;
         let purse = self.view_of(treasury, T::purseOfCall { study }, Some(at)).await?;
+        let earned = T::earnedByCall { study, period: purse.periods };
+        let earned = self.view_of(treasury, earned, Some(at)).await?;
+        let waiting = self.waiting(study, events, at).await?;
         let (balance, held_by_all) = match currency.is_zero() {
             true => (U256::ZERO, Some(U256::ZERO)),
             false => (self.coins_at(currency, treasury, Some(at)).await?, self.held_in(currency, at).await?),
@@ -172,44 +216,65 @@ impl Ledger {
             Ok::<_, Error>((round, stored))
         };
         let rounds = stream::iter(settled.map(ask)).buffered(QUESTIONS).try_collect().await?;
-        Ok(Stored { purse, rounds, balance, held_by_all })
+        Ok(Stored { purse, earned, waiting, rounds, balance, held_by_all })
+    }
+
+    /// What waits for accounts whose payments the currency refused.
+    async fn waiting(&self, study: u64, events: &[ChainEvent], at: u64) -> Result<U256, Error> {
+        let refused = events.iter().filter_map(|e| match e.event {
+            Event::Money(Money::PaymentRefused { account, .. }) => Some(account),
+            _ => None,
+        });
+        let mut waiting = U256::ZERO;
+        for account in refused.collect::<BTreeSet<Address>>() {
+            waiting += self.unpaid_at(study, account, Some(at)).await?.amount;
+        }
+        Ok(waiting)
     }
 }
 
 /// Every round that is settled and was not proved fraudulent, with its pay by the formula.
-fn paid_rounds(history: &History, stored: &Stored) -> Result<Vec<PaidRound>, Error> {
-    history.settled_rounds().map(|round| paid_round(history, stored, round)).collect()
+fn paid_rounds(history: &History, stored: &Stored, revenue: &Revenue) -> Result<Vec<PaidRound>, Error> {
+    history.settled_rounds().map(|round| paid_round(history, stored, revenue, round)).collect()
 }
 
-fn paid_round(history: &History, stored: &Stored, round: u64) -> Result<PaidRound, Error> {
+fn paid_round(history: &History, stored: &Stored, revenue: &Revenue, round: u64) -> Result<PaidRound, Error> {
     let missing = |what| history.missing(what, None);
     let (at, frozen) = history.opened(round).ok_or_else(|| missing("RoundOpened"))?;
     let certificate = history.certificate(round).ok_or_else(|| missing("RoundCertified"))?;
     let settled = history.settlement(round).ok_or_else(|| missing("RoundSettled"))?;
+    let (version, budget, node_share) = history.rewards_at(at)?;
+    let period = revenue.periods_at(&settled.at);
     let on_record = stored.rounds.get(&round);
     if let Some(kept) = on_record {
         history.check_round(kept, frozen, Some(&certificate), Some(&settled), history.recorded_state(round))?;
+        history.all_agree(&[("a round's policy and revenue period", (kept.policy, kept.period) == (version, period))])?;
     }
-    let (version, budget, node_share) = history.rewards_at(at)?;
     let members = history.members(frozen.epoch).ok_or_else(|| missing("CommitteeFormed"))?;
-    let voters: Vec<Address> = nodes_in(certificate.voters).iter().filter_map(|&node| members.get(node - 1).copied()).collect();
+    let seats = |voters| nodes_in(voters).into_iter().filter_map(|node| Some((node as u8, *members.get(node - 1)?)));
+    let voters: Vec<Address> = seats(certificate.voters).map(|(_, node)| node).collect();
+    let late: Vec<(u8, Address)> = seats(LateVotes::voters_of(&history.late_votes(round))).collect();
     let sites = certificate.vote.size;
-    let (per_site, per_node) = pay(budget, node_share, sites, voters.len());
+    let (per_site, per_node) = pay(budget, node_share, sites, voters.len() + late.len());
     Ok(PaidRound {
         round,
         sites,
         voters,
+        late,
         budget,
+        node_share,
         per_site,
         per_node,
         pays_from: on_record.map_or(0, |kept| kept.challengeEnds),
+        settle_by: frozen.settle_by,
+        period,
         version,
         on_record: on_record.is_some(),
         settlement: settled.settlement,
     })
 }
 
-/// The formula: what each site and each voter gets, rounded down.
+/// The formula: what each site and each voter gets, rounded down. `voters` counts late ones as well.
 #[must_use]
 pub fn pay(budget: U256, node_share: u16, sites: u32, voters: usize) -> (U256, U256) {
     let for_nodes = budget.saturating_mul(U256::from(node_share)) / U256::from(WHOLE);
@@ -253,19 +318,17 @@ impl Books {
         self.time
     }
 
-    /// The closed periods of licence revenue, oldest first: number, pay of a site, pay of a voter, newest round with a part.
-    pub fn periods(&self) -> impl Iterator<Item = (u32, U256, U256, u64)> {
-        self.events().filter_map(|(_, money)| match *money {
-            Money::PeriodClosed { period, per_site, per_node, through, .. } => Some((period, per_site, per_node, through)),
-            _ => None,
-        })
+    /// How many revenue periods have begun: a sale begins one if a round was settled since the last sale.
+    #[must_use]
+    pub fn periods(&self) -> u16 {
+        self.revenue.periods()
     }
 
-    /// What an account was paid so far, for rounds (period 0) or of a period.
+    /// What an account has claimed so far, of rounds and of licence revenue.
     #[must_use]
-    pub fn claimed_by(&self, account: Address, period: u32) -> U256 {
+    pub fn claimed_by(&self, account: Address) -> U256 {
         self.sum(|money| match *money {
-            Money::Claimed { account: who, period: of, amount, .. } if (who, of) == (account, period) => Some(amount),
+            Money::Claimed { account: who, amount, .. } if who == account => Some(amount),
             _ => None,
         })
     }
@@ -280,48 +343,82 @@ impl Books {
 
     /// The totals; none if the events cannot be all, or the chain stores something else.
     fn add_up(&self, history: &History, stored: &Stored) -> Option<Totals> {
-        let funded = self.sum(|money| if let Money::Funded { amount, .. } = money { Some(*amount) } else { None });
-        let withdrawn = self.sum(|money| if let Money::Withdrawn { amount, .. } = money { Some(*amount) } else { None });
-        let revenue = self.sum(|money| if let Money::RevenueReceived { amount, .. } = money { Some(*amount) } else { None });
-        let claims = |of_rounds: bool| {
-            self.sum(|money| match money {
-                Money::Claimed { amount, period, .. } if (*period == 0) == of_rounds => Some(*amount),
-                _ => None,
-            })
-        };
-        let (claimed, claimed_revenue) = (claims(true), claims(false));
-        let settled = self.rounds.iter().fold(U256::ZERO, |sum, round| sum.saturating_add(round.budget));
+        let flows = self.flows();
         let reserved = history.reserved().ok()?;
-        let free = funded.checked_sub(withdrawn)?.checked_sub(settled)?.checked_sub(reserved)?;
-        let undistributed = revenue.checked_sub(self.shared_out())?;
+        // What rounding leaves of a round is free again once the next one is open, or the study has ended.
+        let closed = |round: &PaidRound| round.round < history.stored.rounds || history.ended();
+        let cost = |round: &PaidRound| if closed(round) { round.paid() } else { round.budget };
+        let settled = self.rounds.iter().fold(U256::ZERO, |sum, round| sum.saturating_add(cost(round)));
+        let free = flows.credited().checked_sub(flows.withdrawn)?.checked_sub(settled)?.checked_sub(reserved)?;
+        let unclaimed = settled.checked_add(flows.shared)?.checked_sub(flows.returned)?.checked_sub(flows.paid_out()?)?;
         let totals = Totals {
-            funded,
-            revenue,
-            withdrawn,
-            claimed,
-            claimed_revenue,
+            funded: flows.funded,
+            revenue: flows.shared.saturating_add(flows.unshared),
+            withdrawn: flows.withdrawn,
+            claimed: flows.claimed,
+            waiting: stored.waiting,
+            escheated: flows.escheated,
             free,
             reserved,
-            unclaimed: settled.checked_sub(claimed)?,
-            unclaimed_revenue: revenue.checked_sub(claimed_revenue)?,
+            unclaimed,
             balance: stored.balance,
             held_by_all: stored.held_by_all,
         };
-        let purse = (stored.purse.currency, U256::from(stored.purse.revenue));
-        let agrees = free == U256::from(history.stored.free) && purse == (self.conditions.currency, undistributed);
+        let purse = (stored.purse.currency, stored.purse.periods, stored.earned);
+        let told = (self.conditions.currency, self.revenue.periods(), self.revenue.now());
+        let agrees = free == U256::from(history.stored.free) && purse == told;
         let covered = totals.held() <= totals.balance && totals.held_by_all.is_none_or(|all| all <= totals.balance);
         (agrees && covered).then_some(totals)
     }
 
-    /// What all closed periods took out of the revenue.
-    fn shared_out(&self) -> U256 {
-        self.periods().fold(U256::ZERO, |sum, (_, per_site, per_node, through)| {
-            let had_part = self.rounds.iter().filter(|round| round.round <= through);
-            let parts = had_part.map(|round| {
-                let (sites, voters) = (U256::from(round.sites), U256::from(round.voters.len()));
-                per_site.saturating_mul(sites).saturating_add(per_node.saturating_mul(voters))
-            });
-            parts.fold(sum, U256::saturating_add)
-        })
+    fn flows(&self) -> Flows {
+        let mut flows = Flows::default();
+        for (_, money) in self.events() {
+            flows.add(money);
+        }
+        flows
+    }
+}
+
+/// The treasury's events of a study, added up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flows {
+    funded: U256,
+    /// Revenue that rounds share, and that of which no round was there to share it.
+    shared: U256,
+    unshared: U256,
+    withdrawn: U256,
+    claimed: U256,
+    refused: U256,
+    sent: U256,
+    returned: U256,
+    escheated: U256,
+}
+
+impl Flows {
+    fn add(&mut self, money: &Money) {
+        let (sum, amount) = match money {
+            Money::Funded { amount, .. } => (&mut self.funded, amount),
+            Money::RevenueReceived { amount, period: 0, .. } => (&mut self.unshared, amount),
+            Money::RevenueReceived { amount, .. } => (&mut self.shared, amount),
+            Money::Withdrawn { amount, .. } => (&mut self.withdrawn, amount),
+            Money::Claimed { amount, .. } => (&mut self.claimed, amount),
+            Money::PaymentRefused { amount, .. } => (&mut self.refused, amount),
+            Money::UnpaidSent { amount, .. } => (&mut self.sent, amount),
+            Money::Returned { amount, .. } => (&mut self.returned, amount),
+            Money::Escheated { amount, .. } => (&mut self.escheated, amount),
+            _ => return,
+        };
+        *sum = sum.saturating_add(*amount);
+    }
+
+    /// What became free money.
+    fn credited(&self) -> U256 {
+        self.funded.saturating_add(self.unshared).saturating_add(self.returned)
+    }
+
+    /// What left the treasury, but for what the treasurer took; none if less was claimed than refused.
+    fn paid_out(&self) -> Option<U256> {
+        Some(self.claimed.checked_sub(self.refused)?.saturating_add(self.sent).saturating_add(self.escheated))
     }
 }

@@ -1,6 +1,6 @@
 //! The contracts' transactions as typed calls.
 
-use crate::contracts::{Consilium as C, IConsilium, INodeRegistry, NodeRegistry as R};
+use crate::contracts::{Consilium as C, INodeRegistry, IRecords, NodeRegistry as R};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed, Misuse};
 use crate::event::{Conditions, Consent, Event};
@@ -39,6 +39,8 @@ pub struct NewStudy {
     pub nodes: Vec<Address>,
     /// The admitted sites, in any order.
     pub sites: Vec<Address>,
+    /// Where their list is published, if not on the chain: begins with `https://`. Empty: on the chain.
+    pub sites_uri: String,
     /// Fewest sites of a certified set.
     pub minimum_cohort: u32,
     /// When nodes take a certificate as final.
@@ -51,7 +53,7 @@ pub struct NewStudy {
     pub description: B256,
 }
 
-impl TryFrom<Conditions> for IConsilium::Conditions {
+impl TryFrom<Conditions> for IRecords::Conditions {
     type Error = Misuse;
 
     fn try_from(set: Conditions) -> Result<Self, Misuse> {
@@ -66,6 +68,8 @@ impl TryFrom<Conditions> for IConsilium::Conditions {
             ring: set.ring,
             guardian: set.guardian,
             source: set.source,
+            privacyAccount: set.privacy_account,
+            privacyCost: set.privacy_cost,
         })
     }
 }
@@ -137,10 +141,11 @@ impl Ledger {
     ///
     /// # Errors
     /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `NoConsent`, `BeyondConsent`, `ConsentExhausted`, `Newcomer`, `BondMissing`, `InvalidCohort`,
-    /// `InvalidWindow`, `InvalidRing`, `InvalidRewards`; [`Misuse::Sites`], [`Misuse::Amount`].
+    /// `InvalidWindow`, `InvalidRing`, `InvalidRewards`, `InvalidSitesUri`, `InvalidPrivacyCost`, `NotTheOwner`;
+    /// [`Misuse::Sites`], [`Misuse::Amount`].
     pub async fn create_study(&self, wallet: &Wallet, new: &NewStudy) -> Result<Mined<u64>, Error> {
         let (sites, root) = admitted(&new.sites)?;
-        let terms = IConsilium::StudyTerms {
+        let terms = IRecords::StudyTerms {
             kind: KIND_SUM,
             program: new.program.name().to_owned(),
             parameters: new.program.parameters().into(),
@@ -151,7 +156,9 @@ impl Ledger {
             minimumCohort: new.minimum_cohort,
             finality: new.finality.to_string(),
             sitesRoot: root,
+            sitesUri: new.sites_uri.clone(),
         };
+        let sites = if new.sites_uri.is_empty() { sites } else { Vec::new() };
         let conditions = new.conditions.try_into()?;
         let call = C::createStudyCall { terms, conditions, nodes: new.nodes.clone(), sites };
         let receipt = self.transact(wallet, &call).await?;
@@ -180,7 +187,17 @@ impl Ledger {
     /// `NotSponsor`; [`Misuse::Sites`].
     pub async fn set_sites(&self, wallet: &Wallet, study: u64, sites: &[Address]) -> Result<Receipt, Error> {
         let (sites, root) = admitted(sites)?;
-        self.transact(wallet, &C::setSitesCall { study, sitesRoot: root, sites }).await
+        self.transact(wallet, &C::setSitesCall { study, sitesRoot: root, sites, uri: String::new() }).await
+    }
+
+    /// As [`Self::set_sites`], with the list published at a place that begins with `https://`, and its root alone on the chain.
+    ///
+    /// # Errors
+    /// `NotSponsor`, `InvalidSitesUri`; [`Misuse::Sites`].
+    pub async fn set_sites_at(&self, wallet: &Wallet, study: u64, sites: &[Address], uri: &str) -> Result<Receipt, Error> {
+        let (_, root) = admitted(sites)?;
+        let call = C::setSitesCall { study, sitesRoot: root, sites: Vec::new(), uri: uri.to_owned() };
+        self.transact(wallet, &call).await
     }
 
     /// Sponsor: minimum cohort and finality rule from the next opened round on.
@@ -198,19 +215,20 @@ impl Ledger {
         self.transact(wallet, &call).await
     }
 
-    /// Sponsor: lets an account read the study's vectors for audit, or stops it.
+    /// Sponsor: ends the study. Its committee is discharged, no round opens any more, and its free money is the treasurer's to
+    /// take out; what was settled is challenged and paid as ever.
     ///
     /// # Errors
-    /// `NotSponsor`.
-    pub async fn set_auditor(&self, wallet: &Wallet, study: u64, auditor: Address, allowed: bool) -> Result<Receipt, Error> {
-        self.transact(wallet, &C::setAuditorCall { study, auditor, allowed }).await
+    /// `NotSponsor`, `RoundInProgress`, `Ended`.
+    pub async fn end_study(&self, wallet: &Wallet, study: u64) -> Result<Receipt, Error> {
+        self.transact(wallet, &C::endStudyCall { study }).await
     }
 
-    /// Sponsor: opens the next round. Deadlines in Unix seconds. Yields its number.
+    /// Operator of rounds, or sponsor: opens the next round. Deadlines in Unix seconds. Yields its number.
     ///
     /// # Errors
-    /// `NotSponsor`, `InvalidSubject`, `InvalidDeadlines`, `RoundInProgress`, `SubjectCertified`, `CommitteeVacant`,
-    /// `FundsMissing`, `RingFull`.
+    /// `NotOperator`, `InvalidSubject`, `InvalidDeadlines`, `RoundInProgress`, `SubjectCertified`, `CommitteeVacant`, `Ended`,
+    /// `FundsMissing`, `RingFull`, `BudgetSpent`.
     pub async fn open_round(
         &self,
         wallet: &Wallet,
@@ -238,6 +256,17 @@ impl Ledger {
             signatures: signed.signatures.clone(),
         };
         self.transact(wallet, &call).await
+    }
+
+    /// Anyone, until the settlement: adds votes for the certified set, so that who sent the certificate does not choose who is
+    /// paid.
+    ///
+    /// # Errors
+    /// `AlreadyVoted` when one of the votes counts already; `WrongState` when the round is settled, or the time is over;
+    /// `InvalidSignature`, `SignaturesLength`, `UnknownSigner`.
+    pub async fn add_votes(&self, wallet: &Wallet, study: u64, round: u64, signed: &SignerSet) -> Result<Receipt, Error> {
+        let (signers, signatures) = (signed.signers, signed.signatures.clone());
+        self.transact(wallet, &C::addVotesCall { study, round, signers, signatures }).await
     }
 
     /// Anyone: settles a certified round on the result that Q nodes signed.

@@ -28,6 +28,36 @@ pub struct Moved {
     pub out: U256,
 }
 
+/// The treasury's events that move coins.
+const MOVES: [B256; 7] = [
+    T::Funded::SIGNATURE_HASH,
+    T::RevenueReceived::SIGNATURE_HASH,
+    T::FundsWithdrawn::SIGNATURE_HASH,
+    T::Claimed::SIGNATURE_HASH,
+    T::PaymentRefused::SIGNATURE_HASH,
+    T::UnpaidSent::SIGNATURE_HASH,
+    T::Escheated::SIGNATURE_HASH,
+];
+
+enum Way {
+    In(U256),
+    Out(U256),
+}
+
+/// Which way an event moves coins. What the currency refused was announced as claimed before, and is here all the same.
+fn direction(money: &Money) -> Option<Way> {
+    match money {
+        Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. } | Money::PaymentRefused { amount, .. } => {
+            Some(Way::In(*amount))
+        }
+        Money::Withdrawn { amount, .. }
+        | Money::Claimed { amount, .. }
+        | Money::UnpaidSent { amount, .. }
+        | Money::Escheated { amount, .. } => Some(Way::Out(*amount)),
+        _ => None,
+    }
+}
+
 impl Ledger {
     /// What all studies that pay in a coin hold together at a block, by what the treasury announced. `None` when there are
     /// more than 100,000 events to add up.
@@ -39,24 +69,18 @@ impl Ledger {
             _ => None,
         });
         let paying: BTreeSet<u64> = paying.collect();
-        let money = [T::Funded::SIGNATURE_HASH, T::FundsWithdrawn::SIGNATURE_HASH, T::Claimed::SIGNATURE_HASH];
-        let money = [&money[..], &[T::RevenueReceived::SIGNATURE_HASH]].concat();
-        let mut moved = Filter::new().address(self.addresses().treasury).event_signature(money);
+        let mut moved = Filter::new().address(self.addresses().treasury).event_signature(MOVES.to_vec());
         if paying.len() <= NAMED {
             moved = moved.topic1(paying.iter().map(|study| B256::from(U256::from(*study))).collect::<Vec<_>>());
         }
         let Some(moved) = self.some_logs(&moved, at).await? else { return Ok(None) };
         let (mut came, mut went) = (U256::ZERO, U256::ZERO);
         for event in &moved.events {
-            match &event.event {
-                Event::Money(money) if !paying.contains(&money.study()) => {}
-                Event::Money(Money::Funded { amount, .. } | Money::RevenueReceived { amount, .. }) => {
-                    came = came.saturating_add(*amount);
-                }
-                Event::Money(Money::Withdrawn { amount, .. } | Money::Claimed { amount, .. }) => {
-                    went = went.saturating_add(*amount);
-                }
-                _ => {}
+            let Event::Money(money) = &event.event else { continue };
+            match direction(money).filter(|_| paying.contains(&money.study())) {
+                Some(Way::In(amount)) => came = came.saturating_add(amount),
+                Some(Way::Out(amount)) => went = went.saturating_add(amount),
+                None => {}
             }
         }
         let unasked = || self.malformed(Malformed::Unasked("what studies hold: more went out than came in"));

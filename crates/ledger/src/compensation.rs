@@ -2,7 +2,7 @@
 //! if it was not paid at once, and the rest is that of the harmed sites, or of the sink.
 
 use crate::claims::archive_place;
-use crate::contracts::registry::IConsilium;
+use crate::contracts::registry::IRecords;
 use crate::contracts::{ICourt, NodeRegistry as R};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Misuse, Unknown};
@@ -176,18 +176,18 @@ impl Ledger {
     }
 
     /// A round that is settled for good, as the registry wants it shown.
-    async fn settled_for_good(&self, study: u64, round: u64) -> Result<IConsilium::Settled, Error> {
+    async fn settled_for_good(&self, study: u64, round: u64) -> Result<IRecords::Settled, Error> {
         let books = self.books(study).await?;
         let found = books.round(round).ok_or(Unknown::Round { study, round })?;
         let place = archive_place(&books, found);
-        Ok(IConsilium::Settled {
+        Ok(IRecords::Settled {
             setRoot: found.settlement.setRoot,
             shareRootsHash: found.settlement.shareRootsHash,
             aggregateRoot: found.settlement.aggregateRoot,
             rewardRoot: found.settlement.rewardRoot,
             sites: found.sites,
             nodes: found.voters.len() as u32,
-            policy: place.policy,
+            record: place.record,
             position: place.position,
             path: place.path,
         })

@@ -19,10 +19,14 @@ pub struct Conditions {
     pub challenge_window: u32,
     /// How many rounds are on record at once, 2 to 1024: as many as may be opened within one challenge window.
     pub ring: u16,
-    /// Who may hold compensation back; zero for nobody.
+    /// Who may hold compensation back and pause proofs and payouts; zero for nobody. The sponsor may name another later.
     pub guardian: Address,
     /// The contract that has to approve of committees; zero for the sponsor's own list.
     pub source: Address,
+    /// The sponsor's privacy account that every round draws on; 0 for none.
+    pub privacy_account: u64,
+    /// What a round costs that account: zCDP's rho in 10^-9; 0 without an account.
+    pub privacy_cost: u64,
 }
 
 impl Default for Conditions {
@@ -38,6 +42,8 @@ impl Default for Conditions {
             ring: 64,
             guardian: Address::ZERO,
             source: Address::ZERO,
+            privacy_account: 0,
+            privacy_cost: 0,
         }
     }
 }

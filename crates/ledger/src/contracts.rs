@@ -26,12 +26,15 @@ bindings! {
     licences Licences "abi/Licences.json"
     set_court SetCourt "abi/SetCourt.json"
     sum_kind SumKind "abi/SumKind.json"
+    privacy_budget PrivacyBudget "abi/PrivacyBudget.json"
+    sponsorship Sponsorship "abi/Sponsorship.json"
     trial_token TrialToken "abi/TrialToken.json"
 }
 
-pub use consilium::IConsilium;
+pub use consilium::IRecords;
 pub use licences::ILicences;
 pub use registry::{ICourt, INodeRegistry};
+pub use study_token::IStudyToken;
 pub use treasury::ITreasury;
 
 use crate::addresses::Addresses;
@@ -46,46 +49,57 @@ pub struct Creations {
     /// Where each will be.
     pub addresses: Addresses,
     /// Name, address and creation code of each, in the order of their nonces.
-    pub codes: [(&'static str, Address, Bytes); 7],
+    pub codes: [(&'static str, Address, Bytes); 9],
 }
 
 impl Creations {
     /// The creations by an account whose next nonce is `nonce`, on the chain of this id.
     #[must_use]
     pub fn by(account: Address, nonce: u64, chain_id: u64, options: &DeployOptions) -> Self {
-        let [registry, study_token, treasury, licences, set_court, sum_kind, consilium] =
-            [0, 1, 2, 3, 4, 5, 6].map(|step| account.create(nonce + step));
+        let at = |step: u64| account.create(nonce + step);
         let addresses = Addresses {
             chain_id,
-            registry,
-            consilium,
-            treasury,
-            licences,
-            study_token,
-            set_court,
-            sum_kind,
+            registry: at(0),
+            study_token: at(1),
+            treasury: at(2),
+            licences: at(3),
+            set_court: at(4),
+            sum_kind: at(5),
+            privacy_budget: at(6),
+            consilium: at(8),
             trial_token: None,
             deployed_at: 0,
         };
-        let stakes = (
-            (options.minimum_stake, options.unbonding_delay, options.probation),
-            (options.compensation_delay, options.claim_time, options.sink, consilium),
-        );
-        let parts = (registry, study_token, treasury, set_court, vec![sum_kind]);
-        let rules = (options.dispute_time, options.minimum_window, options.trial);
-        let code = |bytecode: &[u8], arguments: Vec<u8>| Bytes::from([bytecode, &arguments].concat());
-        let judge = (consilium, registry).abi_encode_params();
-        let codes = [
-            ("NodeRegistry", registry, code(&NodeRegistry::BYTECODE, stakes.abi_encode_params())),
-            ("StudyToken", study_token, code(&StudyToken::BYTECODE, (consilium,).abi_encode_params())),
-            ("Treasury", treasury, code(&Treasury::BYTECODE, (consilium, licences, options.period_length).abi_encode_params())),
-            ("Licences", licences, code(&Licences::BYTECODE, (consilium, treasury).abi_encode_params())),
-            ("SetCourt", set_court, code(&SetCourt::BYTECODE, judge.clone())),
-            ("SumKind", sum_kind, code(&SumKind::BYTECODE, judge)),
-            ("Consilium", consilium, code(&Consilium::BYTECODE, (parts, rules).abi_encode_params())),
-        ];
+        let codes = creation_codes(&addresses, at(7), options);
         Self { addresses, codes }
     }
+}
+
+/// Name, address and creation code of each contract, in the order of creation.
+fn creation_codes(at: &Addresses, sponsorship: Address, options: &DeployOptions) -> [(&'static str, Address, Bytes); 9] {
+    let consilium = at.consilium;
+    let stakes = (
+        (options.minimum_stake, options.unbonding_delay, options.probation),
+        (options.compensation_delay, options.claim_time, options.sink, consilium),
+    );
+    let parts = (at.registry, at.study_token, at.treasury, at.set_court, at.privacy_budget, vec![at.sum_kind]);
+    let rules = (options.dispute_time, options.minimum_window, options.longest_pause, options.trial);
+    let judge = (consilium, at.registry).abi_encode_params();
+    let purses = (consilium, at.licences, options.escheat_time, options.sink).abi_encode_params();
+    let of_consilium = (parts.clone(), rules, sponsorship).abi_encode_params();
+    let sales = (consilium, at.treasury, at.study_token).abi_encode_params();
+    let code = |bytecode: &[u8], arguments: Vec<u8>| Bytes::from([bytecode, &arguments].concat());
+    [
+        ("NodeRegistry", at.registry, code(&NodeRegistry::BYTECODE, stakes.abi_encode_params())),
+        ("StudyToken", at.study_token, code(&StudyToken::BYTECODE, (consilium,).abi_encode_params())),
+        ("Treasury", at.treasury, code(&Treasury::BYTECODE, purses)),
+        ("Licences", at.licences, code(&Licences::BYTECODE, sales)),
+        ("SetCourt", at.set_court, code(&SetCourt::BYTECODE, judge.clone())),
+        ("SumKind", at.sum_kind, code(&SumKind::BYTECODE, judge)),
+        ("PrivacyBudget", at.privacy_budget, code(&PrivacyBudget::BYTECODE, (consilium,).abi_encode_params())),
+        ("Sponsorship", sponsorship, code(&Sponsorship::BYTECODE, (parts, rules).abi_encode_params())),
+        ("Consilium", consilium, code(&Consilium::BYTECODE, of_consilium)),
+    ]
 }
 
 /// What a study is created with and never changes.

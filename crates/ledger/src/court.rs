@@ -3,11 +3,11 @@
 //! The contracts look at nothing but what is signed or opened and at what they have recorded themselves, so a wrong
 //! accusation costs its sender the gas and nobody else anything.
 
-use crate::contracts::{ICourt, NodeRegistry as R, SumKind as K, Treasury as T, sum_kind};
+use crate::contracts::{ICourt, NodeRegistry as R, SetCourt as S, SumKind as K, Treasury as T, set_court, sum_kind};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Unknown};
 use crate::state::State;
-use crate::study::{Round, Settled};
+use crate::study::{Certified, Round, Settled};
 use crate::wallet::{Receipt, Wallet};
 use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder as _;
@@ -16,8 +16,12 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
+use consilium_core::certify::{CertifiedSet, SetLeaf};
+use consilium_core::error::Malformed;
+use consilium_core::foreign::{Absence, ForeignSite, Neighbour, SiteList};
 use consilium_core::openings::{Flaw, Opening, Roots};
 use consilium_core::params::Finality;
+use consilium_core::rewards::RewardFlaw;
 use consilium_core::round::{SignedSettlement, SignedShareRoot};
 
 impl Round {
@@ -25,11 +29,38 @@ impl Round {
     #[must_use]
     pub fn record(&self) -> Record<'_> {
         Record {
-            committee: self.terms.committee.sizes(),
+            committee: &self.terms.committee,
             length: self.terms.program.output_len(),
-            set_root: self.certificate.as_ref().map(|certificate| certificate.vote.setRoot),
+            sites_root: self.terms.policy.sites_root,
+            set: self.certificate.as_ref().map(Certified::set),
             roots: self.settlement.as_ref().map(Settled::roots),
+            reward_root: self.settlement.as_ref().map(|settled| settled.settlement.rewardRoot),
         }
+    }
+
+    /// The list of sites that the round was opened with, those on it that were struck off among them.
+    ///
+    /// # Errors
+    /// [`Malformed::Order`], which [`Ledger::round`] has ruled out.
+    pub fn site_list(&self) -> Result<SiteList, Malformed> {
+        let mut sites: Vec<Address> = self.terms.sites.iter().chain(&self.struck).copied().collect();
+        sites.sort_unstable();
+        SiteList::new(sites)
+    }
+
+    /// The accounts of those whose votes the certificate brought, in node order.
+    #[must_use]
+    pub fn voters(&self) -> Vec<Address> {
+        let nodes = self.certificate.as_ref().map(Certified::voters).unwrap_or_default();
+        nodes.into_iter().filter_map(|node| Some(self.terms.committee.member(node)?.address)).collect()
+    }
+}
+
+impl Certified {
+    /// The set as evidence is held against it.
+    #[must_use]
+    pub fn set(&self) -> CertifiedSet {
+        CertifiedSet { root: self.vote.setRoot, size: self.vote.size, voters: self.voters }
     }
 }
 
@@ -43,15 +74,18 @@ impl Settled {
 
 impl Ledger {
     /// Proves an offence. A node loses its bond and the study needs a new committee; a tenth is the wallet's account's, at
-    /// once or, where the conviction could still be undone, when the bond is paid out. A wrong settlement costs every signer
-    /// its bond and makes the round Fraudulent, or Refuted once it pays; a site loses the round's reward and its place on the
-    /// list.
+    /// once or, where the conviction could still be undone, when the bond is paid out. A wrong settlement, or wrong rewards,
+    /// cost every signer its bond, a foreign site every voter, and the round becomes Fraudulent, or Refuted once it pays; a
+    /// site loses the round's reward and its place on the list.
+    ///
+    /// The contract takes the proof of a foreign site again, for nothing, when all voters are convicted: ask
+    /// [`Self::is_answered`] first.
     ///
     /// # Errors
     /// `NotLiable` when the node was convicted already, or its bond is free again, and `AlreadyStruck` for a site;
     /// `NotTheSettlement`, `NotCertified` when the round is off the record, or proved fraudulent before; `NoOffence`,
     /// `NotItsIndex`, `TwoSigners`, `UnreadableSignature`, `OpeningPoints`, `NotTheLeaf`, `NotTheProgram`,
-    /// `NoEquivocation` when the evidence proves nothing; [`Unknown::Round`] when it is held against a settlement that
+    /// `NotInTheSet`, `NotAbsent`, `NotAdmitted`, `NoSuchReward`, `InvalidPath`, `NoEquivocation` when the evidence proves nothing; [`Unknown::Round`] when it is held against a settlement that
     /// there is not.
     pub async fn accuse(&self, wallet: &Wallet, accusation: &Accusation) -> Result<Receipt, Error> {
         let (contract, input) = self.proof(accusation).await?;
@@ -64,10 +98,26 @@ impl Ledger {
     /// # Errors
     /// [`Error::Unreachable`]; as [`Self::accuse`] when the proof cannot be put together.
     pub async fn is_answered(&self, accusation: &Accusation, rule: Finality) -> Result<bool, Error> {
-        if matches!(accusation.charge, Charge::WrongSettlement(_)) {
-            let state = self.final_state(accusation.study, accusation.round, rule).await?;
-            return Ok(state.is_some_and(|(_, state)| matches!(state, State::Fraudulent | State::Refuted | State::None)));
+        match &accusation.charge {
+            Charge::WrongSettlement(_) | Charge::WrongReward(_) => {
+                let state = self.final_state(accusation.study, accusation.round, rule).await?;
+                Ok(state.is_some_and(|(_, state)| matches!(state, State::Fraudulent | State::Refuted | State::None)))
+            }
+            Charge::ForeignSite(_) => {
+                let state = self.final_state(accusation.study, accusation.round, rule).await?;
+                let Some((block, state)) = state else { return Ok(false) };
+                self.is_disowned(accusation, state, block.number).await
+            }
+            Charge::TwoFinals { .. }
+            | Charge::TwoShareRoots { .. }
+            | Charge::TwoSettlements { .. }
+            | Charge::WrongShareRoot { .. }
+            | Charge::TwoContributions { .. } => self.is_refused(accusation, rule).await,
         }
+    }
+
+    /// Whether the contract takes a proof no more, as there is nobody left to convict.
+    async fn is_refused(&self, accusation: &Accusation, rule: Finality) -> Result<bool, Error> {
         let Some(number) = self.final_height(rule).await? else { return Ok(false) };
         let (contract, input) = self.proof(accusation).await?;
         let request = TransactionRequest::default().with_to(contract).with_input(input);
@@ -76,6 +126,23 @@ impl Ledger {
             Err(error) => Err(error),
             Ok(_) => Ok(false),
         }
+    }
+
+    /// Whether the proof of a foreign site would change nothing at a block: the round pays nobody, or is off the record, and
+    /// none of the voters answers for anything any more. The contract counts an abandoned round's voters too.
+    async fn is_disowned(&self, accusation: &Accusation, state: State, number: u64) -> Result<bool, Error> {
+        match state {
+            State::None => return Ok(true),
+            State::Open | State::Void | State::Certified | State::Settled => return Ok(false),
+            State::Abandoned | State::Fraudulent | State::Refuted => {}
+        }
+        let study = accusation.study;
+        for node in self.round(study, accusation.round).await?.voters() {
+            if self.bond_at(study, node, Some(number)).await?.liable {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The contract that judges the offence, and what it is shown.
@@ -88,6 +155,8 @@ impl Ledger {
             Charge::TwoSettlements { statements, .. } => (registry, two_settlements(study, round, statements)),
             Charge::WrongShareRoot { statements, .. } => (registry, self.wrong_share(study, round, &statements[0]).await?),
             Charge::WrongSettlement(flaw) => (self.addresses().sum_kind, self.wrong_settlement(study, round, flaw).await?),
+            Charge::ForeignSite(proof) => (self.addresses().set_court, foreign_site(study, round, proof)),
+            Charge::WrongReward(flaw) => (self.addresses().set_court, self.wrong_reward(study, round, flaw).await?),
             Charge::TwoContributions { site, statements } => {
                 (self.addresses().treasury, two_contributions(study, round, *site, statements))
             }
@@ -138,6 +207,46 @@ impl Ledger {
             }
         })
     }
+}
+
+impl Ledger {
+    async fn wrong_reward(&self, study: u64, round: u64, flaw: &RewardFlaw) -> Result<Vec<u8>, Error> {
+        let (_, settled) = self.settled(study, round).await?;
+        let ICourt::Roots { setRoot, shareRoots, aggregateRoot, rewardRoot } = roots(&settled);
+        let roots = set_court::ICourt::Roots { setRoot, shareRoots, aggregateRoot, rewardRoot };
+        Ok(match flaw {
+            RewardFlaw::Leaf { leaf, member } => {
+                let (index, content, path) = (leaf.index, leaf.content.clone(), leaf.path.clone());
+                let member = member.as_ref().map_or_else(nobody, set_member);
+                S::proveWrongRewardCall { study, round, roots, index, content, path, member }.abi_encode()
+            }
+            RewardFlaw::Root { preimage } => {
+                S::proveMalformedRewardsCall { study, round, roots, preimage: preimage.clone() }.abi_encode()
+            }
+        })
+    }
+}
+
+fn foreign_site(study: u64, round: u64, proof: &ForeignSite) -> Vec<u8> {
+    let Absence { powers, length, neighbours } = &proof.absence;
+    let neighbour = |one: &Neighbour| set_court::ISetCourt::Neighbour {
+        index: one.index,
+        content: one.content.clone(),
+        path: one.path.clone(),
+    };
+    let neighbours = neighbours.iter().map(neighbour).collect();
+    let absence = set_court::ISetCourt::Absence { powers: *powers, length: *length, neighbours };
+    S::proveForeignSiteCall { study, round, member: set_member(&proof.leaf), absence }.abi_encode()
+}
+
+fn set_member(leaf: &SetLeaf) -> set_court::ICourt::SetMember {
+    let (site, digest) = (leaf.member.site, leaf.member.digest);
+    set_court::ICourt::SetMember { index: leaf.index, site, digest, length: leaf.length, path: leaf.path.clone() }
+}
+
+/// What stands for the set's leaf where the reward is a voter's: the contract does not read it.
+fn nobody() -> set_court::ICourt::SetMember {
+    set_court::ICourt::SetMember { index: 0, site: Address::ZERO, digest: Default::default(), length: 0, path: Vec::new() }
 }
 
 /// A number that is no index proves nothing to the contract either.

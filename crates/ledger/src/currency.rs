@@ -89,6 +89,6 @@ impl Ledger {
         );
         let (owner, spender) = (wallet.address(), self.addresses().treasury);
         let permit = permit::Permit { owner, spender, value, nonce, deadline };
-        Ok(wallet.key().sign(&permit.eip712_signing_hash(&domain)))
+        Ok(wallet.key()?.sign(&permit.eip712_signing_hash(&domain)))
     }
 }

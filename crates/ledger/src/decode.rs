@@ -2,12 +2,13 @@
 
 pub(crate) mod money;
 pub(crate) mod registry;
+pub(crate) mod token;
 
 use crate::addresses::Addresses;
 use crate::contracts::Consilium as C;
 use crate::event::{
     BlockRef, ChainEvent, Conditions, Defect, Event, LogPosition, MAX_COMMITTEE, MAX_NAME, MAX_PARAMETERS, MAX_SITES,
-    MalformedLog, RoundOpened, StudyTerms,
+    MalformedLog, RoundOpened, SitesList, StudyTerms,
 };
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolEvent, SolValue};
@@ -26,7 +27,7 @@ impl ChainEvent {
             block: log.block_number,
             index: log.log_index,
             transaction: log.transaction_hash,
-            study: (log.address() == addresses.consilium).then(|| study_of(log)).flatten(),
+            study: [addresses.consilium, addresses.study_token].contains(&log.address()).then(|| study_of(log)).flatten(),
             defect,
         };
         let at = position(log).ok_or_else(|| malformed(Defect::NotMined))?;
@@ -38,6 +39,8 @@ impl ChainEvent {
             money::treasury(log)
         } else if log.address() == addresses.licences {
             money::licences(log)
+        } else if log.address() == addresses.study_token {
+            token::event(log)
         } else {
             Err(Defect::Foreign(log.address()))
         };
@@ -48,8 +51,11 @@ impl ChainEvent {
 /// Whether a log, out of a transaction that may have called anything, is one that [`ChainEvent::decode`] is for.
 pub(crate) fn is_ours(addresses: &Addresses, log: &Log) -> bool {
     let (from, topic) = (log.address(), log.topic0());
+    let one_of = |events: &[B256]| topic.is_some_and(|topic| events.contains(topic));
     let always = [addresses.registry, addresses.consilium, addresses.treasury].contains(&from);
-    always || from == addresses.licences && topic.is_some_and(|topic| money::OF_LICENCES.contains(topic))
+    always
+        || from == addresses.licences && one_of(&money::OF_LICENCES)
+        || from == addresses.study_token && one_of(&token::OF_ROLES)
 }
 
 fn study_of(log: &Log) -> Option<u64> {
@@ -91,11 +97,16 @@ fn consilium(log: &Log) -> Result<Event, Defect> {
         C::CommitteeFormed::SIGNATURE_HASH => committee_formed(log),
         C::SitesAdmitted::SIGNATURE_HASH => sites_admitted(log),
         C::PolicySet::SIGNATURE_HASH => policy_set(log),
-        C::AuditorSet::SIGNATURE_HASH => {
-            strictly::<C::AuditorSet>(log).map(|e| Event::AuditorSet { study: e.study, auditor: e.auditor, allowed: e.allowed })
+        C::OperatorChanged::SIGNATURE_HASH => {
+            strictly::<C::OperatorChanged>(log).map(|e| Event::OperatorChanged { study: e.study, operator: e.operator })
         }
+        C::Paused::SIGNATURE_HASH => {
+            strictly::<C::Paused>(log).map(|e| Event::Paused { study: e.study, from: e.from, until: e.until })
+        }
+        C::StudyEnded::SIGNATURE_HASH => strictly::<C::StudyEnded>(log).map(|e| Event::StudyEnded { study: e.study }),
         C::RoundOpened::SIGNATURE_HASH => round_opened(log).map(Event::RoundOpened),
         C::RoundCertified::SIGNATURE_HASH => round_certified(log),
+        C::VotesAdded::SIGNATURE_HASH => votes_added(log),
         C::RoundSettled::SIGNATURE_HASH => round_settled(log),
         C::RoundVoided::SIGNATURE_HASH => {
             strictly::<C::RoundVoided>(log).map(|e| Event::RoundVoided { study: e.study, round: e.round })
@@ -131,6 +142,7 @@ fn study_created(log: &Log) -> Result<Event, Defect> {
         minimum_cohort: terms.minimumCohort,
         finality: terms.finality,
         sites_root: terms.sitesRoot,
+        sites_uri: terms.sitesUri,
     };
     Ok(Event::StudyCreated { study: e.study, sponsor: e.sponsor, terms })
 }
@@ -147,6 +159,8 @@ fn conditions_set(log: &Log) -> Result<Event, Defect> {
         ring: set.ring,
         guardian: set.guardian,
         source: set.source,
+        privacy_account: set.privacyAccount,
+        privacy_cost: set.privacyCost,
     };
     Ok(Event::ConditionsSet { study, conditions })
 }
@@ -172,7 +186,8 @@ fn committee_formed(log: &Log) -> Result<Event, Defect> {
 fn sites_admitted(log: &Log) -> Result<Event, Defect> {
     let e = strictly::<C::SitesAdmitted>(log)?;
     within("the list of sites", e.sites.len(), 0, MAX_SITES)?;
-    Ok(Event::SitesAdmitted { study: e.study, version: e.version, sites_root: e.sitesRoot, sites: e.sites })
+    let sites = SitesList::published(e.sites, e.uri)?;
+    Ok(Event::SitesAdmitted { study: e.study, version: e.version, sites_root: e.sitesRoot, sites })
 }
 
 fn policy_set(log: &Log) -> Result<Event, Defect> {
@@ -222,6 +237,14 @@ fn round_certified(log: &Log) -> Result<Event, Defect> {
     within("the list of votes", e.signatures.len(), length, length)?;
     let (set_root, signatures) = (e.setRoot, e.signatures);
     Ok(Event::RoundCertified { study: e.study, round: e.round, set_root, size: e.size, voters, signatures })
+}
+
+fn votes_added(log: &Log) -> Result<Event, Defect> {
+    let e = strictly::<C::VotesAdded>(log)?;
+    let voters = bitmap(e.voters)?;
+    let length = 65 * voters.count_ones();
+    within("the list of votes", e.signatures.len(), length, length)?;
+    Ok(Event::VotesAdded { study: e.study, round: e.round, voters, signatures: e.signatures })
 }
 
 fn round_settled(log: &Log) -> Result<Event, Defect> {

@@ -17,16 +17,17 @@ const NOBODY: Address = address!("000000000000000000000000000000000000dEaD");
 pub struct DeployOptions {
     /// Smallest stake of a node, and smallest bond of one study, in wei.
     pub minimum_stake: U256,
-    /// Between a node's leaving and its stake's return. A round is opened only if its settlement, its challenge window and
-    /// the dispute time end before that, so that what a proof takes is still there.
+    /// Between a node's leaving and its stake's return. A round is opened only if its settlement, its challenge window,
+    /// the longest pause and the dispute time end before that, so that what a proof takes is still there.
     pub unbonding_delay: u64,
     /// For how long a node counts as a newcomer.
     pub probation: u64,
-    /// Between a conviction and the payment to the sites. No study's challenge window is longer.
+    /// Between a conviction and the payment to the sites. No study's challenge window and longest pause are longer together.
     pub compensation_delay: u64,
     /// For sites to take a compensation that is due; then it goes to the sink.
     pub claim_time: u64,
-    /// Who gets what no site may have of a bond that was taken. It has no other right.
+    /// Who gets what no site may have of a bond that was taken, and what nobody claims of the treasury in years. It has no
+    /// other right.
     pub sink: Address,
     /// For evidence after the challenge window.
     pub dispute_time: u64,
@@ -34,13 +35,16 @@ pub struct DeployOptions {
     pub minimum_window: u32,
     /// Whether this is for trying out, where windows may last seconds: the chain says so to everybody.
     pub trial: bool,
-    /// Shortest period between two distributions of licence revenue.
-    pub period_length: u64,
+    /// For how long a study's guardian may stop its proofs and payouts: less than the compensation delay, from which it takes
+    /// away. An unbonding delay lies between two pauses.
+    pub longest_pause: u32,
+    /// After this time, and a quarter's notice, what nobody has claimed of a round goes to the sink: a year at least.
+    pub escheat_time: u64,
 }
 
 impl Default for DeployOptions {
-    /// One unit of native currency, three weeks of unbonding, a week of compensation delay, windows of an hour or more. What
-    /// no site may have is burnt.
+    /// One unit of native currency, three weeks of unbonding, a week of compensation delay, pauses of three days, windows of an
+    /// hour or more; what nobody claims is lost after five years. What no site may have is burnt.
     fn default() -> Self {
         Self {
             minimum_stake: U256::from(10).pow(U256::from(18)),
@@ -52,7 +56,8 @@ impl Default for DeployOptions {
             dispute_time: 3 * DAY,
             minimum_window: 3600,
             trial: false,
-            period_length: 30 * DAY,
+            longest_pause: 3 * 24 * 3600,
+            escheat_time: 5 * 365 * DAY,
         }
     }
 }

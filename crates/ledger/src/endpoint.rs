@@ -198,6 +198,14 @@ impl Ledger {
         }
     }
 
+    /// The second part of Consilium's code, which runs on Consilium's storage. Which contract that is never changes.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn sponsorship(&self) -> Result<Address, Error> {
+        self.view(Consilium::sponsorshipCall {}, None).await
+    }
+
     /// The id of the chain that the endpoint serves.
     ///
     /// # Errors

@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | the world, for now | [`Error::Unreachable`], [`Error::NotMined`], [`Error::Reorganised`], [`Error::FeeTooHigh`], [`Error::TooDear`] | try again |
 //! | whoever configured this | [`Error::WrongChain`], [`Error::NoContract`], [`Error::WrongContract`], [`Error::Url`], [`Error::File`] | correct it |
-//! | the caller | [`Error::Reverted`], [`Error::Misuse`], [`Error::Unknown`], mostly [`Error::Rejected`] | do not repeat the same call |
+//! | the caller | [`Error::Reverted`], [`Error::Misuse`], [`Error::Unknown`], [`Error::Unsent`], [`Error::KeyElsewhere`], mostly [`Error::Rejected`] | do not repeat the same call |
 //! | the study's sponsor | [`Error::Unsupported`], [`Error::Terms`] | take no part |
 //! | the endpoint | [`Error::Malformed`], [`Error::Disagreement`] | do not trust it |
 
 use crate::event::{LogPosition, MalformedLog};
 use crate::revert::Revert;
+use crate::wallet::Unsent;
 use alloy_primitives::{Address, B256, U256};
 use consilium_core::error::InvalidParameters;
 use consilium_core::terms::TermsError;
@@ -66,6 +67,12 @@ pub enum Error {
         /// What it may cost, in wei.
         limit: U256,
     },
+    /// The transaction is made up, and somebody else is to sign and send it.
+    #[error("the transaction is to be sent by {}, whose key is not here", .0.from)]
+    Unsent(Unsent),
+    /// This needs a signature by a key that is not here.
+    #[error("the key of {0} is not here: sign with a key file, or do it in another way that needs no signature")]
+    KeyElsewhere(Address),
     /// The endpoint refused a request before any contract saw it.
     #[error("{endpoint} refused: {message}{}", cause.remedy())]
     Rejected {
@@ -138,6 +145,14 @@ pub enum Error {
         /// The broken rule.
         reason: InvalidParameters,
     },
+    /// A list of sites that the chain does not have.
+    #[error("the list of sites of study {study} is published at {uri}, not on the chain: bring the list to take part")]
+    SitesElsewhere {
+        /// The study.
+        study: u64,
+        /// Where the list is.
+        uri: String,
+    },
     /// A round that no honest party takes part in.
     #[error("round {round} of study {study} is unsound: {reason}")]
     Terms {
@@ -182,7 +197,10 @@ impl Error {
             | Self::Unknown(_)
             | Self::Misuse(_)
             | Self::Unsupported { .. }
+            | Self::SitesElsewhere { .. }
             | Self::Terms { .. }
+            | Self::Unsent(_)
+            | Self::KeyElsewhere(_)
             | Self::Malformed { .. }
             | Self::Disagreement(_) => false,
         }
@@ -365,7 +383,7 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// Is not an addresses file.
-    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, treasury, licences, study_token, set_court, sum_kind, deployed_at): {source}", path.display())]
+    #[error("{} is not an addresses file (JSON with chain_id, registry, consilium, treasury, licences, study_token, set_court, sum_kind, privacy_budget, deployed_at): {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,

@@ -7,6 +7,8 @@
 
 pub use crate::conditions::{Conditions, Consent};
 pub use crate::money::Money;
+pub use crate::roles::Role;
+pub use crate::sites_list::SitesList;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::params::MAX_NODES;
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub struct BlockRef {
 }
 
 /// Where an event stands on the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct LogPosition {
     /// Its block.
     pub block: BlockRef,
@@ -234,7 +236,8 @@ pub enum Event {
         /// The part of the signing nodes, in ten-thousandths.
         node_share: u16,
     },
-    /// The study's token has a new owner, who pays and decides from now on.
+    /// The study's token has a new owner, who pays, decides and opens rounds from now on. Roles and auditors of the one before
+    /// end.
     SponsorChanged {
         /// The study.
         study: u64,
@@ -262,8 +265,8 @@ pub enum Event {
         version: u16,
         /// What the rounds freeze. Whether the list matches is for [`consilium_core::terms::Terms::check`].
         sites_root: B256,
-        /// The published list.
-        sites: Vec<Address>,
+        /// The list, or where it is.
+        sites: SitesList,
     },
     /// The policy from the next opened round on.
     PolicySet {
@@ -283,6 +286,36 @@ pub enum Event {
         /// Whether it may.
         allowed: bool,
     },
+    /// A role has another holder, until the study changes hands.
+    RoleSet {
+        /// The study.
+        study: u64,
+        /// Which.
+        role: Role,
+        /// Who has it now; zero for nobody.
+        account: Address,
+    },
+    /// Rounds are opened by another account now, beside the sponsor.
+    OperatorChanged {
+        /// The study.
+        study: u64,
+        /// The account.
+        operator: Address,
+    },
+    /// The guardian stopped proofs and payouts, or ended a pause.
+    Paused {
+        /// The study.
+        study: u64,
+        /// Block time from which they stand still.
+        from: u64,
+        /// Block time from which they go on.
+        until: u64,
+    },
+    /// No round opens any more, and the committee is discharged.
+    StudyEnded {
+        /// The study.
+        study: u64,
+    },
     /// A round is open. The hash of what was frozen has been recomputed.
     RoundOpened(RoundOpened),
     /// The set that counts.
@@ -299,6 +332,17 @@ pub enum Event {
         voters: U256,
         /// The votes as they came, 65 bytes for each voter, by node number. Nothing about them has been checked but their
         /// length.
+        signatures: Bytes,
+    },
+    /// More votes for the certified set, before its settlement: their nodes are paid as the certificate's voters are.
+    VotesAdded {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+        /// Bit j-1: node j voted.
+        voters: U256,
+        /// As in [`Self::RoundCertified`].
         signatures: Bytes,
     },
     /// The result that counts.
@@ -382,6 +426,11 @@ impl Event {
             | Self::SitesAdmitted { study, .. }
             | Self::PolicySet { study, .. }
             | Self::AuditorSet { study, .. }
+            | Self::RoleSet { study, .. }
+            | Self::OperatorChanged { study, .. }
+            | Self::Paused { study, .. }
+            | Self::StudyEnded { study }
+            | Self::VotesAdded { study, .. }
             | Self::RoundCertified { study, .. }
             | Self::RoundSettled { study, .. }
             | Self::RoundVoided { study, .. }
@@ -397,6 +446,7 @@ impl Event {
         match self {
             Self::RoundOpened(opened) => Some(opened.round),
             Self::RoundCertified { round, .. }
+            | Self::VotesAdded { round, .. }
             | Self::RoundSettled { round, .. }
             | Self::RoundVoided { round, .. }
             | Self::RoundAbandoned { round, .. }
@@ -508,6 +558,8 @@ pub struct StudyTerms {
     pub finality: String,
     /// Root of the first admitted sites.
     pub sites_root: B256,
+    /// Where their list is; empty if the event `SitesAdmitted` has it.
+    pub sites_uri: String,
 }
 
 /// What `openRound` froze.
@@ -584,6 +636,9 @@ pub enum Defect {
     /// The frozen terms have another hash.
     #[error("the round's terms do not have the announced hash")]
     Frozen,
+    /// A role has a number that is none.
+    #[error("it names a role that there is not")]
+    Role,
     /// The offence has a number that is none.
     #[error("it names an offence that there is not")]
     Offence,

@@ -4,7 +4,7 @@
 use crate::contracts::Consilium as C;
 use crate::endpoint::Ledger;
 use crate::error::Error;
-use crate::study::{Certified, Settled};
+use crate::study::{Certified, Round, Settled};
 use alloy::sol_types::{SolCall, SolStruct};
 use alloy_primitives::{B256, Bytes, U256};
 use consilium_core::certify::CertificateError;
@@ -19,21 +19,36 @@ impl Certified {
     /// The votes that the event shows, by increasing node number. Whose they are has not been checked: an endpoint may have
     /// made them up.
     pub fn votes(&self) -> impl Iterator<Item = (usize, Signed)> {
-        let pieces = self.signatures.as_chunks::<65>().0;
-        let votes = self.voters().into_iter().zip(pieces);
-        votes.filter_map(|(node, piece)| Some((node, Signed::from_bytes(piece).ok()?)))
+        signed_by(self.voters, &self.signatures)
     }
 
     /// Of the votes, those that their nodes signed. The contract accepts no certificate with another vote, nor with fewer
     /// than a quorum: if any is missing here, the endpoint made the certificate up.
     #[must_use]
     pub fn genuine_votes(&self, terms: &Terms) -> Signatures {
-        let is_genuine = |(node, vote): &(usize, Signed)| {
-            let member = terms.committee.member(*node);
-            member.is_some_and(|member| terms.domain.check(&self.vote, vote, member.address).is_ok())
-        };
-        self.votes().filter(is_genuine).collect()
+        self.votes().filter(|vote| self.is_genuine(terms, vote)).collect()
     }
+
+    fn is_genuine(&self, terms: &Terms, (node, vote): &(usize, Signed)) -> bool {
+        let member = terms.committee.member(*node);
+        member.is_some_and(|member| terms.domain.check(&self.vote, vote, member.address).is_ok())
+    }
+}
+
+impl Round {
+    /// Of the votes that came after the certificate, those that their nodes signed, by node number: if any is missing here,
+    /// the endpoint made it up.
+    #[must_use]
+    pub fn genuine_late_votes(&self) -> Signatures {
+        let late = self.late.iter().flat_map(|votes| signed_by(votes.voters, &votes.signatures));
+        late.filter(|vote| self.certificate.as_ref().is_some_and(|certified| certified.is_genuine(&self.terms, vote))).collect()
+    }
+}
+
+/// 65 bytes for each node of a bitmap, by increasing number.
+fn signed_by(voters: U256, signatures: &Bytes) -> impl Iterator<Item = (usize, Signed)> {
+    let votes = nodes_in(voters).into_iter().zip(signatures.as_chunks::<65>().0);
+    votes.filter_map(|(node, piece)| Some((node, Signed::from_bytes(piece).ok()?)))
 }
 
 impl Ledger {

@@ -1,6 +1,7 @@
 //! Reading events in bounded ranges, and everything about one study at one block.
 
-use crate::contracts::{Consilium, IConsilium, NodeRegistry};
+use crate::contracts::{Consilium, IRecords, NodeRegistry};
+use crate::decode::is_ours;
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Unknown};
 use crate::event::{ChainEvent, Defect, Event, MalformedLog};
@@ -35,18 +36,21 @@ pub struct History {
     /// as it is now, and every round that depends on it, but no earlier round.
     pub(crate) malformed: Vec<MalformedLog>,
     pub(crate) kem_keys: BTreeMap<(Address, B256), Bytes>,
-    pub(crate) stored: IConsilium::Study,
+    pub(crate) stored: IRecords::Study,
     pub(crate) strikes: Vec<Strike>,
 }
 
 impl Ledger {
-    /// The events of the registry, of Consilium and of the treasury in the blocks `from..=to`.
+    /// The events of the registry, of Consilium, of the treasury and of the token of studies in the blocks `from..=to`.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint. Malformed logs are in the batch.
     pub async fn events(&self, from: u64, to: u64) -> Result<Batch, Error> {
-        let contracts = vec![self.addresses().registry, self.addresses().consilium, self.addresses().treasury];
-        let logs = self.logs(&Filter::new().address(contracts), from, to).await?;
+        let at = self.addresses();
+        let contracts = vec![at.registry, at.consilium, at.treasury, at.study_token];
+        let mut logs = self.logs(&Filter::new().address(contracts), from, to).await?;
+        // Transfers and approvals of studies are no business of this crate.
+        logs.retain(|log| log.address() != at.study_token || is_ours(at, log));
         Ok(self.decode(&logs))
     }
 
@@ -143,12 +147,14 @@ impl Ledger {
         if stored.sponsor.is_zero() {
             return Err(Unknown::Study(study).into());
         }
-        let filter = Filter::new().address(self.addresses().consilium).topic1(B256::from(U256::from(study)));
-        let logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
+        let contracts = vec![self.addresses().consilium, self.addresses().study_token];
+        let filter = Filter::new().address(contracts).topic1(B256::from(U256::from(study)));
+        let mut logs = self.logs(&filter, self.addresses().deployed_at, head.number).await?;
+        logs.retain(|log| is_ours(self.addresses(), log));
         let Batch { events, malformed } = self.decode(&logs);
         let kem_keys = self.kem_keys(&events, head.number).await?;
         let admitted = |event: &ChainEvent| match &event.event {
-            Event::SitesAdmitted { sites, .. } => sites.clone(),
+            Event::SitesAdmitted { sites, .. } => sites.listed().unwrap_or_default().to_vec(),
             _ => Vec::new(),
         };
         let strikes = self.strikes(study, &events.iter().flat_map(admitted).collect(), head.number).await?;

@@ -11,11 +11,13 @@
 //! | one endpoint | [`Ledger`] | `endpoint` |
 //! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
-//! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, close_period, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
+//! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, pay_unpaid, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
 //! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
 //! | KEM keys and the committees formed with them | [`Membership`], `Ledger::{memberships, kem_key_hash, final_history}` | `kem_keys`, `history` |
+//! | who acts for a sponsor, pauses, a study's next owner | [`Role`], `Ledger::{set_role, pause, offer_study, ...}` | `roles` |
+//! | the list of sites, or where it is | [`SitesList`] | `sites_list` |
 //! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
-//! | proofs of offences | `Ledger::accuse` | `court` |
+//! | proofs of offences, and what claims show of wrong rewards | `Ledger::{accuse, flaw_in_claims}` | `court`, `shown` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
 //! | a study, a round, rebuilt from its events | [`Study`], [`Round`] | `history`, `study` |
 //! | the signatures behind them | [`Signatures`] | `evidence` |
@@ -78,7 +80,11 @@ mod kem_keys;
 mod licences;
 mod money;
 mod paying;
+mod revenue;
 mod revert;
+mod roles;
+mod shown;
+mod sites_list;
 mod stake;
 mod state;
 mod strikes;
@@ -90,14 +96,14 @@ mod watcher;
 pub use addresses::{Addresses, urls_by_address};
 pub use books::{Books, PaidRound, Totals, pay};
 pub use calls::{NewStudy, Registration};
-pub use claims::{CLAIMS_AT_ONCE, Cohorts, Credit};
+pub use claims::{CLAIMS_AT_ONCE, Cohorts, Credit, Leaf};
 pub use coins::Moved;
 pub use compensation::{Answer, Doubt, Pot};
 pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
 pub use endpoint::{Block, Ledger, Limits, client_provider, http_provider};
 pub use error::Error;
-pub use event::{BlockRef, ChainEvent, Conditions, Consent, Conviction, Event, LogPosition, Money, Offence};
+pub use event::{BlockRef, ChainEvent, Conditions, Consent, Conviction, Event, LogPosition, Money, Offence, SitesList};
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
@@ -105,8 +111,10 @@ pub use kem_keys::Membership;
 pub use licences::Offer;
 pub use paying::Paid;
 pub use revert::Revert;
+pub use roles::Role;
 pub use stake::Bond;
 pub use state::State;
-pub use study::{Certified, CertifiedSubject, Round, Settled, Study};
-pub use wallet::{Mined, Receipt, Wallet};
+pub use study::{Certified, CertifiedSubject, LateVotes, Round, Settled, Study};
+pub use treasury::Unpaid;
+pub use wallet::{Mined, Receipt, Unsent, Wallet};
 pub use watcher::{Cursor, Progress, Watcher};

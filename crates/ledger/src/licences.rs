@@ -18,10 +18,10 @@ pub struct Offer {
 }
 
 impl Ledger {
-    /// Sponsor: sets what a licence costs; a price of zero ends the sale.
+    /// Treasurer, or sponsor: sets what a licence costs; a price of zero ends the sale, and so does a new owner of the study.
     ///
     /// # Errors
-    /// `NotSponsor`, `RoyaltyTooHigh`; [`Misuse::Amount`].
+    /// `NotTreasurer`, `RoyaltyTooHigh`; [`Misuse::Amount`].
     pub async fn set_offer(&self, wallet: &Wallet, study: u64, offer: Offer) -> Result<Receipt, Error> {
         let price = offer.price.uint_try_to().map_err(|_| Misuse::Amount(offer.price))?;
         self.licences(wallet, &L::setOfferCall { study, price, royalty: offer.royalty }).await

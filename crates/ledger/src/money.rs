@@ -24,14 +24,13 @@ pub enum Money {
         /// How much.
         amount: U256,
     },
-    /// An account got what rounds, or a period, owed it.
+    /// An account is paid what rounds, and licence revenue, owe it. If the currency refuses that, [`Self::PaymentRefused`]
+    /// follows.
     Claimed {
         /// The study.
         study: u64,
-        /// Who got it.
+        /// Whose it is.
         account: Address,
-        /// 0 for what rounds pay, else the period of licence revenue.
-        period: u32,
         /// How much.
         amount: U256,
     },
@@ -43,19 +42,74 @@ pub enum Money {
         payer: Address,
         /// How much.
         amount: U256,
+        /// The revenue period: what was settled before it began shares the amount. 0: the sponsor has it, since no settled
+        /// round was there to share it.
+        period: u16,
     },
-    /// The licence revenue so far was shared out.
-    PeriodClosed {
+    /// The currency refused to pay an account; the money waits for it.
+    PaymentRefused {
         /// The study.
         study: u64,
-        /// From 1.
-        period: u32,
-        /// What a site gets for each round that it was in.
-        per_site: U256,
-        /// What a voter gets for each round that it voted in.
-        per_node: U256,
-        /// The newest round that has a part.
-        through: u64,
+        /// Whose it is.
+        account: Address,
+        /// Where it was to go.
+        to: Address,
+        /// How much.
+        amount: U256,
+    },
+    /// An account got what the currency had refused before.
+    UnpaidSent {
+        /// The study.
+        study: u64,
+        /// Whose it was.
+        account: Address,
+        /// Where it went.
+        to: Address,
+        /// How much.
+        amount: U256,
+    },
+    /// An account wants its money sent elsewhere.
+    PayeeSet {
+        /// The study.
+        study: u64,
+        /// The account.
+        account: Address,
+        /// Where; zero for the account itself.
+        payee: Address,
+    },
+    /// What struck sites lost, or nobody had earned, is free again.
+    Returned {
+        /// The study.
+        study: u64,
+        /// How much.
+        amount: U256,
+    },
+    /// What nobody claimed of a round may soon go to the sink.
+    EscheatAnnounced {
+        /// The study.
+        study: u64,
+        /// The round.
+        round: u64,
+        /// Block time from which it may.
+        from: U256,
+    },
+    /// What the currency refuses to pay an account may soon go to the sink.
+    UnpaidEscheatAnnounced {
+        /// The study.
+        study: u64,
+        /// The account.
+        account: Address,
+        /// Block time from which it may.
+        from: U256,
+    },
+    /// What an account did not claim in years went to the sink.
+    Escheated {
+        /// The study.
+        study: u64,
+        /// Whose it was.
+        account: Address,
+        /// How much.
+        amount: U256,
     },
     /// A site is said to have signed two contributions to one round. Nothing has been checked: an endpoint may have
     /// invented it, unless [`Equivocation::holds`].
@@ -102,7 +156,13 @@ impl Money {
             | Self::Withdrawn { study, .. }
             | Self::Claimed { study, .. }
             | Self::RevenueReceived { study, .. }
-            | Self::PeriodClosed { study, .. }
+            | Self::PaymentRefused { study, .. }
+            | Self::UnpaidSent { study, .. }
+            | Self::PayeeSet { study, .. }
+            | Self::Returned { study, .. }
+            | Self::EscheatAnnounced { study, .. }
+            | Self::UnpaidEscheatAnnounced { study, .. }
+            | Self::Escheated { study, .. }
             | Self::SiteRestored { study, .. }
             | Self::Offered { study, .. }
             | Self::LicencesBought { study, .. } => *study,

@@ -3,10 +3,13 @@
 mod consilium;
 mod currency;
 mod kinds;
+mod privacy;
 mod registry;
+mod token;
 mod treasury;
 
 use crate::contracts::Licences::LicencesErrors as L;
+use crate::contracts::PrivacyBudget::PrivacyBudgetErrors as P;
 use crate::contracts::SetCourt::SetCourtErrors as W;
 use crate::contracts::StudyToken::StudyTokenErrors as S;
 use crate::contracts::SumKind::SumKindErrors as K;
@@ -46,7 +49,9 @@ impl Revert {
         } else if let Ok(error) = L::abi_decode(&data) {
             treasury::licences(&error)
         } else if let Ok(error) = S::abi_decode(&data) {
-            treasury::study_token(&error)
+            token::words(&error)
+        } else if let Ok(error) = P::abi_decode(&data) {
+            privacy::words(&error)
         } else if let Ok(error) = E::abi_decode(&data) {
             currency::words(&error)
         } else if let Ok(reason) = Reason::abi_decode(&data) {
@@ -103,6 +108,7 @@ mod tests {
             .chain(all::<T>())
             .chain(all::<L>())
             .chain(all::<S>())
+            .chain(all::<P>())
             .chain(all::<E>());
         for selector in selectors {
             let revert = Revert::decode([&selector[..], &ZEROS].concat().into());

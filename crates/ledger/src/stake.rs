@@ -55,7 +55,12 @@ impl Ledger {
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint.
     pub async fn bond(&self, study: u64, node: Address) -> Result<Bond, Error> {
-        let bond = self.view_of(self.addresses().registry, R::bondOfCall { study, node }, None).await?;
+        self.bond_at(study, node, None).await
+    }
+
+    /// The same at a block.
+    pub(crate) async fn bond_at(&self, study: u64, node: Address, block: Option<u64>) -> Result<Bond, Error> {
+        let bond = self.view_of(self.addresses().registry, R::bondOfCall { study, node }, block).await?;
         let liable = matches!(bond.standing, SERVING | DISCHARGED);
         Ok(Bond { amount: U256::from(bond.amount), until: bond.until.to(), liable })
     }

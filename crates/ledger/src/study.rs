@@ -2,11 +2,13 @@
 
 use crate::contracts::FixedTerms;
 use crate::contracts::sum_kind::ISumKind::Program;
-use crate::contracts::{Consilium, IConsilium};
+use crate::contracts::{Consilium, IRecords};
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Malformed, Unknown};
 use crate::event::{ChainEvent, Conditions, Event, LogPosition, RoundOpened, StudyTerms};
 use crate::history::History;
+use crate::roles::Role;
+use crate::sites_list::SitesList;
 use crate::state::State;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use consilium_core::eip712::{Settlement, Vote, nodes_in};
@@ -22,14 +24,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Study {
     /// Its number.
     pub id: u64,
-    /// Who opens rounds.
+    /// Who owns the study's token: pays, decides, and may do whatever operator and treasurer may.
     pub sponsor: Address,
+    /// Who opens rounds; zero for the sponsor alone.
+    pub operator: Address,
+    /// Who takes money out and sets the price of licences; zero for the sponsor alone.
+    pub treasurer: Address,
     /// What is proved about each input.
     pub program: AnyProgram,
     /// The committee of every epoch so far, with the KEM keys that hold in it.
     pub committees: BTreeMap<u64, CommitteeMembers>,
-    /// The sites admitted to the next round.
-    pub sites: Vec<Address>,
+    /// The sites admitted to the next round, or where their list is.
+    pub sites: SitesList,
     /// Their root, as published; [`Terms::check`] compares.
     pub sites_root: B256,
     /// Fewest sites of a set, in the next round.
@@ -38,10 +44,12 @@ pub struct Study {
     pub finality: Finality,
     /// Who may read the study's vectors for audit.
     pub auditors: BTreeSet<Address>,
-    /// What its money and stake follow; the budget and the nodes' share as they were set last.
+    /// What its money and stake follow; the budget, the nodes' share and the guardian as they were set last.
     pub conditions: Conditions,
     /// Whether no round can be opened before the sponsor forms a new committee: a node was convicted, or resigned.
     pub vacant: bool,
+    /// Whether no round opens any more.
+    pub ended: bool,
     /// Number of rounds so far.
     pub rounds: u64,
     /// Its creation.
@@ -82,6 +90,8 @@ pub struct Round {
     pub opened: LogPosition,
     /// The set that counts.
     pub certificate: Option<Certified>,
+    /// Votes for that set that came after the certificate, before the settlement.
+    pub late: Vec<LateVotes>,
     /// The result that counts.
     pub settlement: Option<Settled>,
     /// Sites of the published list that were struck off when the round was opened: `terms.sites` is without them.
@@ -95,6 +105,13 @@ impl Round {
     #[must_use]
     pub fn state_at(&self, time: u64) -> State {
         self.state.at(time, self.terms.policy.deadline, self.terms.policy.settle_by)
+    }
+
+    /// Whether a node's vote for the certified set is on the chain, whenever it came.
+    #[must_use]
+    pub fn has_voted(&self, node: usize) -> bool {
+        let certified = self.certificate.as_ref().map_or(U256::ZERO, |certificate| certificate.voters);
+        nodes_in(certified | LateVotes::voters_of(&self.late)).contains(&node)
     }
 }
 
@@ -111,11 +128,30 @@ pub struct Certified {
     pub at: LogPosition,
 }
 
+/// Votes for a certified set that came after its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateVotes {
+    /// Bit j-1: node j voted.
+    pub voters: U256,
+    /// 65 bytes for each voter, by node number.
+    pub signatures: Bytes,
+    /// Their place on the chain.
+    pub at: LogPosition,
+}
+
 impl Certified {
-    /// The numbers of the nodes whose votes count, increasing.
+    /// The numbers of the nodes whose votes came with the certificate, increasing.
     #[must_use]
     pub fn voters(&self) -> Vec<usize> {
         nodes_in(self.voters)
+    }
+}
+
+impl LateVotes {
+    /// Bit j-1: node j is among those who voted late.
+    #[must_use]
+    pub fn voters_of(late: &[Self]) -> U256 {
+        late.iter().fold(U256::ZERO, |all, votes| all | votes.voters)
     }
 }
 
@@ -250,7 +286,37 @@ impl History {
         };
         let first = self.newest(set, None).ok_or_else(|| self.missing("ConditionsSet", None))?;
         let (budget, node_share) = self.newest(rewards, None).unwrap_or((first.budget, first.node_share));
-        Ok(Conditions { budget, node_share, ..first })
+        Ok(Conditions { budget, node_share, guardian: self.guardian(), ..first })
+    }
+
+    /// Who the sponsor of now, or the study's creator, made guardian.
+    fn guardian(&self) -> Address {
+        let named = |event: &Event| match event {
+            Event::RoleSet { role: Role::Guardian, account, .. } => Some(*account),
+            Event::SponsorChanged { .. } => Some(Address::ZERO),
+            _ => None,
+        };
+        self.newest(named, None).unwrap_or_default()
+    }
+
+    /// Who opens rounds: whoever the sponsor named, at first itself.
+    fn operator(&self) -> Result<Address, Error> {
+        let changed = |event: &Event| match event {
+            Event::OperatorChanged { operator, .. } => Some(*operator),
+            Event::SponsorChanged { sponsor, .. } => Some(*sponsor),
+            _ => None,
+        };
+        let (_, creator, _) = self.created()?;
+        Ok(self.newest(changed, None).unwrap_or(creator))
+    }
+
+    /// A new owner gets the role in the transaction that makes it one.
+    fn treasurer(&self) -> Address {
+        let named = |event: &Event| match event {
+            Event::RoleSet { role: Role::Treasurer, account, .. } => Some(*account),
+            _ => None,
+        };
+        self.newest(named, None).unwrap_or_default()
     }
 
     /// The policy that a round opened at this place froze: its version, the budget, the nodes' share.
@@ -262,6 +328,13 @@ impl History {
         let admitted = |event: &Event| if let Event::SitesAdmitted { version, .. } = event { Some(*version) } else { None };
         let (version, budget, share) = self.newest(set, Some(opened)).ok_or_else(|| self.missing("RewardsSet", Some(*opened)))?;
         Ok((version.max(self.newest(admitted, Some(opened)).unwrap_or(0)), budget, share))
+    }
+
+    /// What a round pays at most, and the nodes' part of it in ten-thousandths; none for a round that was never opened.
+    #[must_use]
+    pub fn pay_of(&self, round: u64) -> Option<(U256, u16)> {
+        let (opened, _) = self.opened(round)?;
+        self.rewards_at(opened).ok().map(|(_, budget, share)| (budget, share))
     }
 
     /// The rounds that are settled and were not proved wrong before they paid, oldest first.
@@ -302,12 +375,20 @@ impl History {
         self.policy().ok().and_then(|(_, rule)| rule.parse().ok()).unwrap_or(Finality::Finalized)
     }
 
-    fn sites(&self, before: Option<&LogPosition>) -> Result<(B256, Vec<Address>), Error> {
+    fn sites(&self, before: Option<&LogPosition>) -> Result<(B256, SitesList), Error> {
         let admitted = |event: &Event| match event {
             Event::SitesAdmitted { sites_root, sites, .. } => Some((*sites_root, sites.clone())),
             _ => None,
         };
         self.newest(admitted, before).ok_or_else(|| self.missing("SitesAdmitted", before.copied()))
+    }
+
+    /// The list of sites that was published for a round opened at this place, where the chain has it.
+    fn listed_sites(&self, opened: &LogPosition) -> Result<Vec<Address>, Error> {
+        match self.sites(Some(opened))?.1 {
+            SitesList::Listed(sites) => Ok(sites),
+            SitesList::At(uri) => Err(Error::SitesElsewhere { study: self.study, uri }),
+        }
     }
 
     /// Holds the events against what the contract stores, so that no event can have been left out unnoticed. What a
@@ -325,6 +406,8 @@ impl History {
         let spoilt = !self.malformed.is_empty();
         let agreements = [
             ("the sponsor", self.sponsor()? == stored.sponsor),
+            ("the operator of rounds", self.operator()? == stored.operator),
+            ("the study's end", self.ended() == stored.ended),
             ("the rewards", (conditions.budget, conditions.node_share) == paid),
             ("the record of rounds", (conditions.ring, conditions.challenge_window) == kept),
             ("the program", terms.fixed().hash() == stored.termsHash),
@@ -337,7 +420,11 @@ impl History {
         self.all_agree(&agreements)
     }
 
-    fn all_agree(&self, agreements: &[(&'static str, bool)]) -> Result<(), Error> {
+    pub(crate) fn ended(&self) -> bool {
+        self.events.iter().any(|e| matches!(e.event, Event::StudyEnded { .. }))
+    }
+
+    pub(crate) fn all_agree(&self, agreements: &[(&'static str, bool)]) -> Result<(), Error> {
         let Some((what, _)) = agreements.iter().find(|(_, agree)| !agree) else { return Ok(()) };
         let differ = || self.ledger.malformed(Malformed::Storage { study: self.study, what });
         Err(self.unreadable().unwrap_or_else(differ))
@@ -393,6 +480,10 @@ impl History {
             match event.event {
                 Event::AuditorSet { auditor, allowed: true, .. } => auditors.insert(auditor),
                 Event::AuditorSet { auditor, allowed: false, .. } => auditors.remove(&auditor),
+                Event::SponsorChanged { .. } => {
+                    auditors.clear();
+                    continue;
+                }
                 _ => continue,
             };
         }
@@ -414,6 +505,8 @@ impl History {
         Ok(Study {
             id: self.study,
             sponsor: self.sponsor()?,
+            operator: self.operator()?,
+            treasurer: self.treasurer(),
             program: self.program()?,
             committees: committees.collect::<Result<_, Error>>()?,
             sites,
@@ -423,6 +516,7 @@ impl History {
             auditors: self.auditors(),
             conditions: self.conditions()?,
             vacant: self.stored.vacant,
+            ended: self.stored.ended,
             rounds: self.stored.rounds,
             created: *created,
         })
@@ -446,11 +540,12 @@ impl History {
         })
     }
 
-    /// The list of sites that was published for a round, without a look at who was struck off since.
+    /// The list of sites that was published for a round, without a look at who was struck off since; none if the chain does
+    /// not have it.
     #[must_use]
     pub fn admitted_to(&self, round: u64) -> Option<Vec<Address>> {
         let (opened, _) = self.opened(round)?;
-        self.sites(Some(opened)).ok().map(|(_, sites)| sites)
+        self.listed_sites(opened).ok()
     }
 
     /// Whether the contract still stores the round itself; of older ones it keeps a hash in the archive.
@@ -462,13 +557,13 @@ impl History {
     /// A round, held against the contract's storage as long as it is on record.
     ///
     /// # Errors
-    /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::Malformed`] when events and
-    /// storage differ.
+    /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::SitesElsewhere`] when the chain
+    /// does not have the list of its sites; [`Error::Malformed`] when events and storage differ.
     pub async fn round(&self, round: u64) -> Result<Round, Error> {
         let unknown = || Unknown::Round { study: self.study, round }.into();
         let absent = || if round > self.stored.rounds { unknown() } else { self.unreadable().unwrap_or_else(unknown) };
         let (opened, frozen) = self.opened(round).ok_or_else(absent)?;
-        let (certificate, settlement) = (self.certificate(round), self.settlement(round));
+        let (certificate, late, settlement) = (self.certificate(round), self.late_votes(round), self.settlement(round));
         let state = self.recorded_state(round);
         if self.is_on_record(round) {
             let call = Consilium::roundOfCall { study: self.study, round };
@@ -478,7 +573,7 @@ impl History {
         let terms = self.terms(opened, frozen)?;
         terms.check().map_err(|reason| Error::Terms { study: self.study, round, reason })?;
         let struck = BTreeSet::new();
-        let mut found = Round { terms, state, opened: *opened, certificate, settlement, struck, read_at: self.head };
+        let mut found = Round { terms, state, opened: *opened, certificate, late, settlement, struck, read_at: self.head };
         found.strike_out(&self.struck_before(opened));
         Ok(found)
     }
@@ -501,7 +596,7 @@ impl History {
             committee: self.committee(frozen.epoch)?,
             program: self.program()?,
             policy,
-            sites: self.sites(Some(opened))?.1,
+            sites: self.listed_sites(opened)?,
         })
     }
 
@@ -532,6 +627,16 @@ impl History {
         })
     }
 
+    pub(crate) fn late_votes(&self, wanted: u64) -> Vec<LateVotes> {
+        let added = self.events.iter().filter_map(|e| match &e.event {
+            Event::VotesAdded { round, voters, signatures, .. } if *round == wanted => {
+                Some(LateVotes { voters: *voters, signatures: signatures.clone(), at: e.at })
+            }
+            _ => None,
+        });
+        added.collect()
+    }
+
     pub(crate) fn settlement(&self, wanted: u64) -> Option<Settled> {
         self.events.iter().find_map(|e| match &e.event {
             Event::RoundSettled { study, round, set_root, share_roots, aggregate_root, reward_root, signers }
@@ -553,7 +658,7 @@ impl History {
 
     pub(crate) fn check_round(
         &self,
-        stored: &IConsilium::Round,
+        stored: &IRecords::Round,
         frozen: &RoundOpened,
         certificate: Option<&Certified>,
         settlement: Option<&Settled>,
@@ -570,6 +675,7 @@ impl History {
         let agreements = [
             ("a round's frozen terms", stored.frozen == frozen.frozen && stored.epoch == frozen.epoch),
             ("a round's certificate", (stored.setRoot, stored.size, stored.voters) == certified),
+            ("a round's late votes", stored.lateVoters == LateVotes::voters_of(&self.late_votes(frozen.round))),
             ("a round's settlement", (stored.settlement, stored.signers) == settled && same_set),
             ("a round's state", State::from_code(stored.state) == Some(state)),
         ];

@@ -2,16 +2,25 @@
 
 use crate::contracts::{Consilium as C, ITreasury, Treasury as T};
 use crate::endpoint::Ledger;
-use crate::error::{Error, Malformed, Misuse};
-use crate::event::Event;
-use crate::money::Money;
-use crate::wallet::{Mined, Receipt, Wallet};
+use crate::error::{Error, Misuse};
+use crate::wallet::{Receipt, Wallet};
 use alloy::sol_types::SolCall;
 use alloy_primitives::ruint::UintTryTo;
 use alloy_primitives::{Address, B256, U256};
 
 /// Seconds for which a permit is good.
 const PERMIT_SECONDS: u64 = 3600;
+
+/// What the currency refused to pay an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpaid {
+    /// In the smallest unit of the study's currency; zero if nothing waits.
+    pub amount: U256,
+    /// Block time of the last refusal.
+    pub since: u64,
+    /// Block time of the announcement that it goes to the sink; 0 if there was none.
+    pub announced: u64,
+}
 
 impl Ledger {
     /// Gives a study money: allows the treasury to take it, then has it taken.
@@ -39,10 +48,10 @@ impl Ledger {
         self.treasury(wallet, &call).await
     }
 
-    /// Sponsor: takes money out that no round has reserved.
+    /// Treasurer, or sponsor: takes money out that no round has reserved.
     ///
     /// # Errors
-    /// `NotSponsor`, `FundsMissing`, `NoCurrency`; [`Misuse::Amount`].
+    /// `NotTreasurer`, `PausedUntil`, `FundsMissing`, `NoCurrency`; [`Misuse::Amount`].
     pub async fn withdraw_funds(&self, wallet: &Wallet, study: u64, amount: U256, to: Address) -> Result<Receipt, Error> {
         let amount: u128 = amount.uint_try_to().map_err(|_| Misuse::Amount(amount))?;
         self.treasury(wallet, &T::withdrawCall { study, amount, to }).await
@@ -61,7 +70,7 @@ impl Ledger {
     /// somebody paid since is passed over.
     ///
     /// # Errors
-    /// `NothingOwed` when somebody was first with all of it, `NotFinal` when a round may still be challenged or has just left the record:
+    /// `NothingOwed` when somebody was first with all of it, `PausedUntil`, `NotFinal` when a round may still be challenged or has just left the record:
     /// read the books again.
     pub async fn claim(&self, wallet: &Wallet, claims: &[ITreasury::Claim]) -> Result<Receipt, Error> {
         self.treasury(wallet, &T::claimCall { claims: claims.to_vec() }).await
@@ -73,18 +82,99 @@ impl Ledger {
         T::claimCall { claims: claims.to_vec() }.abi_encode().len()
     }
 
-    /// Anyone: shares out a study's licence revenue. Yields the period.
+    /// Anyone: pays an account what the currency refused before.
     ///
     /// # Errors
-    /// `PeriodOpen`, `NothingToShare`.
-    pub async fn close_period(&self, wallet: &Wallet, study: u64) -> Result<Mined<u32>, Error> {
-        let receipt = self.treasury(wallet, &T::closePeriodCall { study }).await?;
-        let closed = receipt.events.iter().find_map(|event| match event.event {
-            Event::Money(Money::PeriodClosed { period, .. }) => Some(period),
-            _ => None,
-        });
-        let output = closed.ok_or_else(|| self.malformed(Malformed::Unasked("a call that announces what it did")))?;
-        Ok(Mined { output, receipt })
+    /// `NothingOwed`; `PausedUntil`; `SafeERC20FailedOperation`, or the currency's own refusal, when it refuses again.
+    pub async fn pay_unpaid(&self, wallet: &Wallet, study: u64, account: Address) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::payUnpaidCall { study, account }).await
+    }
+
+    /// What an account could not be paid.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn unpaid(&self, study: u64, account: Address) -> Result<Unpaid, Error> {
+        self.unpaid_at(study, account, None).await
+    }
+
+    pub(crate) async fn unpaid_at(&self, study: u64, account: Address, at: Option<u64>) -> Result<Unpaid, Error> {
+        let told = self.view_of(self.addresses().treasury, T::unpaidOfCall { study, account }, at).await?;
+        Ok(Unpaid { amount: U256::from(told.amount), since: told.since.to(), announced: told.announced.to() })
+    }
+
+    /// The wallet's account: where what it earns in a study goes from now on; zero for the account itself.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn set_payee(&self, wallet: &Wallet, study: u64, payee: Address) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::setPayeeCall { study, payee }).await
+    }
+
+    /// Where an account's money goes.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn payee(&self, study: u64, account: Address) -> Result<Address, Error> {
+        self.view_of(self.addresses().treasury, T::payeeOfCall { study, account }, None).await
+    }
+
+    /// What an account may claim of licence revenue for the leaves that it has shown.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn revenue_of(&self, study: u64, account: Address) -> Result<U256, Error> {
+        self.view_of(self.addresses().treasury, T::revenueOfCall { study, account }, None).await
+    }
+
+    /// Anyone: gives the sponsor back what struck sites have lost ([`crate::Books::forfeited`]; may be empty), and the revenue
+    /// of rounds that were struck out.
+    ///
+    /// # Errors
+    /// `NothingOwed`, `NotFinal`, `PausedUntil`.
+    pub async fn return_forfeits(&self, wallet: &Wallet, study: u64, forfeits: &[ITreasury::Claim]) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::returnForfeitsCall { study, forfeits: forfeits.to_vec() }).await
+    }
+
+    /// Anyone: announces that what was not claimed of old rounds goes to the sink a quarter later. The rounds' time for
+    /// settlement ([`crate::PaidRound::settle_by`]) was the escheat time ago, less a quarter, or longer.
+    ///
+    /// # Errors
+    /// `EscheatTooEarly`, `NotFinal`, `PausedUntil`.
+    pub async fn announce_escheat(&self, wallet: &Wallet, claims: &[ITreasury::Claim]) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::announceEscheatCall { claims: claims.to_vec() }).await
+    }
+
+    /// Anyone, a quarter after the announcement: sends what was not claimed to the sink.
+    ///
+    /// # Errors
+    /// `EscheatTooEarly`, `NothingOwed`, `NotFinal`, `PausedUntil`.
+    pub async fn escheat(&self, wallet: &Wallet, claims: &[ITreasury::Claim]) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::escheatCall { claims: claims.to_vec() }).await
+    }
+
+    /// Anyone: announces that what the currency refuses to pay an account goes to the sink a quarter later.
+    ///
+    /// # Errors
+    /// `EscheatTooEarly`; `NothingOwed` when nothing waits, or it was announced.
+    pub async fn announce_unpaid_escheat(&self, wallet: &Wallet, study: u64, account: Address) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::announceUnpaidEscheatCall { study, account }).await
+    }
+
+    /// Anyone, a quarter after that announcement: sends it to the sink.
+    ///
+    /// # Errors
+    /// `EscheatTooEarly`, `PausedUntil`.
+    pub async fn escheat_unpaid(&self, wallet: &Wallet, study: u64, account: Address) -> Result<Receipt, Error> {
+        self.treasury(wallet, &T::escheatUnpaidCall { study, account }).await
+    }
+
+    /// Seconds after which what was not claimed may go to the sink.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn escheat_time(&self) -> Result<u64, Error> {
+        self.view_of(self.addresses().treasury, T::escheatTimeCall {}, None).await
     }
 
     /// Sponsor: takes a site back that was struck off for a round.

@@ -26,15 +26,37 @@ const FIRST_POLL: Duration = Duration::from_millis(5);
 const SLOWEST_POLL: Duration = Duration::from_secs(1);
 
 /// A signing key with its nonces, one count a chain. Clones share them, so that one process sends in order; two
-/// processes must not send with one key.
+/// processes must not send with one key. Or an account whose key is elsewhere, such as a contract's: its transactions are
+/// made up and not sent.
 #[derive(Debug, Clone)]
 pub struct Wallet {
-    key: SecretKey,
+    account: Account,
     nonces: Arc<Mutex<BTreeMap<u64, u64>>>,
     /// Most that it pays for a gas, in wei.
     most_a_gas: Option<u128>,
     /// Most that the gas of one transaction may cost, in wei.
     most_at_once: Option<U256>,
+}
+
+#[derive(Debug, Clone)]
+enum Account {
+    Key(SecretKey),
+    Elsewhere(Address),
+}
+
+/// A transaction that somebody else is to send: the wallet has no key for its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The chain it is for.
+    pub chain_id: u64,
+    /// Who is to send it.
+    pub from: Address,
+    /// The contract that it calls.
+    pub to: Address,
+    /// Wei that go with it.
+    pub value: U256,
+    /// Its input.
+    pub data: Bytes,
 }
 
 /// A mined, successful transaction.
@@ -67,7 +89,13 @@ impl Wallet {
     /// The wallet of a key.
     #[must_use]
     pub fn new(key: SecretKey) -> Self {
-        Self { key, nonces: Arc::default(), most_a_gas: None, most_at_once: None }
+        Self { account: Account::Key(key), nonces: Arc::default(), most_a_gas: None, most_at_once: None }
+    }
+
+    /// The wallet of an account whose key is elsewhere. What it would send is [`Error::Unsent`].
+    #[must_use]
+    pub fn elsewhere(address: Address) -> Self {
+        Self { account: Account::Elsewhere(address), nonces: Arc::default(), most_a_gas: None, most_at_once: None }
     }
 
     /// The same wallet, which pays at most this many wei for a gas: what an endpoint says about fees is one party's word.
@@ -107,13 +135,21 @@ impl Wallet {
     /// The account.
     #[must_use]
     pub fn address(&self) -> Address {
-        self.key.address()
+        match &self.account {
+            Account::Key(key) => key.address(),
+            Account::Elsewhere(address) => *address,
+        }
     }
 
     /// The key, for signing statements.
-    #[must_use]
-    pub fn key(&self) -> &SecretKey {
-        &self.key
+    ///
+    /// # Errors
+    /// [`Error::KeyElsewhere`].
+    pub fn key(&self) -> Result<&SecretKey, Error> {
+        match &self.account {
+            Account::Key(key) => Ok(key),
+            Account::Elsewhere(address) => Err(Error::KeyElsewhere(*address)),
+        }
     }
 
     /// Signs and sends a transaction under the next nonce. After any error the next nonce is asked from the chain.
@@ -125,17 +161,17 @@ impl Wallet {
             None => ledger.ask(ledger.provider.get_transaction_count(self.address()).pending()).await?,
         };
         let next = transaction.nonce + 1;
-        let envelope = self.sign(transaction);
+        let envelope = self.sign(transaction)?;
         let _sent = ledger.ask(ledger.provider.send_raw_transaction(&envelope.encoded_2718())).await?;
         nonces.insert(chain, next);
         Ok(*envelope.tx_hash())
     }
 
-    fn sign(&self, transaction: TxEip1559) -> TxEnvelope {
-        let signed = self.key.sign(&transaction.signature_hash());
+    fn sign(&self, transaction: TxEip1559) -> Result<TxEnvelope, Error> {
+        let signed = self.key()?.sign(&transaction.signature_hash());
         let signature = Signature::from_raw_array(signed.as_bytes())
             .unwrap_or_else(|_| unreachable!("core's signatures are r || s || v with v 27 or 28"));
-        transaction.into_signed(signature).into()
+        Ok(transaction.into_signed(signature).into())
     }
 }
 
@@ -144,7 +180,11 @@ impl Ledger {
     pub(crate) async fn send(&self, wallet: &Wallet, to: TxKind, value: U256, input: Bytes) -> Result<Receipt, Error> {
         let mut request = TransactionRequest::default().with_from(wallet.address()).with_value(value).with_input(input.clone());
         request.to = Some(to);
+        // Also for one that somebody else is to send: a contract that refuses it says so now.
         let estimate = self.ask(self.provider.estimate_gas(request.clone())).await?;
+        if let (Account::Elsewhere(from), TxKind::Call(to)) = (&wallet.account, to) {
+            return Err(Error::Unsent(Unsent { chain_id: self.chain_id(), from: *from, to, value, data: input }));
+        }
         let (base, tip) = self.fees().await?;
         let (max_fee_per_gas, max_priority_fee_per_gas) = wallet.offer(self, base, tip)?;
         wallet.affords(with_margin(estimate), base.saturating_add(max_priority_fee_per_gas))?;

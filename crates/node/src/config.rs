@@ -1,6 +1,7 @@
 //! What an operator writes down: one TOML file, values of the environment over it, everything checked before anything
 //! starts.
 
+use crate::policy::{Policy, Section};
 use alloy_primitives::Address;
 use consilium_ledger::Addresses;
 use serde::Deserialize;
@@ -51,6 +52,8 @@ pub struct Config {
     pub fsync: bool,
     /// Bounds on what others may send.
     pub limits: Limits,
+    /// What this node serves.
+    pub policy: Policy,
 }
 
 /// Bounds on what others may send.
@@ -65,23 +68,13 @@ pub struct Limits {
     pub idle_seconds: u64,
     /// Longest answer to anything but an upload, in seconds.
     pub request_seconds: u64,
-    /// Most coordinates of a round that this node takes part in. While the round collects it holds 8 bytes for each in memory, and
-    /// up to 3t+2 times as much while it is settled.
-    pub dimension: usize,
     /// Rejected or unopenable contributions of one site that are kept for one round; further ones are refused.
     pub rejected_per_site: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            message_bytes: 16 << 20,
-            uploads: 64,
-            idle_seconds: 20,
-            request_seconds: 60,
-            dimension: 100_000_000,
-            rejected_per_site: 4,
-        }
+        Self { message_bytes: 16 << 20, uploads: 64, idle_seconds: 20, request_seconds: 60, rejected_per_site: 4 }
     }
 }
 
@@ -119,7 +112,7 @@ pub enum ConfigError {
     Addresses(#[from] consilium_ledger::error::FileError),
 }
 
-fn value(key: &str, reason: impl Into<String>, remedy: &'static str) -> ConfigError {
+pub(crate) fn value(key: &str, reason: impl Into<String>, remedy: &'static str) -> ConfigError {
     ConfigError::Value { key: key.to_owned(), reason: reason.into(), remedy }
 }
 
@@ -151,6 +144,8 @@ struct File {
     peers: BTreeMap<Address, String>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    policy: Section,
 }
 
 fn default_poll() -> u64 {
@@ -191,6 +186,7 @@ impl Config {
             start_patience: Duration::from_secs(default_patience()),
             fsync: true,
             limits: Limits::default(),
+            policy: Policy::default(),
         }
     }
 
@@ -252,6 +248,7 @@ impl Config {
             study_token,
             set_court,
             sum_kind,
+            privacy_budget,
             trial_token,
             deployed_at,
         } = self.addresses;
@@ -259,7 +256,7 @@ impl Config {
         let _ok = writeln!(out, "registry = {}\nconsilium = {}", text(&registry), text(&consilium));
         let _ok = writeln!(out, "treasury = {}\nlicences = {}", text(&treasury), text(&licences));
         let _ok = writeln!(out, "study_token = {}\nset_court = {}", text(&study_token), text(&set_court));
-        let _ok = writeln!(out, "sum_kind = {}", text(&sum_kind));
+        let _ok = writeln!(out, "sum_kind = {}\nprivacy_budget = {}", text(&sum_kind), text(&privacy_budget));
         if let Some(trial_token) = trial_token {
             let _ok = writeln!(out, "trial_token = {}", text(&trial_token));
         }
@@ -267,10 +264,11 @@ impl Config {
         for (address, url) in &self.peers {
             let _ok = writeln!(out, "{} = {}", text(address), text(url));
         }
-        let Limits { message_bytes, uploads, idle_seconds, request_seconds, dimension, rejected_per_site } = self.limits;
+        let Limits { message_bytes, uploads, idle_seconds, request_seconds, rejected_per_site } = self.limits;
         let _ok = writeln!(out, "\n[limits]\nmessage_bytes = {message_bytes}\nuploads = {uploads}");
         let _ok = writeln!(out, "idle_seconds = {idle_seconds}\nrequest_seconds = {request_seconds}");
-        let _ok = writeln!(out, "dimension = {dimension}\nrejected_per_site = {rejected_per_site}");
+        let _ok = writeln!(out, "rejected_per_site = {rejected_per_site}");
+        out.push_str(&self.policy.to_toml());
         out
     }
 
@@ -288,7 +286,7 @@ impl Config {
         for (address, url) in &self.peers {
             check_url(&format!("peers.{address}"), url)?;
         }
-        let Limits { message_bytes, uploads, idle_seconds, request_seconds, dimension, .. } = self.limits;
+        let Limits { message_bytes, uploads, idle_seconds, request_seconds, .. } = self.limits;
         if self.poll_interval.is_zero() {
             return Err(value("poll_millis", "0 would ask the chain without pause", "use 50 or more"));
         }
@@ -297,13 +295,12 @@ impl Config {
             ("limits.uploads", uploads == 0),
             ("limits.idle_seconds", idle_seconds == 0),
             ("limits.request_seconds", request_seconds == 0),
-            ("limits.dimension", dimension == 0),
         ] {
             if small {
                 return Err(value(key, "it is too small for the node to work", "leave the key out to get the usual value"));
             }
         }
-        Ok(())
+        self.policy.check()
     }
 }
 
@@ -349,6 +346,7 @@ impl File {
             start_patience: Duration::from_secs(self.start_patience_seconds),
             fsync: self.fsync,
             limits: self.limits,
+            policy: self.policy.read()?,
         };
         config.check().map(|()| config)
     }
@@ -367,8 +365,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Config {
-        let [registry, consilium, treasury, licences, study_token, set_court, sum_kind] =
-            [1, 2, 3, 4, 5, 6, 7].map(Address::repeat_byte);
+        let [registry, consilium, treasury, licences, study_token, set_court, sum_kind, privacy_budget] =
+            [1, 2, 3, 4, 5, 6, 7, 8].map(Address::repeat_byte);
         let addresses = Addresses {
             chain_id: 7,
             registry,
@@ -378,6 +376,7 @@ mod tests {
             study_token,
             set_court,
             sum_kind,
+            privacy_budget,
             trial_token: None,
             deployed_at: 3,
         };
@@ -401,6 +400,7 @@ mod tests {
         let mut odd = sample();
         odd.addresses.trial_token = Some(Address::repeat_byte(6));
         odd.data = "/\u{7f}\u{1f}\"\\\u{2028}".into();
+        odd.policy.studies = Some([3].into());
         assert_eq!(load(&odd.to_toml()).unwrap(), odd);
     }
 
@@ -435,6 +435,8 @@ mod tests {
             (good.replace("contracts", "limit"), ["limit", "unknown"]),
             (format!("addresses_file = \"a.json\"\n{good}"), ["`contracts`", "not both"]),
             ("listen = 3".into(), ["listen", "string"]),
+            (good.replace("[limits]", "[limits]\ndimension = 3"), ["dimension", "unknown"]),
+            (good.replace("resign = true", "studies = []"), ["`policy.studies`", "leave the key out"]),
         ] {
             let error = load(&text).unwrap_err().to_string();
             assert!(words.iter().all(|word| error.contains(word)), "{words:?}: {error}");

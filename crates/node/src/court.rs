@@ -1,12 +1,14 @@
 //! Offences: evidence is kept on disk first, then shown to the contracts until they have answered (`filing`), also after
-//! a restart. What is found: contradictions by the round machine, two contributions of one site (`sites`), and
-//! settlements that do not fit the shares behind them (`settlements`). What this node itself is convicted of, and votes can
+//! a restart. What is found: contradictions by the round machine, two contributions of one site (`sites`),
+//! settlements that do not fit the shares behind them (`settlements`), sets with a site that was not admitted and rewards
+//! that are not those of their set (`sets`). What this node itself is convicted of, and votes can
 //! clear, it answers (`answers`); what others have lost it has assigned to the harmed sites (`payouts`). PROTOCOL.md 6.12 is
 //! the whole list.
 
 mod answers;
 pub(crate) mod filing;
 mod payouts;
+mod sets;
 pub(crate) mod settlements;
 pub(crate) mod sites;
 

@@ -9,7 +9,7 @@
 //!
 //! | step | what happens | module | section of docs/PROTOCOL.md |
 //! |---|---|---|---|
-//! | the round opens | the chain is followed; terms, committee, key, subject are checked | `watch`, `rounds::seat` | 6.1, 6.9 |
+//! | the round opens | the chain is followed; terms, committee, key, subject are checked, and the operator's policy | `watch`, `rounds::seat`, `policy` | 6.1, 6.9 |
 //! | upload | header checked first, vector hashed while it is written | `api::upload` | 3.8 |
 //! | store | blobs by content address, small state in redb | `store` | |
 //! | verify | on a blocking thread, one a core; into the running sum | `rounds::verify` | 5 |
@@ -21,6 +21,8 @@
 //! | release, unmask | the share over the certified set; the aggregate | `rounds::release` | 6.8, 6.10 |
 //! | settle | one transaction | `rounds::transact` | 6.11 |
 //! | forget | masked vectors and boxes go, and KEM secrets that nothing needs; shares and statements stay | `forget`, `keys` | 6.13 |
+//!
+//! A seat that is beyond the operator's [`Policy`] is not served, and given up by `policy::resign`.
 //!
 //! Beside them: [`Config`], [`NodeKeys`] in their [`KeyStore`], `access` (who may read what), `metrics`, and [`Node`], which puts it together.
 //!
@@ -49,6 +51,7 @@ mod keys;
 mod metrics;
 mod node;
 mod peers;
+mod policy;
 mod rounds;
 mod service;
 mod store;
@@ -60,5 +63,6 @@ pub use keys::{
     Rotated, Use, forget, rotate,
 };
 pub use node::{Node, NodeBuilder, Running, StartError};
+pub use policy::Policy;
 pub use service::ShareTamper;
 pub use store::StoreError;

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) messages_in: AtomicU64,
     pub(crate) messages_dropped: AtomicU64,
     pub(crate) journal_refusals: AtomicU64,
+    pub(crate) resignations: AtomicU64,
     pub(crate) chain_errors: AtomicU64,
     pub(crate) chain_head: AtomicU64,
 }
@@ -45,8 +46,8 @@ impl Metrics {
         Self::add(&self.verify_count, 1);
     }
 
-    /// The Prometheus text, with the open rounds by stage.
-    pub(crate) fn render(&self, stages: &[(&'static str, usize)]) -> String {
+    /// The Prometheus text, with the open rounds by stage, and the seats that are beyond the policy.
+    pub(crate) fn render(&self, stages: &[(&'static str, usize)], beyond_policy: usize) -> String {
         let mut out = String::new();
         let mut line = |name: &str, kind: &str, help: &str, samples: &[(String, f64)]| {
             // Writing to a String does not fail.
@@ -89,6 +90,9 @@ impl Metrics {
             "Statements that the journal refused to let be signed.",
             &plain(&self.journal_refusals),
         );
+        let beyond = [(String::new(), beyond_policy as f64)];
+        line("seats_beyond_policy", "gauge", "Studies whose committee seats this node beyond its policy.", &beyond);
+        line("resignations_total", "counter", "Committees left for being beyond the policy.", &plain(&self.resignations));
         line("chain_errors_total", "counter", "Failed requests to the chain.", &plain(&self.chain_errors));
         line("chain_head", "gauge", "Newest block seen.", &plain(&self.chain_head));
         out
@@ -104,12 +108,14 @@ mod tests {
         let metrics = Metrics::default();
         metrics.rejected(Rejection::Proof);
         metrics.verified(Duration::from_millis(1500));
-        let text = metrics.render(&[("collecting", 2)]);
+        let text = metrics.render(&[("collecting", 2)], 3);
         for line in [
             "# TYPE consilium_contributions_rejected_total counter",
             "consilium_contributions_rejected_total{step=\"proof\"} 1",
             "consilium_verify_seconds_sum 1.5",
             "consilium_rounds{stage=\"collecting\"} 2",
+            "consilium_seats_beyond_policy 3",
+            "consilium_resignations_total 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in\n{text}");
         }

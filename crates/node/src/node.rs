@@ -8,6 +8,7 @@ use crate::forget;
 use crate::keys::{KeyError, KeyStore, NodeKeys};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::policy::resign;
 use crate::service::{Parts, Service, ShareTamper};
 use crate::store::{Blobs, Database, StoreError};
 use crate::watch::Watch;
@@ -141,6 +142,7 @@ impl NodeBuilder {
         service.spawn(watch.run());
         service.spawn(forget::run(Arc::clone(&service)));
         service.spawn(filing::run(Arc::clone(&service)));
+        service.spawn(resign::run(Arc::clone(&service)));
         service.spawn(Settlements::resume(Arc::clone(&service)).await?.run());
         tracing::info!(%local_addr, address = %service.address(), "the node is running");
         Ok(Running::serve(service, listener, local_addr))

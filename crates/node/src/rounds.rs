@@ -3,6 +3,7 @@
 
 pub(crate) mod actor;
 mod again;
+pub(crate) mod late;
 mod mailbox;
 mod pull;
 mod release;
@@ -55,6 +56,8 @@ pub(crate) struct OpenRound {
     pub(crate) machine: Mutex<Round>,
     /// The certificate that the chain shows.
     pub(crate) certificate: Mutex<Option<Certified>>,
+    /// What has become of this node's own vote, if the certificate left it out.
+    pub(crate) late_vote: late::LateVote,
     /// The end that a block shows, final or not.
     pub(crate) end: Mutex<Option<End>>,
     /// The running sum and everything like it: in memory only.

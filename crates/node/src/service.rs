@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::keys::{KeyError, KeyStore};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::policy::{Operators, Seats};
 use crate::rounds::Rounds;
 use crate::store::{Blobs, Database};
 use alloy_primitives::Address;
@@ -56,6 +57,9 @@ pub(crate) struct Service {
     /// Asks for a look at the evidence that is to be filed.
     pub(crate) evidence: Notify,
     pub(crate) head: Mutex<Option<Block>>,
+    /// How the seats that the chain has given this node stand to its policy.
+    pub(crate) seats: Seats,
+    pub(crate) operators: Operators,
     studies: Mutex<Cache<u64, Study>>,
     /// Committees of rounds, which never change.
     committees: Mutex<Cache<(u64, u64), CommitteeMembers>>,
@@ -96,6 +100,8 @@ impl Service {
             forget: Notify::new(),
             evidence: Notify::new(),
             head: Mutex::new(None),
+            seats: Seats::default(),
+            operators: Operators::default(),
             studies: Mutex::default(),
             committees: Mutex::default(),
             count: Mutex::default(),

@@ -15,7 +15,7 @@ pub(crate) use blobs::{Blobs, Pieces};
 pub(crate) use database::{ClosedRound, Database};
 pub(crate) use journal::Entries;
 pub(crate) use memory::Sight;
-pub(crate) use offences::{SeenCertificate, Verdict};
+pub(crate) use offences::{Checked, SeenCertificate, Verdict};
 pub(crate) use opening::Opening;
 
 use alloy_primitives::B256;

@@ -8,7 +8,7 @@ mod certificates;
 mod ends;
 
 use crate::metrics::Metrics;
-use crate::rounds::{Entry, OpenRound, seat};
+use crate::rounds::{Entry, OpenRound, late, seat};
 use crate::service::{Service, locked, now_millis, now_seconds};
 use crate::store::StoreError;
 use alloy_primitives::U256;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const SLOWEST: Duration = Duration::from_secs(10);
 /// Shortest pause between two looks, whoever asks for them.
 const BREATH: Duration = Duration::from_millis(20);
+/// Pause before a seat beyond the policy is judged again: only a new owner of the study brings it within.
+const POLICY_PAUSE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Watch {
     service: Arc<Service>,
@@ -140,6 +142,7 @@ impl Watch {
         self.read_again().await;
         self.keep_cursor().await?;
         self.check_finality().await;
+        self.service.rounds.open().iter().for_each(|open| late::look(&self.service, open));
         self.check_ends().await;
         Ok(followed?)
     }
@@ -158,6 +161,7 @@ impl Watch {
                         tracing::warn!(%defect, "the chain holds a malformed event: passed over");
                     }
                     for event in batch.events {
+                        self.service.seats.take_in(self.service.address(), &event);
                         self.take_in(event);
                     }
                     self.note_head(&to);
@@ -266,12 +270,17 @@ impl Watch {
     }
 
     fn put_off(&mut self, study: u64, round: u64, error: &seat::Refusal) {
-        Metrics::add(&self.service.metrics.chain_errors, 1);
+        // Nothing has failed then, and `seat::take` has said why.
+        let is_choice = matches!(error, seat::Refusal::BeyondPolicy(_));
         let Some(attempts) = self.pending.get(&(study, round)).map(|wanted| wanted.attempts.saturating_add(1)) else { return };
-        let next = Some(Instant::now() + self.slower(attempts));
+        let next = Some(Instant::now() + if is_choice { POLICY_PAUSE } else { self.slower(attempts) });
         if let Some(wanted) = self.pending.get_mut(&(study, round)) {
             (wanted.attempts, wanted.next) = (attempts, next);
         }
+        if is_choice {
+            return;
+        }
+        Metrics::add(&self.service.metrics.chain_errors, 1);
         if attempts.is_power_of_two() {
             tracing::warn!(study, round, attempts, %error, "no seat in a round yet: trying again");
         }
@@ -282,6 +291,7 @@ impl Watch {
     fn roll_back(&mut self, to: Option<BlockRef>) {
         let last = to.map(|block| block.number);
         tracing::warn!(last, "the chain was reorganised: taking back what stood in later blocks");
+        self.service.seats.roll_back(last.unwrap_or(0));
         let vanished = |height: u64| last.is_none_or(|last| height > last);
         let gone = self.pending.extract_if(.., |_, wanted| vanished(wanted.opened));
         self.outdated.extend(gone.map(|(id, _)| (id, Outdated::Opening)));

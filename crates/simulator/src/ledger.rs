@@ -14,7 +14,7 @@ use consilium_core::eip712::{Domain, Signed, nodes_in};
 use consilium_core::params::{Committee, CommitteeMembers, Finality, KIND_SUM, Policy};
 use consilium_core::round::SignedVote;
 use consilium_core::terms::Terms;
-use consilium_ledger::contracts::{Consilium as C, Creations, IConsilium, NodeRegistry as R};
+use consilium_ledger::contracts::{Consilium as C, Creations, IRecords, NodeRegistry as R};
 use consilium_ledger::{Conditions, Consent, DeployOptions};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -147,7 +147,7 @@ impl Ledger {
         let keys = Keys::get();
         let program = scenario.program();
         let sites: Vec<Address> = (0..scenario.sites.len()).map(|site| keys.site_address(site)).collect();
-        let terms = IConsilium::StudyTerms {
+        let terms = IRecords::StudyTerms {
             kind: KIND_SUM,
             program: program.name().to_owned(),
             parameters: program.parameters().into(),
@@ -158,6 +158,7 @@ impl Ledger {
             minimumCohort: scenario.minimum_cohort as u32,
             finality: self.finality.to_string(),
             sitesRoot: sites_root(&sites).unwrap_or_default(),
+            sitesUri: String::new(),
         };
         let nodes = (1..=scenario.n()).map(|node| keys.node(node).signing.address()).collect();
         let conditions = Conditions::default().try_into().unwrap_or_else(|error| panic!("{error}"));

@@ -10,7 +10,9 @@ use alloy::sol_types::{SolError, SolEvent};
 use alloy_primitives::aliases::{U24, U40, U96};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use consilium_ledger::ChainEvent;
-use consilium_ledger::contracts::{Consilium as C, IConsilium, INodeRegistry, Licences as L, NodeRegistry as R, Treasury as T};
+use consilium_ledger::contracts::{
+    Consilium as C, INodeRegistry, IRecords, Licences as L, NodeRegistry as R, StudyToken as S, Treasury as T,
+};
 use consilium_ledger::event::RoundOpened;
 
 pub(super) fn all(put: &Put<'_>) {
@@ -42,7 +44,7 @@ const ONE: Address = Address::repeat_byte(7);
 
 fn consilium(put: &Put<'_>) {
     let put = |name: &str, data: LogData| event(put, 0, name, &data);
-    let terms = IConsilium::StudyTerms {
+    let terms = IRecords::StudyTerms {
         kind: 1,
         program: "weighted-mean".into(),
         parameters: vec![0; 40].into(),
@@ -53,15 +55,21 @@ fn consilium(put: &Put<'_>) {
         minimumCohort: 2,
         finality: "instant".into(),
         sitesRoot: B256::repeat_byte(6),
+        sitesUri: String::new(),
     };
     put("study-created", C::StudyCreated { study: STUDY, sponsor: ONE, terms }.encode_log_data());
     let (nodes, hashes) = (vec![ONE; 4], vec![B256::ZERO; 4]);
     let formed = C::CommitteeFormed { study: STUDY, epoch: 1, threshold: 1, nodes, kemKeyHashes: hashes };
     put("committee-formed", formed.encode_log_data());
-    let admitted = C::SitesAdmitted { study: STUDY, version: 1, sitesRoot: B256::ZERO, sites: vec![ONE; 3] };
+    let admitted = C::SitesAdmitted { study: STUDY, version: 1, sitesRoot: B256::ZERO, sites: vec![ONE; 3], uri: String::new() };
     put("sites-admitted", admitted.encode_log_data());
+    let uri = "https://sponsor.example/sites.json".to_owned();
+    let elsewhere = C::SitesAdmitted { study: STUDY, version: 2, sitesRoot: B256::ZERO, sites: Vec::new(), uri };
+    put("sites-elsewhere", elsewhere.encode_log_data());
     put("policy-set", C::PolicySet { study: STUDY, minimumCohort: 3, finality: "depth:12".into() }.encode_log_data());
-    put("auditor-set", C::AuditorSet { study: STUDY, auditor: ONE, allowed: true }.encode_log_data());
+    put("operator-changed", C::OperatorChanged { study: STUDY, operator: ONE }.encode_log_data());
+    put("paused", C::Paused { study: STUDY, from: 1, until: 2 }.encode_log_data());
+    put("study-ended", C::StudyEnded { study: STUDY }.encode_log_data());
     put("sponsor-changed", C::SponsorChanged { study: STUDY, sponsor: ONE }.encode_log_data());
 }
 
@@ -98,6 +106,9 @@ fn rounds(put: &Put<'_>) {
     let signatures: Vec<u8> = (1..=4).flat_map(|node| *key(node).sign(&root).as_bytes()).collect();
     let certified = C::RoundCertified { study: STUDY, round: 2, setRoot: root, size: 3, voters, signatures: signatures.into() };
     put("round-certified", certified.encode_log_data());
+    let late: Vec<u8> = key(5).sign(&root).as_bytes().to_vec();
+    let added = C::VotesAdded { study: STUDY, round: 2, voters: U256::from(16), signatures: late.into() };
+    put("votes-added", added.encode_log_data());
     let settled = C::RoundSettled {
         study: STUDY,
         round: 2,
@@ -140,7 +151,19 @@ fn registry(put: &Put<'_>) {
 fn money(put: &Put<'_>) {
     let amount = U256::from(9);
     event(put, 2, "funded", &T::Funded { study: STUDY, payer: ONE, amount }.encode_log_data());
-    event(put, 2, "claimed", &T::Claimed { study: STUDY, account: ONE, period: 1, amount }.encode_log_data());
+    event(put, 2, "claimed", &T::Claimed { study: STUDY, account: ONE, amount }.encode_log_data());
+    let sold = T::RevenueReceived { study: STUDY, payer: ONE, amount, period: 1 };
+    event(put, 2, "revenue", &sold.encode_log_data());
+    event(put, 2, "refused", &T::PaymentRefused { study: STUDY, account: ONE, to: ONE, amount }.encode_log_data());
+    event(put, 2, "unpaid-sent", &T::UnpaidSent { study: STUDY, account: ONE, to: ONE, amount }.encode_log_data());
+    event(put, 2, "payee-set", &T::PayeeSet { study: STUDY, account: ONE, payee: ONE }.encode_log_data());
+    event(put, 2, "returned", &T::Returned { study: STUDY, amount }.encode_log_data());
+    event(put, 2, "escheat-announced", &T::EscheatAnnounced { study: STUDY, round: 2, from: amount }.encode_log_data());
+    let unpaid = T::UnpaidEscheatAnnounced { study: STUDY, account: ONE, from: amount };
+    event(put, 2, "unpaid-escheat-announced", &unpaid.encode_log_data());
+    event(put, 2, "escheated", &T::Escheated { study: STUDY, account: ONE, amount }.encode_log_data());
+    event(put, 5, "role-set", &S::RoleSet { study: STUDY, role: 2, account: ONE }.encode_log_data());
+    event(put, 5, "auditor-set", &S::AuditorSet { study: STUDY, auditor: ONE, allowed: true }.encode_log_data());
     let (digest, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
     let struck = T::SiteStruck {
         study: STUDY,

@@ -1,9 +1,9 @@
 //! Seeds of files: tensors, data sets, configurations.
 
 use super::Put;
+use crate::config::Config;
 use crate::parts::sized;
 use crate::targets::fixed::ADDRESSES;
-use crate::targets::settings::node_config::Config;
 use alloy_primitives::Address;
 use consilium_site::tensors::{Format, Layout, TensorLayout, Tensors};
 

@@ -190,6 +190,7 @@ async fn stage() -> Ledger {
         threshold: 1,
         nodes: nodes.iter().map(Wallet::address).collect(),
         sites: round().sites.clone(),
+        sites_uri: String::new(),
         minimum_cohort: 2,
         finality: Finality::Instant,
         conditions: consilium_ledger::Conditions::default(),

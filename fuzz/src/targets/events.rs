@@ -8,14 +8,21 @@ use alloy::rpc::types::Log;
 use alloy::sol_types::SolEventInterface;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use consilium_ledger::contracts::{
-    Consilium::ConsiliumEvents, Licences::LicencesEvents, NodeRegistry::NodeRegistryEvents, Treasury::TreasuryEvents,
+    Consilium::ConsiliumEvents, Licences::LicencesEvents, NodeRegistry::NodeRegistryEvents, StudyToken::StudyTokenEvents,
+    Treasury::TreasuryEvents,
 };
 use consilium_ledger::event::{MAX_COMMITTEE, MAX_IDENTITY, MAX_NAME, MAX_PARAMETERS, MAX_SITES};
-use consilium_ledger::{ChainEvent, Event, KEM_KEY_BYTES, Revert};
+use consilium_ledger::{ChainEvent, Event, KEM_KEY_BYTES, Revert, SitesList};
 
 /// The first topics that the contracts use, for inputs to name by number: no fuzzer guesses a hash.
 pub(crate) fn known_topics() -> Vec<B256> {
-    let all = [ConsiliumEvents::SELECTORS, NodeRegistryEvents::SELECTORS, TreasuryEvents::SELECTORS, LicencesEvents::SELECTORS];
+    let all = [
+        ConsiliumEvents::SELECTORS,
+        NodeRegistryEvents::SELECTORS,
+        TreasuryEvents::SELECTORS,
+        LicencesEvents::SELECTORS,
+        StudyTokenEvents::SELECTORS,
+    ];
     all.concat().into_iter().map(B256::new).collect()
 }
 
@@ -34,7 +41,8 @@ pub(crate) fn target(data: &[u8]) {
 
 pub(crate) fn log(contract: u8, topics: u8, kind: u8, mut parts: Parts<'_>) -> Log {
     let known = known_topics();
-    let addresses = [ADDRESSES.consilium, ADDRESSES.registry, ADDRESSES.treasury, ADDRESSES.licences, Address::ZERO];
+    let addresses =
+        [ADDRESSES.consilium, ADDRESSES.registry, ADDRESSES.treasury, ADDRESSES.licences, Address::ZERO, ADDRESSES.study_token];
     let first = known.get(usize::from(kind)).copied();
     let topics = (0..topics % 5).map(|place| match first.filter(|_| place == 0) {
         Some(known) => known,
@@ -65,6 +73,7 @@ fn is_canonical(log: &Log) -> bool {
         address if address == ADDRESSES.registry => same::<NodeRegistryEvents>(inner),
         address if address == ADDRESSES.treasury => same::<TreasuryEvents>(inner),
         address if address == ADDRESSES.licences => same::<LicencesEvents>(inner),
+        address if address == ADDRESSES.study_token => same::<StudyTokenEvents>(inner),
         _ => false,
     }
 }
@@ -80,9 +89,16 @@ fn bounds(event: &Event) {
         Event::CommitteeFormed { nodes, kem_key_hashes, .. } => {
             assert!((1..=MAX_COMMITTEE).contains(&nodes.len()) && nodes.len() == kem_key_hashes.len());
         }
-        Event::SitesAdmitted { sites, .. } => assert!(sites.len() <= MAX_SITES),
+        Event::SitesAdmitted { sites, .. } => match sites {
+            SitesList::Listed(sites) => assert!(sites.len() <= MAX_SITES),
+            SitesList::At(uri) => assert!(uri.starts_with("https://") && uri.len() <= 256),
+        },
         Event::RoundOpened(opened) => assert_eq!(opened.frozen_hash(), opened.frozen),
         Event::RoundCertified { voters, signatures, .. } => {
+            assert!(is_bitmap(voters));
+            assert_eq!(signatures.len(), 65 * voters.count_ones());
+        }
+        Event::VotesAdded { voters, signatures, .. } => {
             assert!(is_bitmap(voters));
             assert_eq!(signatures.len(), 65 * voters.count_ones());
         }

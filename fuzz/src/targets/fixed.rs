@@ -21,6 +21,7 @@ pub(crate) const ADDRESSES: Addresses = Addresses {
     study_token: Address::repeat_byte(5),
     set_court: Address::repeat_byte(6),
     sum_kind: Address::repeat_byte(7),
+    privacy_budget: Address::repeat_byte(8),
     trial_token: None,
     deployed_at: 0,
 };

@@ -3,9 +3,9 @@
 
 use super::fixed::{DOMAIN, round};
 use crate::parts::Parts;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use consilium_core::accusation::{Accusation, Record};
-use consilium_core::certify::{Cohort, ReceiptCertificate};
+use consilium_core::certify::{CertifiedSet, Cohort, ReceiptCertificate};
 use consilium_core::openings::Roots;
 use consilium_core::round::{Known, Message, SignedIntent, SignedReceipt};
 use consilium_site::nodes::{Held, Statements, Uploaded};
@@ -71,11 +71,13 @@ pub(crate) fn evidence(data: &[u8]) {
     match kind % 5 {
         0 => {
             let Some(accusation) = read::<Accusation>(json) else { return };
-            let (committee, length) = (round().committee.sizes(), round().program.output_len());
-            let (set_root, shares) = (Some(round().subject), [round().subject; 5]);
-            let roots = Some(Roots { aggregate: round().subject, shares: &shares });
-            let _ = accusation.holds(&DOMAIN, &Record { committee, length, set_root, roots });
-            let _ = accusation.holds(&DOMAIN, &Record { committee, length, set_root: None, roots: None });
+            let (committee, length) = (&round().committee, round().program.output_len());
+            let (root, shares) = (round().subject, [round().subject; 5]);
+            let set = Some(CertifiedSet { root, size: 3, voters: U256::from(15) });
+            let roots = Some(Roots { aggregate: root, shares: &shares });
+            let record = Record { committee, length, sites_root: root, set, roots, reward_root: Some(root) };
+            let _ = accusation.holds(&DOMAIN, &record);
+            let _ = accusation.holds(&DOMAIN, &Record { set: None, roots: None, reward_root: None, ..record });
         }
         1 => {
             let Some(certificate) = read::<ReceiptCertificate>(json) else { return };

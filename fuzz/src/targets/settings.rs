@@ -1,16 +1,10 @@
 //! Configuration files: what is accepted is written and read again as the same, and nothing in the file is passed over.
 
 use super::fixed::ADDRESSES;
+use crate::config::Config;
 use consilium_ledger::Addresses;
 use consilium_site::{ConfigFile, SiteConfig};
 use std::path::Path;
-
-/// The node's own file, compiled here: the crate around it takes as long to build as all else, and has no other decoder.
-#[allow(dead_code, unreachable_pub, reason = "a crate's interface, of which this is one user")]
-#[path = "../../../crates/node/src/config.rs"]
-pub(crate) mod node_config;
-
-use node_config::Config;
 
 /// [`ADDRESSES`], as a file.
 const ADDRESSES_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/addresses.json");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IConsilium} from "../../interfaces/IConsilium.sol";
 import {ICourt} from "../../interfaces/ICourt.sol";
+import {IRecords} from "../../interfaces/IRecords.sol";
 import {MerkleTrees} from "../../libraries/MerkleTrees.sol";
 import {IKind} from "../IKind.sol";
 import {Judge} from "../Judge.sol";
@@ -17,6 +17,8 @@ contract SumKind is ISumKind, Judge {
     uint8 public constant kind = 1;
     /// @inheritdoc IKind
     uint32 public constant leastCohort = 2;
+    /// @inheritdoc IKind
+    bool public constant endsAtCertificate = false;
 
     constructor(address consilium_, ICourt registry_) Judge(consilium_, registry_) {}
 
@@ -29,7 +31,7 @@ contract SumKind is ISumKind, Judge {
         uint64 element,
         Opening[] calldata openings
     ) external {
-        IConsilium.Accused memory accused = _accuseOf(study, round, roots, program);
+        IRecords.Accused memory accused = _accuseOf(study, round, roots, program);
         require(element < program.outputLength && openings.length == uint256(accused.threshold) + 2, OpeningPoints());
         (uint256[] memory points, uint256[] memory values) = _valuesAt(roots, program.outputLength, element, openings);
         require(!Goldilocks.fits(points, values), ICourt.NoOffence());
@@ -45,7 +47,7 @@ contract SumKind is ISumKind, Judge {
         uint64 leaf,
         Opening calldata opening
     ) external {
-        IConsilium.Accused memory accused = _accuseOf(study, round, roots, program);
+        IRecords.Accused memory accused = _accuseOf(study, round, roots, program);
         _requireLeaf(_rootAt(roots, opening.point), program.outputLength, leaf, opening);
         require(!Vectors.isLeaf(opening.content, program.outputLength, leaf), ICourt.NoOffence());
         _convictSigners(study, round, accused, ICourt.Offence.WrongSettlement);
@@ -60,7 +62,7 @@ contract SumKind is ISumKind, Judge {
         uint8 point,
         bytes calldata preimage
     ) external {
-        IConsilium.Accused memory accused = _accuseOf(study, round, roots, program);
+        IRecords.Accused memory accused = _accuseOf(study, round, roots, program);
         require(sha256(preimage) == _rootAt(roots, point), ICourt.NotTheLeaf(point));
         require(!MerkleTrees.isTop(preimage, MerkleTrees.VECTOR, program.outputLength), ICourt.NoOffence());
         _convictSigners(study, round, accused, ICourt.Offence.WrongSettlement);
@@ -72,16 +74,11 @@ contract SumKind is ISumKind, Judge {
         return signed;
     }
 
-    /// @inheritdoc IKind
-    function consilium() public view override(IKind, Judge) returns (address) {
-        return super.consilium();
-    }
-
     // ------------------------------------------------------------------------------------------------ inside
 
     function _accuseOf(uint64 study, uint64 round, ICourt.Roots calldata roots, Program calldata program)
         private
-        returns (IConsilium.Accused memory accused)
+        returns (IRecords.Accused memory accused)
     {
         accused = _accuse(study, round, roots);
         bytes32 terms = keccak256(

@@ -164,7 +164,7 @@ impl Pass<'_> {
         let round = history.round(certified.round).await.ok()?;
         let (vote, admitted) = (&round.certificate.as_ref()?.vote, history.admitted_to(certified.round)?);
         for peer in peers(&round.terms.committee, &self.watchman.nodes) {
-            let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, sets::route(&round.terms)).await else { continue };
+            let Ok(served) = self.watchman.client.json::<ServedSet>(&peer, sets::route(&round)).await else { continue };
             if let Ok(cohort) = served.under(vote) {
                 return Some((cohort, admitted));
             }

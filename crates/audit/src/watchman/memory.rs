@@ -39,6 +39,8 @@ pub(super) struct Memory {
     /// The older round at which the next pass begins.
     pub(super) older: u64,
     judged: BTreeMap<u64, (Settlement, Judgement)>,
+    /// Rounds whose set and, once there are any, whose rewards are in order: the roots that were looked at.
+    fair: BTreeMap<u64, (B256, Option<B256>)>,
     attempts: BTreeMap<B256, Attempt>,
     /// Evidence that has been answered on every endpoint.
     answered: BTreeSet<B256>,
@@ -113,6 +115,7 @@ impl Memory {
     pub(super) fn keep(&mut self, counts: impl Fn(u64) -> bool) {
         self.attempts.retain(|_, attempt| counts(attempt.accusation.round));
         self.judged.retain(|round, _| counts(*round));
+        self.fair.retain(|round, _| counts(*round));
         self.seen.retain(|round| counts(*round));
     }
 
@@ -123,6 +126,15 @@ impl Memory {
 
     pub(super) fn judge(&mut self, round: u64, settlement: &Settlement, judgement: Judgement) {
         self.judged.insert(round, (settlement.clone(), judgement));
+    }
+
+    /// Whether a set and rewards with these roots were found to be in order.
+    pub(super) fn is_fair(&self, round: u64, roots: (B256, Option<B256>)) -> bool {
+        self.fair.get(&round) == Some(&roots)
+    }
+
+    pub(super) fn note_fair(&mut self, round: u64, roots: (B256, Option<B256>)) {
+        self.fair.insert(round, roots);
     }
 
     /// Whether this round's settlement was found to be wrong.

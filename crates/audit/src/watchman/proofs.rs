@@ -2,6 +2,7 @@
 
 use super::views::Answer;
 use super::{Outcome, Pass, suspicions};
+use crate::listed;
 use alloy_primitives::Address;
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_ledger::{Error, Receipt, Round};
@@ -95,10 +96,7 @@ impl Pass<'_> {
     }
 }
 
-/// Whom the proof concerns; none for all who signed a settlement.
+/// Whom the proof concerns; none for all who voted for a set or signed a settlement.
 fn offender(accusation: &Accusation) -> Option<Address> {
-    match &accusation.charge {
-        Charge::TwoContributions { site, .. } => Some(*site),
-        _ => accusation.node(),
-    }
+    listed::offender(&accusation.charge)
 }

@@ -8,8 +8,10 @@ use super::memory::Judgement;
 use super::{Outcome, Pass, suspicions, vectors};
 use crate::client::{Peer, peers};
 use crate::report::Book;
+use crate::sets::{self, Credits};
 use crate::statements::{Gathered, gather};
 use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::certify::SetLeaves;
 use consilium_core::round::SignedShareRoot;
 use consilium_ledger::{Round, Settled, State};
 
@@ -19,6 +21,20 @@ const FRESH: u64 = 2;
 const OLDER: usize = 4;
 /// Pieces of evidence of one node about one round that are looked at in a pass.
 const PIECES: usize = 16;
+
+/// The order in which charges are filed. A settlement is proved wrong first, as what differs from it proves nothing about
+/// anyone then; and before its set is, as nothing can be proved about the settlement of a fraudulent round.
+fn turn(charge: &Charge) -> u8 {
+    match charge {
+        Charge::WrongSettlement(_) | Charge::WrongReward(_) => 0,
+        Charge::ForeignSite(_) => 1,
+        Charge::TwoFinals { .. }
+        | Charge::TwoShareRoots { .. }
+        | Charge::TwoSettlements { .. }
+        | Charge::WrongShareRoot { .. }
+        | Charge::TwoContributions { .. } => 2,
+    }
+}
 
 impl Pass<'_> {
     pub(super) async fn rounds(&mut self) {
@@ -63,8 +79,8 @@ impl Pass<'_> {
         }
         let mut found = self.evidence(round, &gathered);
         found.extend(suspicions::of(round, &gathered));
-        // A wrong settlement first: what is said against it proves nothing about anyone.
-        found.sort_by_key(|accusation| !matches!(accusation.charge, Charge::WrongSettlement(_)));
+        found.extend(self.set_and_rewards(round, &peers).await);
+        found.sort_by_key(|accusation| turn(&accusation.charge));
         for accusation in &found {
             self.suspect(round, accusation).await;
         }
@@ -90,6 +106,48 @@ impl Pass<'_> {
         }
     }
 
+    /// What a round's set and its rewards prove, until both are known to be in order.
+    async fn set_and_rewards(&mut self, round: &Round, peers: &[Peer]) -> Vec<Accusation> {
+        let (number, Some(certified)) = (round.terms.round, &round.certificate) else { return Vec::new() };
+        let settled = round.settlement.as_ref().filter(|_| round.state == State::Settled);
+        let roots = (certified.vote.setRoot, settled.map(|settled| settled.settlement.rewardRoot));
+        if self.memory.is_fair(number, roots) {
+            return Vec::new();
+        }
+        let leaves = sets::leaves(&self.watchman.client, peers, round).await;
+        // A set that was certified a moment ago may be on its way to those who serve it.
+        if leaves.is_none() && round.state != State::Certified {
+            let words = "no node shows the certified set: whether its sites were admitted cannot be told";
+            self.tell(number, Outcome::Unavailable, words.to_owned());
+        }
+        let mut found: Vec<Accusation> = leaves.iter().filter_map(|leaves| sets::foreign_site(round, leaves)).collect();
+        let are_right = settled.is_none() || self.rewards(round, leaves.as_ref(), &mut found).await;
+        if leaves.is_some() && found.is_empty() && are_right {
+            self.memory.note_fair(number, roots);
+        }
+        found
+    }
+
+    /// Whether the settled rewards are those of the set. What proves that they are not is added to what was found.
+    async fn rewards(&mut self, round: &Round, leaves: Option<&SetLeaves>, found: &mut Vec<Accusation>) -> bool {
+        let words = match sets::credits(self.watchman.endpoints.primary(), round, leaves).await {
+            Ok(Credits::Right) => return true,
+            Ok(Credits::Proved(accusation)) => {
+                found.push(accusation);
+                return false;
+            }
+            Ok(Credits::Wrong) => {
+                "the settled rewards are not those of the set, and nobody has shown a leaf of their tree: that is \
+                                   proved as soon as one of these credits is paid"
+                    .to_owned()
+            }
+            Ok(Credits::Unknown) => "without the set, the settled rewards cannot be recomputed".to_owned(),
+            Err(error) => format!("the settled rewards are not held against the claims that may show them: {error}"),
+        };
+        self.tell(round.terms.round, Outcome::Unavailable, words);
+        false
+    }
+
     fn note_wrong(&mut self, round: &Round, settled: &Settled, proof: &Accusation) {
         self.memory.judge(round.terms.round, &settled.settlement, Judgement::Wrong(Box::new(proof.clone())));
     }
@@ -107,7 +165,7 @@ impl Pass<'_> {
             }
             return;
         }
-        if let (true, Charge::WrongSettlement(_), Some(settled)) = (holds, &accusation.charge, &round.settlement) {
+        if let (true, true, Some(settled)) = (holds, accusation.charge.undoes_round(), &round.settlement) {
             self.note_wrong(round, settled, accusation);
         }
         self.prove(round, accusation).await;
@@ -117,7 +175,13 @@ impl Pass<'_> {
     pub(super) fn may_file(&self, round: &Round, accusation: &Accusation) -> bool {
         match &accusation.charge {
             Charge::WrongShareRoot { statements, .. } => self.may_accuse(round, &statements[0]),
-            _ => true,
+            Charge::TwoFinals { .. }
+            | Charge::TwoShareRoots { .. }
+            | Charge::TwoSettlements { .. }
+            | Charge::WrongSettlement(_)
+            | Charge::ForeignSite(_)
+            | Charge::WrongReward(_)
+            | Charge::TwoContributions { .. } => true,
         }
     }
 

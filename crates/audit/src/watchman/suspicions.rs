@@ -3,7 +3,7 @@
 use crate::statements::Gathered;
 use consilium_core::accusation::{Accusation, Charge, FinalOf};
 use consilium_core::round::{SignedSettlement, SignedShareRoot};
-use consilium_ledger::Round;
+use consilium_ledger::{Certified, Round, Settled};
 
 /// Every charge that these statements could carry.
 pub(crate) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
@@ -44,8 +44,16 @@ pub(crate) fn of(round: &Round, gathered: &Gathered) -> Vec<Accusation> {
 pub(crate) fn concerns(round: &Round, accusation: &Accusation) -> bool {
     match &accusation.charge {
         Charge::TwoContributions { site, .. } => round.terms.admits(site),
-        _ => accusation.node().is_none_or(|node| round.terms.committee.index_of(node).is_some()),
+        Charge::TwoFinals { address, .. }
+        | Charge::TwoShareRoots { address, .. }
+        | Charge::TwoSettlements { address, .. }
+        | Charge::WrongShareRoot { address, .. } => round.terms.committee.index_of(*address).is_some(),
+        Charge::WrongSettlement(_) | Charge::ForeignSite(_) | Charge::WrongReward(_) => true,
     }
+}
+
+fn signers(round: &Round) -> Vec<usize> {
+    round.settlement.as_ref().map(Settled::signers).unwrap_or_default()
 }
 
 /// The first two different statements of each node.
@@ -76,9 +84,14 @@ pub(crate) fn in_words(round: &Round, accusation: &Accusation) -> String {
         Charge::WrongShareRoot { address, .. } => {
             format!("{} signed an output share that is not the settled one, or of another set", who(*address))
         }
-        Charge::WrongSettlement(_) => {
-            let signers = round.settlement.as_ref().map(consilium_ledger::Settled::signers).unwrap_or_default();
-            format!("the settlement is wrong, signed by nodes {signers:?}")
+        Charge::WrongSettlement(_) => format!("the settlement is wrong, signed by nodes {:?}", signers(round)),
+        Charge::ForeignSite(proof) => {
+            let voters = round.certificate.as_ref().map(Certified::voters).unwrap_or_default();
+            let site = proof.leaf.member.site;
+            format!("the certified set holds site {site}, which was not admitted, voted for by nodes {voters:?}")
+        }
+        Charge::WrongReward(_) => {
+            format!("the settled rewards are not those of the set and its voters, signed by nodes {:?}", signers(round))
         }
         Charge::TwoContributions { site, .. } => format!("site {site} signed two contributions"),
     }

@@ -3,6 +3,7 @@
 
 use alloy_primitives::Address;
 use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::params::Finality;
 use consilium_ledger::{Endpoints, Error, Event, History, Ledger, Round, State};
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
@@ -89,7 +90,7 @@ impl Views {
     }
 
     /// Whether what an accusation would achieve is there already: the node is convicted, or answers for nothing any more;
-    /// the settlement is proved wrong; the site was struck for this round.
+    /// the round was proved wrong, and no voter answers for its set any more; the site was struck for this round.
     pub(super) async fn answer(&self, round: &Round, accusation: &Accusation) -> Result<Answer, Error> {
         let said = self.0.iter().map(|(ledger, history)| is_answered(ledger, history, round, accusation));
         let said = try_join_all(said).await?;
@@ -108,11 +109,14 @@ fn is_same(one: &Round, other: &Round) -> bool {
 }
 
 async fn is_answered(ledger: &Ledger, history: &History, round: &Round, accusation: &Accusation) -> Result<bool, Error> {
-    if let Some(node) = accusation.node() {
-        return Ok(!ledger.bond(accusation.study, node).await?.liable);
-    }
     Ok(match &accusation.charge {
+        Charge::TwoFinals { address, .. }
+        | Charge::TwoShareRoots { address, .. }
+        | Charge::TwoSettlements { address, .. }
+        | Charge::WrongShareRoot { address, .. } => !ledger.bond(accusation.study, *address).await?.liable,
         Charge::TwoContributions { site, .. } => history.was_struck_for(*site, accusation.round),
-        _ => matches!(round.state, State::Fraudulent | State::Refuted),
+        Charge::WrongSettlement(_) | Charge::WrongReward(_) => matches!(round.state, State::Fraudulent | State::Refuted),
+        // Its voters answer for a set whatever else made the round fraudulent.
+        Charge::ForeignSite(_) => ledger.is_answered(accusation, Finality::Instant).await?,
     })
 }

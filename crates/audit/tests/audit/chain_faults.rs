@@ -18,7 +18,8 @@ async fn a_published_list_of_sites_that_is_not_under_its_root_fails_the_round() 
     let study = world.study().await;
     let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(1)).unwrap();
     let provider = ProviderBuilder::new().wallet(signer).connect_client(world.sequencer.client());
-    let call = Consilium::setSitesCall { study, sitesRoot: B256::repeat_byte(5), sites: vec![Address::repeat_byte(1)] };
+    let (sites, uri) = (vec![Address::repeat_byte(1)], String::new());
+    let call = Consilium::setSitesCall { study, sitesRoot: B256::repeat_byte(5), sites, uri };
     let to = world.ledger.addresses().consilium;
     let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
     provider.send_transaction(request).await.unwrap().get_receipt().await.unwrap();
@@ -47,7 +48,13 @@ async fn two_endpoints_with_two_histories_fail_the_audit_and_are_both_named() {
 
     let now = crate::world::START + 7;
     second
-        .open_round(&consilium_ledger::Wallet::new(world.sponsor.key().clone()), study, B256::repeat_byte(8), now + 10, now + 20)
+        .open_round(
+            &consilium_ledger::Wallet::new(world.sponsor.key().unwrap().clone()),
+            study,
+            B256::repeat_byte(8),
+            now + 10,
+            now + 20,
+        )
         .await
         .unwrap();
     let report = auditor.audit_public(study).await;

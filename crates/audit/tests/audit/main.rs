@@ -5,6 +5,7 @@ mod honest;
 mod lies;
 mod money;
 mod nodes;
+mod sets;
 mod tampering;
 mod watching;
 mod world;

@@ -21,7 +21,7 @@ pub(crate) async fn watchman(world: &World, key: &SecretKey, dry: bool) -> Watch
     watchman_of(world, vec![world.ledger.clone()], key, dry).await
 }
 
-fn stranger() -> SecretKey {
+pub(crate) fn stranger() -> SecretKey {
     SecretKey::from_bytes(&[99; 32]).unwrap()
 }
 
@@ -29,7 +29,7 @@ fn outcomes(seen: &[Sighting]) -> Vec<Outcome> {
     seen.iter().map(|sighting| sighting.outcome).collect()
 }
 
-fn with(seen: &[Sighting], outcome: Outcome) -> Vec<&str> {
+pub(crate) fn with(seen: &[Sighting], outcome: Outcome) -> Vec<&str> {
     seen.iter().filter(|sighting| sighting.outcome == outcome).map(|sighting| &*sighting.words).collect()
 }
 
@@ -221,7 +221,7 @@ async fn what_an_endpoint_alone_calls_proved_is_proved_on_the_others_too() {
     // An endpoint on which the conviction stands, and one that has not seen it: a reorganisation may have undone it.
     let fork = Sequencer::new(world.sequencer.chain().fork(), || crate::world::START + 7);
     let ahead = Ledger::new(client_provider(fork.client()), *world.ledger.addresses()).await.unwrap();
-    ahead.accuse(&Wallet::new(world.sponsor.key().clone()), &serde_json::from_value(proof).unwrap()).await.unwrap();
+    ahead.accuse(&Wallet::new(world.sponsor.key().unwrap().clone()), &serde_json::from_value(proof).unwrap()).await.unwrap();
     let watchman = watchman_of(&world, vec![world.ledger.clone(), ahead], &stranger(), false).await;
     let seen = watchman.pass(study).await.unwrap();
     let apart = |words: &&str| words.contains("not every endpoint shows that it is proved");
@@ -333,4 +333,10 @@ async fn a_full_audit_names_a_wrong_settlement_as_an_offence_of_all_who_signed_i
     let is_it = |line: &&consilium_audit::Line| line.reason.contains("an offence on the list (wrong-settlement), not proved");
     let line = report.with(Status::Note).find(is_it).unwrap_or_else(|| panic!("{report}"));
     assert!(line.reason.contains("signed by nodes [1, 2, 4, 5]"), "{report}");
+    let accusation: Accusation = serde_json::from_value(line.evidence.clone()).unwrap();
+    let receipt = world.ledger.accuse(&world.sponsor, &accusation).await.unwrap();
+    world.edit_json(2, &played.path("statements"), |value| value["evidence"] = json!([accusation]));
+    let report = world.auditor().audit_public(study).await;
+    let proved = format!("(wrong-settlement), proved on chain in transaction {}", receipt.transaction);
+    assert!(report.to_string().contains(&proved), "{proved}\n{report}");
 }

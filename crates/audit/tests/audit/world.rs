@@ -56,6 +56,8 @@ pub(crate) struct World {
 /// How a round is played.
 #[derive(Default)]
 pub(crate) struct Script {
+    /// A site that nobody admitted and that the committee certifies among the others.
+    pub(crate) foreign: Option<Address>,
     /// A node that releases, signs and serves a wrong output share.
     pub(crate) liar: Option<usize>,
     /// What the whole committee settles instead.
@@ -76,6 +78,13 @@ impl Played {
     pub(crate) fn contribution(&self, site: usize, what: &str) -> String {
         self.path(&format!("contributions/{}/{what}", self.members[site].digest))
     }
+}
+
+fn with_foreign(cohort: &Cohort, foreign: Option<Address>) -> Cohort {
+    let mut members = cohort.members().to_vec();
+    members.extend(foreign.map(|site| SetMember { site, digest: B256::repeat_byte(9) }));
+    members.sort_unstable();
+    Cohort::new(members).unwrap()
 }
 
 fn key(number: u8) -> SecretKey {
@@ -133,6 +142,7 @@ impl World {
             threshold: 1,
             nodes: self.nodes.iter().map(Wallet::address).collect(),
             sites: self.sites.iter().map(SecretKey::address).collect(),
+            sites_uri: String::new(),
             minimum_cohort: 2,
             finality: Finality::Instant,
             weight_unit: String::new(),
@@ -176,7 +186,7 @@ impl World {
     }
 
     pub(crate) fn sign<S: SolStruct>(&self, node: usize, statement: &S) -> Signed {
-        self.ledger.domain().sign(self.nodes[node - 1].key(), statement)
+        self.ledger.domain().sign(self.nodes[node - 1].key().unwrap(), statement)
     }
 
     fn signers<S: SolStruct>(&self, statement: &S) -> SignerSet {
@@ -189,6 +199,7 @@ impl World {
         let contributions = self.contribute(&terms);
         let cohort = Cohort::new(contributions.iter().map(|(member, ..)| *member).collect()).unwrap();
         let mut shares = self.verify(&terms, &contributions, &cohort);
+        let cohort = with_foreign(&cohort, script.foreign);
         let vote = Vote { study, round: terms.round, setRoot: cohort.root(), size: cohort.size() };
         self.ledger.certify(&self.nodes[1], &vote, &self.signers(&vote)).await.unwrap();
 

@@ -69,13 +69,15 @@ struct Deploy {
     /// Seconds for which a node counts as a newcomer, whom a study may refuse.
     #[arg(long, default_value_t = DeployOptions::default().probation)]
     probation: u64,
-    /// Seconds between a conviction and the payment to the sites; no study's challenge window is longer.
+    /// Seconds between a conviction and the payment to the sites; no study's challenge window is longer, less the longest
+    /// pause.
     #[arg(long, default_value_t = DeployOptions::default().compensation_delay)]
     compensation_delay: u64,
     /// Seconds that sites have to take a compensation that is due; then it goes to the sink.
     #[arg(long, default_value_t = DeployOptions::default().claim_time)]
     claim_time: u64,
-    /// Who gets what no site may have of a bond that was taken; it has no other right. Burnt if not given.
+    /// Who gets what no site may have of a bond that was taken, and what nobody claims in years; it has no other right. Burnt
+    /// if not given.
     #[arg(long, value_name = "ADDRESS", default_value_t = DeployOptions::default().sink)]
     sink: Address,
     /// Shortest challenge window of a study, in seconds: an hour or more, but with --trial.
@@ -87,9 +89,13 @@ struct Deploy {
     /// Seconds for evidence after a challenge window, in which stake stays locked.
     #[arg(long, default_value_t = DeployOptions::default().dispute_time)]
     dispute_time: u64,
-    /// Shortest time in seconds between two distributions of licence revenue.
-    #[arg(long, default_value_t = DeployOptions::default().period_length)]
-    period_length: u64,
+    /// Seconds for which a study's guardian may stop its proofs and payouts: less than the compensation delay.
+    #[arg(long, default_value_t = DeployOptions::default().longest_pause)]
+    longest_pause: u32,
+    /// Seconds after which what nobody has claimed of a round may go to the sink, a quarter after an announcement: a year
+    /// or more.
+    #[arg(long, default_value_t = DeployOptions::default().escheat_time)]
+    escheat_time: u64,
     /// Also deploy a currency of which anyone can make coins, for test networks.
     #[arg(long)]
     trial_token: bool,
@@ -159,7 +165,8 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
         probation: options.probation,
         compensation_delay: options.compensation_delay,
         dispute_time: options.dispute_time,
-        period_length: options.period_length,
+        longest_pause: options.longest_pause,
+        escheat_time: options.escheat_time,
         claim_time: options.claim_time,
         sink: options.sink,
         minimum_window: options.minimum_window.unwrap_or(if options.trial { 0 } else { DeployOptions::default().minimum_window }),
@@ -182,10 +189,12 @@ async fn deploy_contracts(options: Deploy, json: bool) -> Result<(), Failure> {
 
 /// One line a contract.
 fn listed(addresses: &Addresses) -> String {
-    let Addresses { registry, consilium, treasury, licences, study_token, set_court, sum_kind, trial_token, .. } = addresses;
+    let Addresses {
+        registry, consilium, treasury, licences, study_token, set_court, sum_kind, privacy_budget, trial_token, ..
+    } = addresses;
     let currency = trial_token.map(|currency| format!("\ntrial token {currency}")).unwrap_or_default();
     format!(
-        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}\nset court   {set_court}\nsum kind    {sum_kind}{currency}"
+        "registry    {registry}\nconsilium   {consilium}\ntreasury    {treasury}\nlicences    {licences}\nstudy token {study_token}\nset court   {set_court}\nsum kind    {sum_kind}\nprivacy     {privacy_budget}{currency}"
     )
 }
 

@@ -9,7 +9,7 @@ use alloy_primitives::Address;
 use consilium_ledger::{Books, Credit, Paid};
 use consilium_site::Reader;
 
-/// Pay sites and nodes what settled rounds owe them. Whoever sends it pays the gas; the money goes to the accounts that it
+/// Pay sites and nodes what settled rounds owe them, and their part in licence revenue so far. Whoever sends it pays the gas; the money goes to the accounts that it
 /// is owed to, so that a hospital never sends a transaction nor holds a coin for gas. Several credits of one transaction
 /// cost little more than half of what they cost alone.
 #[derive(Debug, clap::Args)]
@@ -31,9 +31,6 @@ pub(crate) struct Arguments {
     /// Only what these rounds owe; repeat it.
     #[arg(long, value_name = "ROUND", value_delimiter = ',')]
     rounds: Vec<u64>,
-    /// The part in this period's licence revenue, instead of what rounds pay themselves.
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    period: u32,
 }
 
 /// Whom to pay.
@@ -58,10 +55,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let wanted = |round| arguments.rounds.is_empty() || arguments.rounds.contains(&round);
     let sets = Sets::fetch(&reader, &books, wanted).await;
     let chosen = |credit: &Credit| arguments.whose.all || arguments.whose.accounts.contains(&credit.account);
-    let owed: Vec<Credit> =
-        books.owed(&sets.cohorts, arguments.period, payments::now(&books)).await?.into_iter().filter(chosen).collect();
+    let time = payments::now(&books);
+    let owed: Vec<Credit> = books.owed(&sets.cohorts, time).await?.into_iter().filter(chosen).collect();
     work.set_message("paying");
-    let paid = books.pay(&wallet, &sets.cohorts, owed, arguments.period, payments::now(&books)).await?;
+    let paid = books.pay(&wallet, &sets.cohorts, owed, time).await?;
     work.finish_and_clear();
     report(&arguments, &books, &sets, &paid);
     if paid.credits.is_empty() && !sets.missing.is_empty() {
@@ -75,11 +72,16 @@ fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &Paid) {
     let transactions: Vec<_> = paid.receipts.iter().map(|receipt| receipt.transaction).collect();
     let missing: Vec<u64> = sets.missing.iter().map(|(round, _)| *round).collect();
     let passed_over: Vec<u64> = sets.unpaid.iter().map(|(round, _)| *round).collect();
+    let refused: Vec<_> = paid
+        .refused()
+        .into_iter()
+        .map(|(account, amount)| serde_json::json!({ "account": account, "amount": amount.to_string() }))
+        .collect();
     let value = serde_json::json!({
-        "study": arguments.study, "currency": books.conditions().currency, "period": arguments.period,
+        "study": arguments.study, "currency": books.conditions().currency,
         "paid": accounts, "total": paid.total().to_string(), "paid_by_others": paid.meanwhile().to_string(),
         "transactions": transactions, "gas": paid.gas(),
-        "rounds_without_set": missing, "rounds_passed_over": passed_over,
+        "rounds_without_set": missing, "rounds_passed_over": passed_over, "refused": refused,
     });
     print(arguments.json, &value, |_| {
         let mut text = String::new();
@@ -94,6 +96,13 @@ fn report(arguments: &Arguments, books: &Books, sets: &Sets, paid: &Paid) {
         if !paid.meanwhile().is_zero() {
             text += &format!("{} of it was paid by somebody else meanwhile\n", paid.meanwhile());
         }
-        text + &format!("{} paid to {} accounts in {count} transactions ({gas} gas)", paid.total(), accounts.len())
+        text += &format!("{} paid to {} accounts in {count} transactions ({gas} gas)", paid.total(), accounts.len());
+        for (account, amount) in paid.refused() {
+            text += &format!(
+                "\nthe currency refused to pay {amount} of it to {account}: it waits for that account, which may have it sent \
+                 elsewhere"
+            );
+        }
+        text
     });
 }

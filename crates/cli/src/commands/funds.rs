@@ -169,7 +169,7 @@ pub(super) async fn show(options: Show, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What one account got and gets, rounds and closed periods together.
+/// What one account got and gets, of rounds and licence revenue together.
 struct Line {
     account: Address,
     paid: U256,
@@ -187,20 +187,16 @@ impl Line {
 }
 
 async fn lines(books: &Books, sets: &Sets) -> Result<Vec<Line>, Failure> {
-    let periods: Vec<u32> = std::iter::once(0).chain(books.periods().map(|(period, ..)| period)).collect();
-    let (mut now, mut ever) = (Vec::new(), Vec::new());
-    for period in &periods {
-        now.extend(books.owed(&sets.cohorts, *period, payments::now(books)).await?);
-        ever.extend(books.owed(&sets.cohorts, *period, u64::MAX).await?);
-    }
+    let now = books.owed(&sets.cohorts, payments::now(books)).await?;
+    let ever = books.owed(&sets.cohorts, u64::MAX).await?;
     let mut accounts: BTreeSet<Address> = ever.iter().map(|credit| credit.account).collect();
     accounts.extend(sets.cohorts.values().flat_map(|cohort| cohort.members().iter().map(|member| member.site)));
     accounts.extend(books.rounds().iter().flat_map(|round| round.voters.iter().copied()));
-    let sum = |credits: &[Credit], account| credits.iter().filter(|c| c.account == account).map(|c| c.amount).sum::<U256>();
+    accounts.extend(books.rounds().iter().flat_map(|round| round.late.iter().map(|(_, node)| *node)));
+    let sum = |credits: &[Credit], account| credits.iter().filter(|c| c.account == account).map(Credit::amount).sum::<U256>();
     let line = |account| {
         let owed = sum(&now, account);
-        let paid = periods.iter().map(|period| books.claimed_by(account, *period)).sum();
-        Line { account, paid, owed, later: sum(&ever, account) - owed }
+        Line { account, paid: books.claimed_by(account), owed, later: sum(&ever, account).saturating_sub(owed) }
     };
     Ok(accounts.into_iter().map(line).collect())
 }
@@ -214,7 +210,8 @@ pub(crate) fn summary(books: &Books) -> Value {
         .iter()
         .map(|round| {
             json!({
-                "round": round.round, "sites": round.sites, "voters": round.voters.len(), "budget": amount(round.budget),
+                "round": round.round, "sites": round.sites, "voters": round.voters.len(), "late_voters": round.late.len(),
+                "budget": amount(round.budget),
                 "per_site": amount(round.per_site), "per_node": amount(round.per_node), "pays_from": round.pays_from,
             })
         })
@@ -222,9 +219,9 @@ pub(crate) fn summary(books: &Books) -> Value {
     json!({
         "currency": conditions.currency, "budget": amount(conditions.budget), "node_share": conditions.node_share,
         "funded": amount(t.funded), "revenue": amount(t.revenue), "withdrawn": amount(t.withdrawn),
-        "claimed": amount(t.claimed), "claimed_revenue": amount(t.claimed_revenue), "held": amount(t.held()),
+        "claimed": amount(t.claimed), "waiting": amount(t.waiting), "escheated": amount(t.escheated), "held": amount(t.held()),
         "free": amount(t.free), "reserved": amount(t.reserved), "unclaimed": amount(t.unclaimed),
-        "unclaimed_revenue": amount(t.unclaimed_revenue), "treasury": amount(t.balance),
+        "treasury": amount(t.balance),
         "held_by_all_studies": t.held_by_all.map(amount), "rounds": rounds,
     })
 }
@@ -236,22 +233,24 @@ fn describe(books: &Books, accounts: &[Line], left_out: &[(u64, String)]) -> Str
     }
     let mut text = format!(
         "currency   {}\na round    {}, {} ten-thousandths of it to nodes\n\
-         in         {} funded + {} from licences\nout        {} withdrawn + {} claimed of rounds + {} claimed of licences\n\
-         held       {} = {} free + {} reserved + {} of rounds, not claimed + {} from licences, not claimed",
+         in         {} funded + {} from licences\nout        {} withdrawn + {} claimed + {} never claimed\n\
+         held       {} = {} free + {} reserved + {} of rounds and licences, not paid out",
         conditions.currency,
         conditions.budget,
         conditions.node_share,
         t.funded,
         t.revenue,
         t.withdrawn,
-        t.claimed,
-        t.claimed_revenue,
+        t.claimed.saturating_sub(t.waiting),
+        t.escheated,
         t.held(),
         t.free,
         t.reserved,
-        t.unclaimed,
-        t.unclaimed_revenue
+        t.unclaimed
     );
+    if !t.waiting.is_zero() {
+        text += &format!("\nwaiting    {} of it, which the currency refused to pay to some accounts", t.waiting);
+    }
     text += &match t.held_by_all {
         Some(all) => format!("\ntreasury   {} of the currency; all studies that pay in it hold {all} by their events", t.balance),
         None => format!(

@@ -54,17 +54,28 @@ enum Role {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct KeyOption {
     /// Key file of the account that signs; any file that `consilium keys new` made.
-    #[arg(long, value_name = "FILE", env = "CONSILIUM_KEY")]
-    pub(crate) key: PathBuf,
+    #[arg(long, value_name = "FILE", env = "CONSILIUM_KEY", required_unless_present = "calldata")]
+    key: Option<PathBuf>,
+    /// Print the next transaction for the account --from to send, such as a Safe, instead of signing and sending it. A command
+    /// that needs several transactions prints the next one each time that it is run.
+    #[arg(long, requires = "from")]
+    calldata: bool,
+    /// Who is to send what --calldata prints.
+    #[arg(long, value_name = "ADDRESS", requires = "calldata")]
+    from: Option<Address>,
 }
 
 impl KeyOption {
     pub(crate) fn secret(&self) -> Result<SecretKey, Failure> {
-        read_signing_key(&self.key)
+        let missing = || Failure::usage("this needs a signature: give the key file (--key) instead of --calldata");
+        read_signing_key(self.key.as_deref().ok_or_else(missing)?)
     }
 
     pub(crate) fn wallet(&self) -> Result<Wallet, Failure> {
-        Ok(Wallet::new(self.secret()?))
+        match self.from {
+            Some(from) => Ok(Wallet::elsewhere(from)),
+            None => Ok(Wallet::new(self.secret()?)),
+        }
     }
 }
 

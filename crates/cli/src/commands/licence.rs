@@ -14,7 +14,8 @@ use consilium_site::{Aggregate, Reader};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Licences to a study's aggregates. What they bring is shared among the sites and nodes of its settled rounds.
+/// Licences to a study's aggregates. What they bring is, at once, that of the sites and nodes of the rounds settled before;
+/// `consilium claim` pays it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Print machine-readable JSON instead of text.
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Sponsor: set what a licence costs.
+    /// Treasurer or sponsor: set what a licence costs.
     Offer(SetOffer),
     /// Buy licences.
     Buy(Buy),
@@ -34,8 +35,6 @@ enum Command {
     Show(Show),
     /// Download the aggregate of a settled round from the nodes, checked against the chain.
     Download(Download),
-    /// Share out the revenue so far; `consilium claim --period` pays it.
-    ClosePeriod(Sending),
 }
 
 #[derive(Debug, clap::Args)]
@@ -112,7 +111,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Buy(options) => buy(&options, json).await,
         Command::Show(options) => show(&options, json).await,
         Command::Download(options) => download(options, json).await,
-        Command::ClosePeriod(options) => close_period(&options, json).await,
     }
 }
 
@@ -157,13 +155,6 @@ async fn show(options: &Show, json: bool) -> Result<(), Failure> {
         text += &format!("\n{account} holds {held} and may{} download", if may { "" } else { " not" });
     }
     print(json, &value, |_| text);
-    Ok(())
-}
-
-async fn close_period(options: &Sending, json: bool) -> Result<(), Failure> {
-    let closed = options.chain.ledger().await?.close_period(&options.key.wallet()?, options.study).await?;
-    let value = json!({ "study": options.study, "period": closed.output, "gas": closed.receipt.gas_used });
-    print(json, &value, |_| format!("period {} of study {} can be claimed", closed.output, options.study));
     Ok(())
 }
 

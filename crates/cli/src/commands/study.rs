@@ -2,13 +2,14 @@
 
 use super::connection::ChainOptions;
 use super::funds::{self, Sending};
+use super::governance;
 use super::keys::KeyOption;
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
-use consilium_ledger::{Conditions, NewStudy, Study};
+use consilium_ledger::{Conditions, NewStudy, SitesList, Study};
 use std::path::{Path, PathBuf};
 
 /// Studies: a program, a committee, the sites and the policy.
@@ -43,6 +44,26 @@ enum Command {
     Money(funds::Show),
     /// Let an auditor read the study's vectors, or stop it.
     Auditor(Auditor),
+    /// Set minimum cohort and finality rule from the next round on.
+    Policy(governance::Policy),
+    /// Give a role to an account: operator of rounds, treasurer or guardian.
+    Role(governance::GiveRole),
+    /// Let an account take the study over, with its funds, rounds and licences. It has to take it itself.
+    Transfer(governance::About),
+    /// Take over a study that its sponsor lets you have.
+    Take(Sending),
+    /// Guardian: stop the study's proofs and payouts for a while.
+    Pause(governance::Pause),
+    /// Guardian: end a pause.
+    Resume(Sending),
+    /// End the study: its committee is discharged, and no round opens any more.
+    End(governance::End),
+    /// Guardian: put off the compensation out of a node's bond, once.
+    Postpone(governance::About),
+    /// Have what you earn in the study paid to another account.
+    Payee(governance::About),
+    /// Pay an account what the currency refused before.
+    Unpaid(governance::About),
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -123,7 +144,7 @@ struct ConditionOptions {
     /// Rounds on record at once, 2 to 1024: as many as you may open within one challenge window.
     #[arg(long, value_name = "ROUNDS", default_value_t = Conditions::default().ring)]
     ring: u16,
-    /// Who may hold compensation back.
+    /// Who may hold compensation back, and stop proofs and payouts for a while.
     #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
     guardian: Address,
     /// The contract that has to approve of committees.
@@ -136,7 +157,8 @@ impl From<ConditionOptions> for Conditions {
         let ConditionOptions { currency, budget, node_share, bond, no_newcomers, challenge_window, ring, guardian, source } =
             options;
         let newcomers = !no_newcomers;
-        Self { currency, budget, node_share, bond, newcomers, challenge_window, ring, guardian, source }
+        let money = Self { currency, budget, node_share, bond, newcomers, challenge_window, ring, ..Self::default() };
+        Self { guardian, source, ..money }
     }
 }
 
@@ -194,6 +216,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(options) => funds::restore(options, json).await,
         Command::Money(options) => funds::show(options, json).await,
         Command::Auditor(options) => auditor(&options, json).await,
+        Command::Policy(options) => governance::policy(&options, json).await,
+        Command::Role(options) => governance::role(&options, json).await,
+        Command::Transfer(options) => governance::transfer(&options, json).await,
+        Command::Take(options) => governance::take(&options, json).await,
+        Command::Pause(options) => governance::pause(&options, json).await,
+        Command::Resume(options) => governance::resume(&options, json).await,
+        Command::End(options) => governance::end(&options, json).await,
+        Command::Postpone(options) => governance::postpone(&options, json).await,
+        Command::Payee(options) => governance::payee(&options, json).await,
+        Command::Unpaid(options) => governance::unpaid(&options, json).await,
     }
 }
 
@@ -212,6 +244,7 @@ async fn create(options: Create, json: bool) -> Result<(), Failure> {
         threshold: options.threshold,
         nodes: options.members,
         sites: read_addresses(&options.sites)?,
+        sites_uri: String::new(),
         minimum_cohort: options.minimum_cohort,
         finality: options.finality,
         conditions: options.conditions.into(),
@@ -233,7 +266,7 @@ async fn show(options: &Show, json: bool) -> Result<(), Failure> {
     let value = serde_json::json!({
         "study": study.id, "sponsor": study.sponsor, "program": study.program.name(), "dimension": study.program.dimension(),
         "committee": members, "threshold": study.committee().map(|c| c.sizes().t()), "fingerprint": fingerprint,
-        "sites": study.sites.len(), "minimum_cohort": study.minimum_cohort, "finality": study.finality.to_string(),
+        "sites": study.sites.listed().map(<[Address]>::len), "sites_uri": sites_uri(&study), "minimum_cohort": study.minimum_cohort, "finality": study.finality.to_string(),
     });
     print(json, &value, |_| describe(&study, &members));
     Ok(())
@@ -255,12 +288,16 @@ fn describe(study: &Study, members: &[Address]) -> String {
     for (i, member) in members.iter().enumerate() {
         text += &format!("\n  node {:2}  {member}", i + 1);
     }
-    text + &format!(
-        "\n{} admitted sites, at least {} in a set, certificates final by rule {}",
-        study.sites.len(),
-        study.minimum_cohort,
-        study.finality
-    )
+    let sites = match &study.sites {
+        SitesList::Listed(sites) => format!("{} admitted sites", sites.len()),
+        SitesList::At(uri) => format!("the list of sites is published at {uri}"),
+    };
+    text + &format!("\n{sites}, at least {} in a set, certificates final by rule {}", study.minimum_cohort, study.finality)
+}
+
+/// Where the list of sites is, if not on the chain.
+fn sites_uri(study: &Study) -> Option<&str> {
+    if let SitesList::At(uri) = &study.sites { Some(uri) } else { None }
 }
 
 async fn sites(options: &Sites, json: bool) -> Result<(), Failure> {

@@ -43,13 +43,24 @@ impl NodeProcess {
     /// Writes the configuration.
     pub(super) fn configure(&self, rpc: &str, contracts: &Addresses, peers: &BTreeMap<Address, String>) -> Result<(), Failure> {
         let Addresses {
-            chain_id, registry, consilium, treasury, licences, study_token, set_court, sum_kind, deployed_at, ..
+            chain_id,
+            registry,
+            consilium,
+            treasury,
+            licences,
+            study_token,
+            set_court,
+            sum_kind,
+            privacy_budget,
+            deployed_at,
+            ..
         } = contracts;
         let mut text = format!(
             "listen = \"127.0.0.1:{}\"\ndata = {:?}\nkey_file = {:?}\nrpc = [{rpc:?}]\n\n\
              [contracts]\nchain_id = {chain_id}\nregistry = \"{registry}\"\nconsilium = \"{consilium}\"\n\
              treasury = \"{treasury}\"\nlicences = \"{licences}\"\nstudy_token = \"{study_token}\"\n\
-             set_court = \"{set_court}\"\nsum_kind = \"{sum_kind}\"\ndeployed_at = {deployed_at}\n\n[peers]\n",
+             set_court = \"{set_court}\"\nsum_kind = \"{sum_kind}\"\n\
+             privacy_budget = \"{privacy_budget}\"\ndeployed_at = {deployed_at}\n\n[peers]\n",
             self.port,
             self.folder.join("data"),
             self.folder.join("key.json"),

@@ -57,10 +57,11 @@ fn a_small_demo_with_its_marked_part() {
 /// Everyone was paid for four rounds, and nothing is missing.
 fn check_money(money: &Value) {
     let amount = |value: &Value| value.as_str().unwrap_or_else(|| panic!("not an amount: {value}")).parse::<u128>().unwrap();
-    assert_eq!(fields(money), "accounts claimed funded gas held transactions".split(' ').collect());
+    assert_eq!(fields(money), "accounts claimed funded gas held revenue transactions".split(' ').collect());
     let coin = 10_u128.pow(18);
     assert_eq!(amount(&money["funded"]), 4 * 1_000 * coin);
-    assert_eq!(amount(&money["funded"]), amount(&money["claimed"]) + amount(&money["held"]));
+    assert_eq!(amount(&money["revenue"]), 600 * coin);
+    assert_eq!(amount(&money["funded"]) + 600 * coin, amount(&money["claimed"]) + amount(&money["held"]));
     assert!(amount(&money["held"]) < coin, "what rounding leaves: {money}");
     let accounts = money["accounts"].as_array().unwrap();
     let (nodes, sites): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| account["node"] == true);
@@ -68,6 +69,10 @@ fn check_money(money: &Value) {
     assert!(nodes.len() >= 4, "{money}");
     let paid: u128 = accounts.iter().map(|account| amount(&account["amount"])).sum();
     assert_eq!(paid, amount(&money["claimed"]));
+    let revenue = |account: &&Value| amount(&account["revenue"]);
+    assert!(sites.iter().all(|site| revenue(site) > 30 * coin), "{money}");
+    let of_licence: u128 = accounts.iter().map(|account| amount(&account["revenue"])).sum();
+    assert!(of_licence <= 600 * coin && of_licence + coin > 600 * coin, "{money}");
 }
 
 #[test]

@@ -349,10 +349,12 @@ fn check_licences(world: &World) {
     let fetched = until("the nodes know of the licence", Duration::from_secs(30), fetch);
     assert_eq!(fetched["aggregate_root"], world.round()["aggregate_root"]);
 
-    assert_eq!(world.about("sponsor", "licence close-period --key key.json").exits(0).json()["period"], 1);
-    let paid = world.at_nodes("sponsor", "claim --all --period 1 --key key.json").exits(0).json();
-    // The nodes' share is zero by now.
-    assert_eq!(paid["total"], (3 * (700 / 3)).to_string());
+    let paid = world.at_nodes("sponsor", "claim --all --key key.json").exits(0).json();
+    // Of the round's node share, a fifth: three sites weigh 8,000 each, whatever is paid to nodes by now.
+    let (sites, nodes): (Vec<_>, Vec<_>) = paid["paid"].as_array().unwrap().iter().partition(|account| account["node"] == false);
+    assert_eq!(sites.len(), SITES, "{paid}");
+    assert!(sites.iter().all(|site| site["amount"] == "186" && site["revenue"] == "186"), "{paid}");
+    assert!((4..=5).contains(&nodes.len()) && paid["refused"] == json!([]), "{paid}");
 }
 
 /// Anyone may watch; whoever may read the shares holds them against the settlement as well.
@@ -361,4 +363,43 @@ fn check_watch(world: &World) {
     assert_eq!((&seen["outcome"], &seen["round"]), (&"sound".into(), &1.into()), "{seen}");
     let seen = world.at_nodes("buyer", "watch --once --dry-run --key key.json").exits(3).json();
     assert_eq!(seen["outcome"], "unavailable", "{seen}");
+}
+
+/// Roles, pauses, a sale and the end; and transactions that are made up for somebody else to send.
+#[test]
+fn a_study_is_governed_and_changes_hands_by_commands() {
+    let world = World::new();
+    world.create_study();
+    let (guardian, buyer) = (world.places[0].0.clone(), world.places[1].0.clone());
+    let policy = "study policy --key key.json --minimum-cohort 3 --finality depth:2";
+    world.about("node-1", policy).exits(4).says(&["NotSponsor"]);
+    world.about("sponsor", policy).exits(0);
+    world.about("sponsor", &format!("study role --key key.json --role guardian --to {guardian}")).exits(0);
+    world.about("sponsor", "study pause --key key.json --seconds 60").exits(4).says(&["NotGuardian"]);
+    world.about("node-1", "study pause --key key.json --seconds 60").exits(0);
+    world.about("sponsor", "study withdraw --key key.json --amount 0").exits(4).says(&["PausedUntil"]);
+    world.about("node-1", "study resume --key key.json").exits(0);
+
+    let addresses: Value = serde_json::from_slice(&std::fs::read(world.at("sponsor/addresses.json")).unwrap()).unwrap();
+    let offer = format!("study transfer --account {buyer}");
+    let made = world.about("sponsor", &format!("{offer} --calldata --from {}", world.sponsor)).exits(0).json();
+    assert_eq!(made["to"].as_str().map(str::to_lowercase), addresses["study_token"].as_str().map(str::to_lowercase));
+    assert_eq!(made["value"], "0");
+    // approve(address,uint256) of the buyer and study 1.
+    let data = format!("0x095ea7b3{:0>64}{:0>64}", buyer.trim_start_matches("0x").to_lowercase(), "1");
+    assert_eq!(made["data"].as_str(), Some(data.as_str()));
+    // Nothing was sent, and what a contract would refuse is refused.
+    world.about("node-2", "study take --key key.json").exits(4).says(&["ERC721InsufficientApproval"]);
+    world.about("sponsor", &format!("study end --yes --calldata --from {buyer}")).exits(4).says(&["NotSponsor"]);
+    world.about("sponsor", "study end --yes").exits(2).says(&["--key"]);
+
+    world.about("sponsor", &format!("{offer} --key key.json")).exits(0);
+    world.about("node-2", "study take --key key.json").exits(0);
+    let shown = world.sponsor(&["study", "show", "--study", "1", "--rpc", &world.rpc, "--json"]).exits(0).json();
+    assert_eq!((shown["sponsor"].as_str(), &shown["minimum_cohort"]), (Some(buyer.as_str()), &3.into()));
+    world.about("sponsor", "study end --yes --key key.json").exits(4).says(&["NotSponsor"]);
+    world.about("node-2", "study end --yes --key key.json").exits(0);
+    world.about("node-2", "study end --yes --key key.json").exits(4).says(&["Ended"]);
+    world.about("node-3", &format!("study payee --key key.json --account {guardian}")).exits(0);
+    world.about("node-3", &format!("study unpaid --key key.json --account {guardian}")).exits(4).says(&["NothingOwed"]);
 }

@@ -1,5 +1,4 @@
-//! Events of the treasury and the licences. The token of studies has no decoder: Consilium tells of every new owner
-//! itself (`SponsorChanged`).
+//! Events of the treasury and the licences.
 
 use super::strictly;
 use crate::contracts::{Licences as L, Treasury as T};
@@ -22,29 +21,52 @@ pub(super) fn treasury(log: &Log) -> Result<Event, Defect> {
         T::FundsWithdrawn::SIGNATURE_HASH => {
             strictly::<T::FundsWithdrawn>(log).map(|e| Money::Withdrawn { study: e.study, to: e.to, amount: e.amount })
         }
-        T::Claimed::SIGNATURE_HASH => strictly::<T::Claimed>(log).map(|e| {
-            let T::Claimed { study, account, period, amount } = e;
-            Money::Claimed { study, account, period, amount }
-        }),
+        T::Claimed::SIGNATURE_HASH => {
+            strictly::<T::Claimed>(log).map(|e| Money::Claimed { study: e.study, account: e.account, amount: e.amount })
+        }
         T::RevenueReceived::SIGNATURE_HASH => strictly::<T::RevenueReceived>(log).map(|e| Money::RevenueReceived {
             study: e.study,
             payer: e.payer,
             amount: e.amount,
-        }),
-        T::PeriodClosed::SIGNATURE_HASH => strictly::<T::PeriodClosed>(log).map(|e| Money::PeriodClosed {
-            study: e.study,
             period: e.period,
-            per_site: U256::from(e.perSite),
-            per_node: U256::from(e.perNode),
-            through: e.through,
         }),
+        T::Returned::SIGNATURE_HASH => strictly::<T::Returned>(log).map(|e| Money::Returned { study: e.study, amount: e.amount }),
         T::SiteStruck::SIGNATURE_HASH => site_struck(log),
         T::SiteRestored::SIGNATURE_HASH => {
             strictly::<T::SiteRestored>(log).map(|e| Money::SiteRestored { study: e.study, site: e.site, round: e.round })
         }
-        _ => Err(Defect::UnknownEvent),
+        topic => waiting(topic, log),
     };
     money.map(Event::Money)
+}
+
+/// What accounts did not get, or did not want sent to themselves.
+fn waiting(topic: B256, log: &Log) -> Result<Money, Defect> {
+    match topic {
+        T::PaymentRefused::SIGNATURE_HASH => strictly::<T::PaymentRefused>(log).map(|e| {
+            let T::PaymentRefused { study, account, to, amount } = e;
+            Money::PaymentRefused { study, account, to, amount }
+        }),
+        T::UnpaidSent::SIGNATURE_HASH => strictly::<T::UnpaidSent>(log).map(|e| {
+            let T::UnpaidSent { study, account, to, amount } = e;
+            Money::UnpaidSent { study, account, to, amount }
+        }),
+        T::PayeeSet::SIGNATURE_HASH => {
+            strictly::<T::PayeeSet>(log).map(|e| Money::PayeeSet { study: e.study, account: e.account, payee: e.payee })
+        }
+        T::EscheatAnnounced::SIGNATURE_HASH => strictly::<T::EscheatAnnounced>(log).map(|e| {
+            let T::EscheatAnnounced { study, round, from } = e;
+            Money::EscheatAnnounced { study, round, from }
+        }),
+        T::UnpaidEscheatAnnounced::SIGNATURE_HASH => strictly::<T::UnpaidEscheatAnnounced>(log).map(|e| {
+            let T::UnpaidEscheatAnnounced { study, account, from } = e;
+            Money::UnpaidEscheatAnnounced { study, account, from }
+        }),
+        T::Escheated::SIGNATURE_HASH => {
+            strictly::<T::Escheated>(log).map(|e| Money::Escheated { study: e.study, account: e.account, amount: e.amount })
+        }
+        _ => Err(Defect::UnknownEvent),
+    }
 }
 
 fn site_struck(log: &Log) -> Result<Money, Defect> {

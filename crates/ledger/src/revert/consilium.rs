@@ -19,8 +19,8 @@ pub(super) fn words(error: &C) -> (&'static str, String) {
         C::InvalidDeadlines(e) => (
             "InvalidDeadlines",
             format!(
-                "deadline {} and settle-by {} must lie in the future, in this order, and settle-by, the challenge window and the \
-                 dispute time must end before stake that is withdrawn now is paid out: use earlier ones",
+                "deadline {} and settle-by {} must lie in the future, in this order, and settle-by, the challenge window, the \
+                 longest pause and the dispute time must end before stake that is withdrawn now is paid out: use earlier ones",
                 e.deadline, e.settleBy
             ),
         ),
@@ -60,6 +60,54 @@ pub(super) fn words(error: &C) -> (&'static str, String) {
     }
 }
 
+/// Who may do what, and when.
+fn rights(error: &C) -> (&'static str, String) {
+    match error {
+        C::AddressEmptyCode(e) => {
+            ("AddressEmptyCode", format!("the second part of Consilium is not at {}: deploy all contracts together", e.target))
+        }
+        C::AlreadyVoted(e) => {
+            ("AlreadyVoted", format!("the nodes of bitmap {:#x} have voted before: their votes count already", e.voters))
+        }
+        C::Ended(e) => ("Ended", format!("study {} has ended: no round opens any more, create another study", e.study)),
+        C::FailedCall(_) => {
+            ("FailedCall", "the call failed without a reason, mostly for lack of gas: try again with more gas".into())
+        }
+        C::InvalidPrivacyCost(_) => (
+            "InvalidPrivacyCost",
+            "a privacy account and what a round costs it come together: give both, or neither of them".into(),
+        ),
+        C::InvalidSitesUri(_) => (
+            "InvalidSitesUri",
+            "a list of sites is in the transaction, or at a place of 256 bytes at most that begins with https://: give one of both"
+                .into(),
+        ),
+        C::NotOperator(e) => (
+            "NotOperator",
+            format!("{} does not open rounds of study {}: its operator does, or its sponsor", e.caller, e.study),
+        ),
+        C::NotTreasurer(e) => (
+            "NotTreasurer",
+            format!("{} does not take money out of study {}: its treasurer does, or its sponsor", e.caller, e.study),
+        ),
+        C::PausedUntil(e) => ("PausedUntil", paused(e.study, e.until)),
+        C::PauseNotAllowed(e) => (
+            "PauseNotAllowed",
+            format!(
+                "a pause of study {} until second {} is longer than the deployment allows, or over before it begins, or comes \
+                 before second {}: shorten it, or wait",
+                e.study, e.until, e.nextFrom
+            ),
+        ),
+        _ => ("Unknown", "no reason that this version knows".into()),
+    }
+}
+
+/// What the guardian's pause keeps from happening.
+pub(super) fn paused(study: u64, until: u64) -> String {
+    format!("the guardian of study {study} has stopped proofs and payouts until second {until}: try again after that")
+}
+
 /// What a study's money, stake and record of rounds demand.
 fn conditions(error: &C) -> (&'static str, String) {
     match error {
@@ -91,7 +139,7 @@ fn conditions(error: &C) -> (&'static str, String) {
         C::InvalidWindow(e) => (
             "InvalidWindow",
             format!(
-                "a challenge window of {} seconds is not between the {} and the {} that this deployment allows",
+                "a challenge window of {} seconds is not between the {} and the {} that this deployment allows: use another one",
                 e.challengeWindow, e.minimum, e.maximum
             ),
         ),
@@ -112,7 +160,7 @@ fn conditions(error: &C) -> (&'static str, String) {
             ),
         ),
         C::RosterNotStored(_) => ("RosterNotStored", "the committee's list was not stored: try again with more gas".into()),
-        _ => ("Unknown", "no reason that this version knows".into()),
+        _ => rights(error),
     }
 }
 

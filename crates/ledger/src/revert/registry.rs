@@ -136,6 +136,7 @@ fn court(error: &R) -> (&'static str, String) {
             "NotGuardian",
             format!("{} is not the guardian of study {}, or the payment is due, or was put off before", e.caller, e.study),
         ),
+        R::PausedUntil(e) => ("PausedUntil", super::consilium::paused(e.study, e.until)),
         R::AlreadyCompensated(e) => ("AlreadyCompensated", format!("{} has had its part", e.site)),
         _ => ("Unknown", "no reason that this version knows".into()),
     }

@@ -1,7 +1,6 @@
-//! The refusals of the treasury, the licences and the token of studies.
+//! The refusals of the treasury and the licences.
 
 use crate::contracts::Licences::LicencesErrors as L;
-use crate::contracts::StudyToken::StudyTokenErrors as S;
 use crate::contracts::Treasury::TreasuryErrors as T;
 
 /// The error's name, and what it means.
@@ -23,22 +22,44 @@ pub(super) fn words(error: &T) -> (&'static str, String) {
         T::NoEquivocation(e) => {
             ("NoEquivocation", format!("the two contributions are signed by {} and {} or are the same one", e.first, e.second))
         }
-        T::NotInPeriod(e) => {
-            ("NotInPeriod", format!("round {} of study {} has no part in the revenue of period {}", e.round, e.study, e.period))
-        }
+        T::NotALateVoter(e) => (
+            "NotALateVoter",
+            format!("{} cast no late vote in round {} of study {}: read the round again", e.account, e.round, e.study),
+        ),
         T::NotPermitted(e) => ("NotPermitted", format!("{} may not do this: the study's sponsor can", e.caller)),
         T::NotStruck(e) => ("NotStruck", format!("site {} is not struck for round {} of study {}", e.site, e.round, e.study)),
         T::NothingOwed(_) => {
             ("NothingOwed", "all of it was claimed before, was lost by equivocation, or is worth nothing: look again".into())
         }
-        T::NothingToShare(e) => ("NothingToShare", format!("no revenue of study {} waits to be shared", e.study)),
-        T::PeriodOpen(e) => ("PeriodOpen", format!("the period of study {} ends at second {}: close it then", e.study, e.until)),
         T::ReentrancyGuardReentrantCall(_) => {
             ("ReentrancyGuardReentrantCall", "the currency called back during a payment: it cannot be used".into())
         }
+        T::EscheatTimeTooShort(e) => (
+            "EscheatTimeTooShort",
+            format!("{} seconds until what nobody claims is lost are too short: use a year or more", e.escheatTime),
+        ),
+        T::EscheatTooEarly(e) => (
+            "EscheatTooEarly",
+            format!(
+                "this goes to the sink years after it was earned, and a quarter after its announcement: from second {} on",
+                e.from
+            ),
+        ),
+        T::GasMissing(_) => {
+            ("GasMissing", "whoever is owed money must be able to take it: send the transaction with more gas".into())
+        }
+        T::InvalidSink(_) => ("InvalidSink", "what nobody claims goes to the sink: give an account that is not zero".into()),
+        T::PausedUntil(e) => ("PausedUntil", super::consilium::paused(e.study, e.until)),
         T::SafeCastOverflowedUintDowncast(e) => {
             ("SafeCastOverflowedUintDowncast", format!("{} does not fit {} bits", e.value, e.bits))
         }
+        T::SafeCastOverflowedIntDowncast(e) => {
+            ("SafeCastOverflowedIntDowncast", format!("{} does not fit {} bits", e.value, e.bits))
+        }
+        T::SafeCastOverflowedIntToUint(e) => {
+            ("SafeCastOverflowedIntToUint", format!("{} is below zero: less was earned than counted", e.value))
+        }
+        T::SafeCastOverflowedUintToInt(e) => ("SafeCastOverflowedUintToInt", format!("{} does not fit 255 bits", e.value)),
         T::SafeERC20FailedOperation(e) => (
             "SafeERC20FailedOperation",
             format!("the currency {} refused the transfer: check balance and approval for the treasury", e.token),
@@ -53,7 +74,10 @@ pub(super) fn words(error: &T) -> (&'static str, String) {
 pub(super) fn licences(error: &L) -> (&'static str, String) {
     match error {
         L::NotOffered(e) => ("NotOffered", format!("study {} sells no licences", e.study)),
-        L::NotSponsor(e) => ("NotSponsor", format!("{} is not the sponsor of study {}", e.caller, e.study)),
+        L::NotTreasurer(e) => (
+            "NotTreasurer",
+            format!("{} does not set the price of licences of study {}: its treasurer does, or its sponsor", e.caller, e.study),
+        ),
         L::PriceRisen(e) => {
             ("PriceRisen", format!("the price is {} by now, above the {} that you would pay: look again", e.price, e.highest))
         }
@@ -83,27 +107,6 @@ pub(super) fn licences(error: &L) -> (&'static str, String) {
         | L::ERC2981InvalidTokenRoyalty(_)
         | L::ERC2981InvalidTokenRoyaltyReceiver(_) => {
             ("InvalidTransfer", "the licences refused the transfer: check accounts and amounts".into())
-        }
-    }
-}
-
-/// The error's name, and what it means, of the token of studies.
-pub(super) fn study_token(error: &S) -> (&'static str, String) {
-    match error {
-        S::NotConsilium(e) => ("NotConsilium", format!("{} is not the token's Consilium", e.caller)),
-        S::ERC721NonexistentToken(e) => ("ERC721NonexistentToken", format!("there is no study {}", e.tokenId)),
-        S::ERC721InsufficientApproval(e) => (
-            "ERC721InsufficientApproval",
-            format!("{} may not hand over study {}: its sponsor has to approve it", e.operator, e.tokenId),
-        ),
-        S::ERC721IncorrectOwner(e) => {
-            ("ERC721IncorrectOwner", format!("study {} belongs to {}, not to {}", e.tokenId, e.owner, e.sender))
-        }
-        S::ERC721InvalidReceiver(e) => {
-            ("ERC721InvalidReceiver", format!("{} cannot hold a study: hand it to another account", e.receiver))
-        }
-        S::ERC721InvalidApprover(_) | S::ERC721InvalidOperator(_) | S::ERC721InvalidOwner(_) | S::ERC721InvalidSender(_) => {
-            ("InvalidTransfer", "the token refused the transfer: check the accounts".into())
         }
     }
 }

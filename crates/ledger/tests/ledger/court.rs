@@ -42,8 +42,13 @@ pub(crate) struct Settled {
 impl Bench {
     pub(crate) async fn set(world: &World, nodes: u8) -> Self {
         let (sponsor, reporter) = (wallet(1), wallet(10));
-        let options =
-            DeployOptions { minimum_stake: ether(1), dispute_time: 100, compensation_delay: DELAY, ..DeployOptions::trial() };
+        let options = DeployOptions {
+            minimum_stake: ether(1),
+            dispute_time: 100,
+            compensation_delay: DELAY,
+            longest_pause: 10,
+            ..DeployOptions::trial()
+        };
         let deployment = deploy(world.provider(), &sponsor, options).await.unwrap();
         let ledger = Ledger::new(world.provider(), deployment.addresses).await.unwrap();
         let nodes: Vec<Wallet> = (20..20 + nodes).map(wallet).collect();
@@ -54,37 +59,48 @@ impl Bench {
             ledger.register(node, &Registration { kem_key, operator, jurisdiction, stake: ether(2) }).await.unwrap();
             ledger.set_consent(node, sponsor.address(), Consent::ALL).await.unwrap();
         }
-        let mut sites: Vec<SecretKey> = (50..53).map(|byte| wallet(byte).key().clone()).collect();
+        let mut sites: Vec<SecretKey> = (50..53).map(|byte| wallet(byte).key().unwrap().clone()).collect();
         sites.sort_by_key(SecretKey::address);
         Self { ledger, nodes, reporter, sponsor, sites }
     }
 
     pub(crate) fn sign<S: alloy::sol_types::SolStruct>(&self, node: usize, statement: &S) -> Signed {
-        self.ledger.domain().sign(self.nodes[node - 1].key(), statement)
+        self.ledger.domain().sign(self.nodes[node - 1].key().unwrap(), statement)
     }
 
-    fn signed<S: alloy::sol_types::SolStruct>(&self, statement: &S, nodes: &[usize]) -> SignerSet {
+    pub(crate) fn signed<S: alloy::sol_types::SolStruct>(&self, statement: &S, nodes: &[usize]) -> SignerSet {
         SignerSet::collect(&nodes.iter().map(|&node| (node, self.sign(node, statement))).collect())
     }
 
-    /// A study whose vectors have `length` elements, with one round that these nodes settle on these roots, the
-    /// aggregate's first.
-    pub(crate) async fn settle(&self, t: u8, length: usize, roots: &[B256], signers: &[usize]) -> Settled {
+    /// A study of the first n nodes whose vectors have `length` elements.
+    pub(crate) async fn study(&self, n: usize, t: u8, length: usize) -> u64 {
         let new = NewStudy {
             program: AnyProgram::OneHot(OneHot::new(length as u64).unwrap()),
             threshold: t,
-            nodes: self.nodes[..roots.len() - 1].iter().map(Wallet::address).collect(),
+            nodes: self.nodes[..n].iter().map(Wallet::address).collect(),
             sites: self.sites.iter().map(SecretKey::address).collect(),
+            sites_uri: String::new(),
             minimum_cohort: 2,
             finality: Finality::Instant,
             weight_unit: String::new(),
             description: Default::default(),
             conditions: Conditions { bond: U256::from(BOND), challenge_window: WINDOW, ..Conditions::default() },
         };
-        let study = self.ledger.create_study(&self.sponsor, &new).await.unwrap().output;
+        self.ledger.create_study(&self.sponsor, &new).await.unwrap().output
+    }
+
+    /// Opens a study's first round.
+    pub(crate) async fn open(&self, study: u64) {
         let now = self.ledger.head().await.unwrap().timestamp;
         let opened = self.ledger.open_round(&self.sponsor, study, root("a model"), now + 100, now + 200).await.unwrap();
         assert_eq!(opened.output, 1);
+    }
+
+    /// A study whose vectors have `length` elements, with one round that these nodes settle on these roots, the
+    /// aggregate's first.
+    pub(crate) async fn settle(&self, t: u8, length: usize, roots: &[B256], signers: &[usize]) -> Settled {
+        let study = self.study(roots.len() - 1, t, length).await;
+        self.open(study).await;
         let member = |site: &SecretKey| SetMember { site: site.address(), digest: root("a digest") };
         let cohort = Cohort::new(self.sites.iter().map(member).collect()).unwrap();
         let vote = Vote { study, round: 1, setRoot: cohort.root(), size: cohort.size() };

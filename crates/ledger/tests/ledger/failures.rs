@@ -136,7 +136,7 @@ async fn a_malformed_log_spoils_its_study_and_does_not_stop_a_watcher() {
     let error = ledger.study(1).await.unwrap_err();
     assert!(error.to_string().contains("it is not the canonical encoding of a RoundCertified"), "{error}");
     let Progress::Read { batch, .. } = Watcher::new(ledger, Cursor::default()).next_events().await.unwrap() else { panic!() };
-    assert_eq!((batch.events.len(), batch.malformed.len()), (26, 1));
+    assert_eq!((batch.events.len(), batch.malformed.len()), (29, 1));
     assert_eq!(batch.malformed[0].study, Some(1));
 }
 
@@ -301,8 +301,8 @@ async fn a_signature_under_a_settlement_that_an_endpoint_invents_proves_nothing(
 fn an_addresses_file_reads_back_and_a_damaged_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("addresses.json");
-    let [registry, consilium, treasury, licences, study_token, set_court, sum_kind] =
-        [1, 2, 3, 4, 5, 6, 7].map(Address::repeat_byte);
+    let [registry, consilium, treasury, licences, study_token, set_court, sum_kind, privacy_budget] =
+        [1, 2, 3, 4, 5, 6, 7, 8].map(Address::repeat_byte);
     let addresses = Addresses {
         chain_id: 7,
         registry,
@@ -312,6 +312,7 @@ fn an_addresses_file_reads_back_and_a_damaged_one_is_named() {
         study_token,
         set_court,
         sum_kind,
+        privacy_budget,
         trial_token: None,
         deployed_at: 3,
     };

@@ -43,7 +43,11 @@ async fn a_watcher_reads_everything_once_in_pieces_and_resumes_from_a_stored_cur
     let small = stage.ledger.clone().with_limits(Limits { blocks: 3, ..Limits::default() });
     let mut watcher = Watcher::new(small.clone(), Cursor::default());
     let first = read_all(&mut watcher).await;
-    assert_eq!(first.len(), 5 * 4 + 5, "five nodes with keys, consents, bonds; study, conditions, rewards, committee, sites");
+    assert_eq!(
+        first.len(),
+        5 * 4 + 8,
+        "five nodes with keys, consents, bonds; study, conditions, rewards, committee, sites, three roles"
+    );
     let stored = serde_json::to_string(watcher.cursor()).unwrap();
 
     certified(&mut stage).await;

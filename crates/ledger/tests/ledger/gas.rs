@@ -50,19 +50,29 @@ async fn rounds(rules: Rules, n: usize, t: usize, gas: &mut Gas) -> Till {
 /// One site's first and second claim alone, then the rest of a round in one transaction, first claims all of them.
 async fn claims(till: &Till, gas: &mut Gas) {
     let books = till.books().await;
-    let owed = books.owed(&till.cohorts, 0, till.now).await.unwrap();
+    let owed = books.owed(&till.cohorts, till.now).await.unwrap();
     let site = till.stage.sites[0];
-    let of_site: Vec<Credit> = owed.iter().filter(|credit| credit.account == site && !credit.as_node).copied().collect();
+    let of_site: Vec<Credit> = owed.iter().filter(|credit| credit.account == site && !as_node(credit)).copied().collect();
     gas.insert("claim, first of an account, alone".into(), claim(till, &books, &of_site[5..6]).await);
     gas.insert("claim, later, alone".into(), claim(till, &books, &of_site[6..7]).await);
-    let others = |round: u64| owed.iter().filter(|credit| credit.round == round && credit.account != site).copied().collect();
+    let of_round = |credit: &Credit, round| credit.leaf.is_some_and(|leaf| leaf.round == round);
+    let others = |round: u64| owed.iter().filter(|credit| of_round(credit, round) && credit.account != site).copied().collect();
     let (first, later): (Vec<Credit>, Vec<Credit>) = (others(6), others(7));
     gas.insert(format!("claim, each of {} first ones", first.len()), claim(till, &books, &first).await / first.len() as u64);
     gas.insert(format!("claim, each of {} later ones", later.len()), claim(till, &books, &later).await / later.len() as u64);
+    // Whoever sells licences pays their revenue with the round.
+    till.sell_first().await;
+    let (books, shared): (Books, Vec<Credit>) = (till.books().await, others(5));
+    let used = claim(till, &books, &shared).await / shared.len() as u64;
+    gas.insert(format!("claim, each of {} later ones, first with revenue", shared.len()), used);
+}
+
+fn as_node(credit: &Credit) -> bool {
+    credit.leaf.is_some_and(|leaf| leaf.as_node)
 }
 
 async fn claim(till: &Till, books: &Books, credits: &[Credit]) -> u64 {
-    let claims = books.claims(credits, &till.cohorts, 0).unwrap();
+    let claims = books.claims(credits, &till.cohorts).unwrap();
     till.ledger().claim(&wallet(9), &claims).await.unwrap().gas_used
 }
 

@@ -4,9 +4,9 @@ use alloy::primitives::{Log as RawLog, LogData};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R, Treasury as T};
+use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R, StudyToken as S, Treasury as T};
 use consilium_ledger::event::{Defect, RoundOpened};
-use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Money, Offence};
+use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Money, Offence, Role, SitesList};
 use proptest::prelude::*;
 
 const ADDRESSES: Addresses = Addresses {
@@ -18,6 +18,7 @@ const ADDRESSES: Addresses = Addresses {
     study_token: Address::repeat_byte(5),
     set_court: Address::repeat_byte(6),
     sum_kind: Address::repeat_byte(7),
+    privacy_budget: Address::repeat_byte(8),
     trial_token: None,
     deployed_at: 0,
 };
@@ -192,6 +193,55 @@ fn bad_logs_are_named_with_their_defect() {
 }
 
 #[test]
+fn a_list_of_sites_is_in_the_event_or_at_a_place_and_never_both() {
+    let listed = vec![Address::repeat_byte(1)];
+    let told = |sites: &[Address], uri: &str| {
+        let (version, sites_root) = (1, B256::repeat_byte(9));
+        let event = C::SitesAdmitted { study: 1, version, sitesRoot: sites_root, sites: sites.to_vec(), uri: uri.into() };
+        let log = mined(ADDRESSES.consilium, event.encode_log_data());
+        match ChainEvent::decode(&ADDRESSES, &log) {
+            Ok(ChainEvent { event: Event::SitesAdmitted { sites, .. }, .. }) => Some(sites),
+            _ => None,
+        }
+    };
+    assert_eq!(told(&listed, ""), Some(SitesList::Listed(listed.clone())));
+    let place = "https://sponsor.example/sites.json";
+    assert_eq!(told(&[], place), Some(SitesList::At(place.into())));
+    assert_eq!(told(&[], ""), Some(SitesList::Listed(Vec::new())));
+    for (sites, uri) in [(&listed[..], place), (&[], "http://sponsor.example"), (&[], "https://")] {
+        assert_eq!(told(sites, uri), None, "{uri}");
+    }
+    assert_eq!(told(&[], &format!("https://{}", "x".repeat(249))), None);
+}
+
+#[test]
+fn roles_late_votes_and_pauses_decode() {
+    let decoded = |address, data| ChainEvent::decode(&ADDRESSES, &mined(address, data));
+    let role = |role| S::RoleSet { study: 1, role, account: Address::repeat_byte(7) }.encode_log_data();
+    let event = decoded(ADDRESSES.study_token, role(2)).unwrap().event;
+    assert_eq!(event, Event::RoleSet { study: 1, role: Role::Guardian, account: Address::repeat_byte(7) });
+    // Decoding refuses a number that is no role before this crate sees it.
+    let mut unknown = role(2);
+    unknown =
+        LogData::new_unchecked(vec![unknown.topics()[0], unknown.topics()[1], B256::with_last_byte(3)], unknown.data.clone());
+    assert!(matches!(decoded(ADDRESSES.study_token, unknown).unwrap_err().defect, Defect::Role | Defect::Encoding("RoleSet")));
+    let transfer = S::Transfer { from: Address::ZERO, to: Address::ZERO, tokenId: U256::from(1) }.encode_log_data();
+    assert_eq!(decoded(ADDRESSES.study_token, transfer).unwrap_err().defect, Defect::UnknownEvent);
+    let votes = |voters, length: usize| C::VotesAdded {
+        study: 1,
+        round: 2,
+        voters: U256::from(voters),
+        signatures: vec![0xee; length].into(),
+    };
+    let event = decoded(ADDRESSES.consilium, votes(0b10_u64, 65).encode_log_data()).unwrap().event;
+    assert!(matches!(event, Event::VotesAdded { study: 1, round: 2, .. }) && event.round() == Some(2));
+    let short = decoded(ADDRESSES.consilium, votes(0b11_u64, 65).encode_log_data()).unwrap_err();
+    assert_eq!(short.defect, Defect::Length("the list of votes"));
+    let paused = C::Paused { study: 1, from: 5, until: 9 }.encode_log_data();
+    assert_eq!(decoded(ADDRESSES.consilium, paused).unwrap().event, Event::Paused { study: 1, from: 5, until: 9 });
+}
+
+#[test]
 fn a_string_that_is_not_utf8_is_refused_and_so_is_dirty_padding() {
     let good = registered().encode_log_data();
     let text = good.data.windows(6).position(|bytes| bytes == b"Clinic").unwrap();
@@ -216,7 +266,7 @@ fn logs_from_elsewhere_or_nowhere_are_refused() {
 fn signatures() -> impl Strategy<Value = B256> {
     let known = [C::StudyCreated::SIGNATURE_HASH, C::CommitteeFormed::SIGNATURE_HASH, C::SitesAdmitted::SIGNATURE_HASH]
         .into_iter()
-        .chain([C::PolicySet::SIGNATURE_HASH, C::AuditorSet::SIGNATURE_HASH, C::RoundOpened::SIGNATURE_HASH])
+        .chain([C::PolicySet::SIGNATURE_HASH, C::VotesAdded::SIGNATURE_HASH, C::RoundOpened::SIGNATURE_HASH])
         .chain([C::RoundCertified::SIGNATURE_HASH, C::RoundSettled::SIGNATURE_HASH, C::RoundVoided::SIGNATURE_HASH])
         .chain([C::RoundAbandoned::SIGNATURE_HASH, R::NodeRegistered::SIGNATURE_HASH, R::KemKeySet::SIGNATURE_HASH])
         .chain([R::UnbondingBegun::SIGNATURE_HASH, R::Withdrawn::SIGNATURE_HASH, C::ConditionsSet::SIGNATURE_HASH])
@@ -224,7 +274,8 @@ fn signatures() -> impl Strategy<Value = B256> {
         .chain([R::ConsentSet::SIGNATURE_HASH, R::Bonded::SIGNATURE_HASH, R::Discharged::SIGNATURE_HASH])
         .chain([R::Convicted::SIGNATURE_HASH, R::Acquitted::SIGNATURE_HASH, R::Compensated::SIGNATURE_HASH])
         .chain([R::ReporterPaid::SIGNATURE_HASH, R::Forfeited::SIGNATURE_HASH, R::CompensationPostponed::SIGNATURE_HASH])
-        .chain([R::Held::SIGNATURE_HASH, C::RoundRefuted::SIGNATURE_HASH]);
+        .chain([R::Held::SIGNATURE_HASH, C::RoundRefuted::SIGNATURE_HASH, C::OperatorChanged::SIGNATURE_HASH])
+        .chain([C::Paused::SIGNATURE_HASH, C::StudyEnded::SIGNATURE_HASH]);
     prop::sample::select(known.collect::<Vec<_>>())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `scenario` runs one story over both and compares everything that can be compared; `failures` breaks the connection,
 //! the addresses and the logs; `following` rewrites history under a watcher and lets endpoints lie; `strikes` lets them
-//! invent that sites were struck off; `money` funds, pays and claims; `gas` tells what all of it costs under two sets of
+//! invent that sites were struck off; `money` funds, pays and claims; `court`, `differential` and `sets` hold evidence against Rust and Solidity; `gas` tells what all of it costs under two sets of
 //! rules.
 
 mod court;
@@ -13,5 +13,6 @@ mod gas;
 mod logs;
 mod money;
 mod scenario;
+mod sets;
 mod strikes;
 mod worlds;

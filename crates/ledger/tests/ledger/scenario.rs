@@ -10,7 +10,7 @@ use consilium_core::settle::share_roots_hash;
 use consilium_core::transcript::values_hash;
 use consilium_ledger::{
     Addresses, Conditions, Consent, DeployOptions, Error, Event, Ledger, Membership, Mined, NewStudy, Receipt, Registration,
-    Round, State, Wallet, deploy,
+    Role, Round, SitesList, State, Wallet, deploy,
 };
 
 /// What of a step must be equal on every chain: block number, gas and events, or the words of a refusal.
@@ -71,6 +71,7 @@ impl Stage {
             threshold: 1,
             nodes: self.nodes.iter().map(Wallet::address).collect(),
             sites: self.sites.clone(),
+            sites_uri: String::new(),
             minimum_cohort: 2,
             finality: Finality::Instant,
             weight_unit: String::new(),
@@ -143,7 +144,7 @@ impl Stage {
 
     /// The statement signed by these nodes.
     pub(crate) fn signed<S: alloy::sol_types::SolStruct>(&self, statement: &S, nodes: &[usize]) -> SignerSet {
-        let sign = |&node: &usize| (node, self.ledger.domain().sign(self.nodes[node - 1].key(), statement));
+        let sign = |&node: &usize| (node, self.ledger.domain().sign(self.nodes[node - 1].key().unwrap(), statement));
         SignerSet::collect(&nodes.iter().map(sign).collect())
     }
 
@@ -189,7 +190,7 @@ impl Stage {
     /// Round 1: certified and settled, after everything that must not work.
     async fn first_round(&mut self) {
         let stranger = self.ledger.open_round(&self.nodes[0], 1, root("model 1"), START + 100, START + 200).await;
-        self.refuse("open as a stranger", &stranger.map(|mined| mined.receipt), "is not the sponsor");
+        self.refuse("open as a stranger", &stranger.map(|mined| mined.receipt), "does not open rounds of study 1");
         assert_eq!(self.open("model 1", START).await, Some(1));
         let twice = self.ledger.open_round(&self.sponsor, 1, root("model 2"), START + 100, START + 200).await;
         self.refuse("open beside an open one", &twice.map(|mined| mined.receipt), "is not over yet");
@@ -327,6 +328,58 @@ async fn the_embedded_chain_and_anvil_tell_the_same_story() {
             Told::Refused(words) => println!("{step}: {words}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_study_changes_hands_when_its_receiver_takes_it_and_roles_end_with_its_owner() {
+    let world = World::embedded();
+    let stage = Stage::set(&world).await;
+    let (ledger, seller, buyer, helper) = (&stage.ledger, &stage.sponsor, wallet(8), wallet(9));
+    let study = ledger.study(1).await.unwrap();
+    assert_eq!((study.operator, study.treasurer, study.ended), (seller.address(), seller.address(), false));
+    for role in [Role::Operator, Role::Treasurer, Role::Guardian] {
+        ledger.set_role(seller, 1, role, helper.address()).await.unwrap();
+        assert_eq!(ledger.holder_of(1, role).await.unwrap(), helper.address());
+    }
+    ledger.set_auditor(seller, 1, helper.address(), true).await.unwrap();
+    let study = ledger.study(1).await.unwrap();
+    assert_eq!([study.operator, study.treasurer, study.conditions.guardian], [helper.address(); 3]);
+    assert!(study.auditors.contains(&helper.address()));
+    ledger.open_round(&helper, 1, root("model 1"), START + 100, START + 200).await.unwrap();
+    let refused = ledger.pause(seller, 1, START + 5).await.unwrap_err();
+    assert!(refused.revert().is_some_and(|revert| revert.is("NotGuardian")), "{refused}");
+    ledger.pause(&helper, 1, START + 5).await.unwrap();
+    assert_eq!(ledger.paused_until(1).await.unwrap(), START + 5);
+    ledger.resume(&helper, 1).await.unwrap();
+    assert_eq!(ledger.paused_until(1).await.unwrap(), 0);
+
+    let unasked = ledger.take_study(&buyer, 1, seller.address()).await.unwrap_err();
+    assert!(unasked.revert().is_some_and(|revert| revert.is("ERC721InsufficientApproval")), "{unasked}");
+    ledger.offer_study(seller, 1, buyer.address()).await.unwrap();
+    ledger.take_study(&buyer, 1, seller.address()).await.unwrap();
+    let study = ledger.study(1).await.unwrap();
+    assert_eq!([study.sponsor, study.operator, study.treasurer], [buyer.address(); 3]);
+    assert!(study.auditors.is_empty() && study.conditions.guardian.is_zero() && study.vacant);
+    assert_eq!(ledger.holder_of(1, Role::Guardian).await.unwrap(), Address::ZERO);
+
+    world.tick(START + 100).await;
+    ledger.end_study(&buyer, 1).await.unwrap();
+    assert!(ledger.study(1).await.unwrap().ended);
+    let over = ledger.open_round(&buyer, 1, root("model 2"), START + 200, START + 300).await.unwrap_err();
+    assert!(over.revert().is_some_and(|revert| revert.is("Ended")), "{over}");
+}
+
+#[tokio::test]
+async fn a_list_of_sites_that_is_elsewhere_is_told_with_its_place() {
+    let world = World::embedded();
+    let stage = Stage::set(&world).await;
+    let place = "https://sponsor.example/sites.json";
+    stage.ledger.set_sites_at(&stage.sponsor, 1, &stage.sites[..2], place).await.unwrap();
+    assert_eq!(stage.ledger.study(1).await.unwrap().sites, SitesList::At(place.into()));
+    stage.ledger.open_round(&stage.sponsor, 1, root("model 1"), START + 100, START + 200).await.unwrap();
+    let error = stage.ledger.round(1, 1).await.unwrap_err();
+    assert!(matches!(&error, Error::SitesElsewhere { study: 1, uri } if uri == place), "{error}");
+    assert!(error.to_string().contains(place) && !error.is_temporary());
 }
 
 #[tokio::test]

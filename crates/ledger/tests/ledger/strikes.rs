@@ -186,8 +186,8 @@ async fn strikes_of_strangers_cost_readers_nothing() {
     let proof = |round: u64| {
         let said = |digest: &str| {
             let (digest, boxes) = (root(digest), root("boxes"));
-            let mut said = SignedContribution { digest, boxes, signature: stranger.key().sign(&B256::ZERO) };
-            said.signature = domain.sign(stranger.key(), &said.statement(id, round, site));
+            let mut said = SignedContribution { digest, boxes, signature: stranger.key().unwrap().sign(&B256::ZERO) };
+            said.signature = domain.sign(stranger.key().unwrap(), &said.statement(id, round, site));
             said
         };
         Equivocation { study: id, round, site, statements: [said("one"), said("two")] }

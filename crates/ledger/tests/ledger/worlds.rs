@@ -1,10 +1,13 @@
 //! The chains that the tests run on.
 
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::Encodable2718;
 use alloy::providers::{DynProvider, Provider};
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload};
+use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use alloy::transports::{TransportError, TransportFut};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, TxKind, U256};
 use consilium_chain::{Chain, Genesis, InProcess, Rules, Sequencer};
 use consilium_core::eip712::SecretKey;
 use consilium_ledger::{Wallet, client_provider, http_provider};
@@ -79,6 +82,25 @@ impl World {
             Self::Embedded { sequencer, .. } => client_provider(sequencer.client()),
             Self::Anvil { url, .. } => http_provider(url).unwrap(),
         }
+    }
+
+    /// Creates a contract that this crate knows nothing of, by an account that does nothing else.
+    pub(crate) async fn create(&self, account: u8, code: Vec<u8>) -> Address {
+        let (provider, signer) = (self.provider(), PrivateKeySigner::from_bytes(&B256::repeat_byte(account)).unwrap());
+        let nonce = provider.get_transaction_count(signer.address()).await.unwrap();
+        let transaction = TxEip1559 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: 1_000_000,
+            max_fee_per_gas: 1_000_000_000,
+            to: TxKind::Create,
+            input: code.into(),
+            ..TxEip1559::default()
+        };
+        let signature = signer.sign_hash_sync(&transaction.signature_hash()).unwrap();
+        let bytes = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
+        let sent = provider.send_raw_transaction(&bytes).await.unwrap();
+        sent.get_receipt().await.unwrap().contract_address.unwrap()
     }
 
     pub(crate) fn sequencer(&self) -> &Sequencer {

@@ -35,6 +35,7 @@ pub(super) async fn status(State(service): Shared) -> Json<Value> {
         "chain_id": service.domain.chain_id,
         "contract": service.domain.contract,
         "head": head,
+        "beyond_policy": service.seats.status(),
     }))
 }
 
@@ -234,5 +235,6 @@ pub(super) async fn metrics(State(service): Shared) -> Response {
     let open = service.rounds.open();
     let stages = [Stage::Collecting, Stage::Certified, Stage::Final, Stage::Settled, Stage::Closed];
     let counts = stages.map(|stage| (stage_name(stage), open.iter().filter(|round| round.stage() == stage).count()));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render(&counts)).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render(&counts, service.seats.beyond()))
+        .into_response()
 }

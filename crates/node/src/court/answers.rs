@@ -56,7 +56,7 @@ async fn give_one(service: &Service, study: u64, round: u64) -> Result<Result<bo
         return Ok(Ok(false));
     };
     let vote = Vote { study, round, setRoot: seen.set_root, size: seen.size };
-    let signature = terms.domain.sign(service.wallet.key(), &share);
+    let signature = terms.domain.sign(service.keys.signing_key(), &share);
     let answer = Answer { share, signature, vote, voters: seen.voters, votes: seen.votes };
     Ok(send(service, (study, round), &answer).await)
 }

@@ -10,6 +10,7 @@ use crate::service::Service;
 use crate::store::{Database, StoreError, Verdict};
 use alloy_primitives::B256;
 use consilium_core::accusation::{Accusation, Charge};
+use consilium_core::params::Finality;
 use consilium_ledger::{Error, State};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -128,6 +129,10 @@ async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
         tracing::error!(study, round, "this node's own statements prove an offence: the others will show them");
         return Some(Answer("this node's own".to_owned()));
     }
+    // The contract takes the proof of a foreign site again, for its gas and nothing else.
+    if matches!(accusation.charge, Charge::ForeignSite(_)) && is_answered_by(service, accusation, Finality::Instant).await {
+        return is_answered(service, accusation).await.then(|| Answer("no voter answers for the set any more".to_owned()));
+    }
     match service.ledger().accuse(&service.wallet, accusation).await {
         Ok(receipt) => {
             let (transaction, gas) = (receipt.transaction, receipt.gas_used);
@@ -149,7 +154,13 @@ async fn file(service: &Service, accusation: &Accusation) -> Option<Answer> {
 async fn is_answered(service: &Service, accusation: &Accusation) -> bool {
     let (study, round) = (accusation.study, accusation.round);
     let Ok(found) = service.ledger().round(study, round).await else { return false };
-    let answered = service.ledger().is_answered(accusation, found.terms.policy.finality).await;
+    is_answered_by(service, accusation, found.terms.policy.finality).await
+}
+
+/// The same by a rule of the caller's.
+async fn is_answered_by(service: &Service, accusation: &Accusation, rule: Finality) -> bool {
+    let (study, round) = (accusation.study, accusation.round);
+    let answered = service.ledger().is_answered(accusation, rule).await;
     answered
         .inspect_err(|error| tracing::debug!(study, round, %error, "whether a conviction is final cannot be told"))
         .unwrap_or(false)
@@ -170,8 +181,8 @@ async fn refused(service: &Service, accusation: &Accusation, error: Error) -> Op
         tracing::debug!(study, round, %error, "the proof of an offence was not taken: trying again");
         return None;
     }
-    if matches!(accusation.charge, Charge::WrongSettlement(_)) {
-        tracing::info!(study, round, %error, "the settlement is proved wrong, or is off the record");
+    if accusation.charge.undoes_round() {
+        tracing::info!(study, round, %error, "the round is proved wrong, or is off the record");
     } else {
         tracing::error!(study, round, %error, "the proof of an offence was refused; it stays among the round's evidence");
     }
@@ -192,9 +203,9 @@ async fn may_come(service: &Service, accusation: &Accusation) -> bool {
     }
     let Ok(found) = history.round(round).await else { return true };
     match found.state {
-        State::Void | State::Abandoned => false,
-        State::Fraudulent | State::Refuted if !matches!(accusation.charge, Charge::WrongSettlement(_)) => false,
-        State::Fraudulent | State::Refuted => !is_answered(service, accusation).await,
-        _ => true,
+        State::None | State::Open | State::Certified | State::Settled => true,
+        State::Void => false,
+        State::Abandoned => matches!(accusation.charge, Charge::ForeignSite(_)) && !is_answered(service, accusation).await,
+        State::Fraudulent | State::Refuted => accusation.charge.undoes_round() && !is_answered(service, accusation).await,
     }
 }

@@ -5,14 +5,15 @@
 //! was overtaken. Any other node fetches what is behind the settled roots, its own share and aggregate first, keeps t+1
 //! vectors and compares each further one with them: the first that does not fit is the proof. It stops as soon as the
 //! aggregate fits 2t+1 settled shares. What peers do not serve now is asked for again, as long as the round is on record.
+//! Certified sets and settled rewards take their turns in the same queue: see `sets`.
 
-use super::{answers, keep, payouts};
+use super::{answers, keep, payouts, sets};
 use crate::metrics::Metrics;
 use crate::rounds::{Entry, patience};
 use crate::service::{Service, locked};
-use crate::store::{Database, Opening, SeenCertificate, StoreError, Verdict};
+use crate::store::{Checked, Database, Opening, SeenCertificate, StoreError, Verdict};
 use consilium_core::accusation::{Accusation, Charge};
-use consilium_core::openings::{Comparison, Flaw, Served, longest, read};
+use consilium_core::openings::{Comparison, Served, longest, read};
 use consilium_core::round::Statement;
 use consilium_ledger::{ChainEvent, Cursor, Error, Event, Offence, Progress, Round, Settled, State, Watcher};
 use std::collections::BTreeMap;
@@ -28,21 +29,23 @@ const SLOWEST: Duration = Duration::from_secs(300);
 /// Looks at the chain a round's own watcher makes for each of this one.
 const SLOWER: u32 = 4;
 
-/// What a look at one settlement found.
+/// What a look at one thing found.
 #[derive(Debug)]
-enum Finding {
-    /// Its roots are those of one polynomial; how this node knows, in words.
+pub(super) enum Finding {
+    /// The settlement is the very one that this node computed, vectors and rewards.
+    Own(&'static str),
+    /// It is in order; how this node knows, in words.
     Sound(&'static str),
     /// Nothing can be found out about it any more, or not by this node; why, in words.
     OutOfReach(&'static str),
     /// It is wrong, and this proves it.
-    Wrong(Flaw),
-    /// Too little is served to tell.
+    Wrong(Box<Charge>),
+    /// Too little is served to tell, or to prove it.
     Unknown,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum CheckError {
+pub(super) enum CheckError {
     #[error(transparent)]
     Chain(#[from] Error),
     #[error(transparent)]
@@ -54,19 +57,32 @@ struct Due {
     attempts: u32,
 }
 
-/// Follows the chain for settlements, with a cursor of its own.
+impl Due {
+    fn soon() -> Self {
+        Self { at: Instant::now() + FIRST, attempts: 0 }
+    }
+}
+
+/// One thing about a round, by study and round.
+type Subject = (Checked, u64, u64);
+
+/// Follows the chain for certificates and settlements, with a cursor of its own.
 pub(crate) struct Settlements {
     service: Arc<Service>,
     watcher: Watcher,
-    due: BTreeMap<(u64, u64), Due>,
+    due: BTreeMap<Subject, Due>,
 }
 
 impl Settlements {
     /// Resumes where the data folder says.
     pub(crate) async fn resume(service: Arc<Service>) -> Result<Self, StoreError> {
-        let (cursor, open) = service.database.run(|db| Ok((db.settlements_cursor()?, db.unchecked()?))).await?;
+        let cursor = service.database.run(Database::settlements_cursor).await?;
         let watcher = Watcher::new(service.ledger().clone(), cursor.unwrap_or_default());
-        let due = open.into_iter().map(|id| (id, Due { at: Instant::now() + FIRST, attempts: 0 })).collect();
+        let mut due = BTreeMap::new();
+        for what in Checked::ALL {
+            let open = service.database.run(move |db| db.unchecked(what)).await?;
+            due.extend(open.into_iter().map(|(study, round)| ((what, study, round), Due::soon())));
+        }
         Ok(Self { service, watcher, due })
     }
 
@@ -79,9 +95,12 @@ impl Settlements {
             }
             let now = Instant::now();
             let ready = self.due.iter().filter(|(_, due)| due.at <= now).map(|(id, due)| (*id, due.attempts));
-            for ((study, round), attempts) in ready.collect::<Vec<_>>() {
-                let finding = check(&self.service, study, round, attempts).await;
-                self.conclude(study, round, finding).await;
+            for (subject, attempts) in ready.collect::<Vec<_>>() {
+                // What one check finds may end another.
+                if self.due.contains_key(&subject) {
+                    let finding = check(&self.service, subject, attempts).await;
+                    self.conclude(subject, finding).await;
+                }
             }
             if let Err(error) = answers::give(&self.service).await {
                 tracing::error!(%error, "what this node has to answer cannot be read: trying again; check the disk");
@@ -93,7 +112,7 @@ impl Settlements {
         }
     }
 
-    /// A settlement is written down as unchecked before the cursor moves beyond it.
+    /// What is to be checked is written down before the cursor moves beyond it.
     async fn follow(&mut self) -> Result<(), CheckError> {
         loop {
             let before = self.watcher.cursor().clone();
@@ -114,13 +133,15 @@ impl Settlements {
         for event in events {
             match &event.event {
                 &Event::RoundSettled { study, round, .. } => {
-                    self.service.database.run(move |db| db.set_checked(study, round, None)).await?;
-                    self.due.insert((study, round), Due { at: Instant::now() + FIRST, attempts: 0 });
+                    self.is_due((Checked::Vectors, study, round)).await?;
+                    self.is_due((Checked::Rewards, study, round)).await?;
                 }
-                Event::RoundCertified { study, round, set_root, size, voters, signatures }
-                    if matches!(self.service.rounds.get(*study, *round), Some(Entry::Open(_))) =>
-                {
+                Event::RoundCertified { study, round, set_root, size, voters, signatures } => {
                     let (study, round) = (*study, *round);
+                    self.is_due((Checked::Set, study, round)).await?;
+                    if !matches!(self.service.rounds.get(study, round), Some(Entry::Open(_))) {
+                        continue;
+                    }
                     let (set_root, size, voters, votes) = (*set_root, *size, *voters, signatures.clone());
                     let seen = SeenCertificate { set_root, size, voters, votes };
                     self.service.database.run(move |db| db.keep_certificate(study, round, &seen)).await?;
@@ -140,56 +161,77 @@ impl Settlements {
         self.service.database.run(move |db| db.set_settlements_cursor(&cursor)).await
     }
 
-    async fn conclude(&mut self, study: u64, round: u64, finding: Result<Finding, CheckError>) {
+    /// What is to be checked is on the disk before the cursor beyond its event.
+    async fn is_due(&mut self, (what, study, round): Subject) -> Result<(), StoreError> {
+        self.service.database.run(move |db| db.set_checked(what, study, round, None)).await?;
+        self.due.insert((what, study, round), Due::soon());
+        Ok(())
+    }
+
+    async fn conclude(&mut self, subject: Subject, finding: Result<Finding, CheckError>) {
+        let (what, study, round) = subject;
+        let name = what.name();
         let kept = match finding {
-            Ok(Finding::Sound(words)) => {
+            Ok(Finding::Own(words)) => {
                 tracing::info!(study, round, "settlement checked: {words}");
-                self.close(study, round, Verdict::Sound).await
-            }
-            Ok(Finding::OutOfReach(words)) => {
-                tracing::info!(study, round, "settlement not checked: {words}");
-                self.close(study, round, Verdict::OutOfReach).await
-            }
-            Ok(Finding::Wrong(flaw)) => {
-                tracing::error!(study, round, "the settlement is WRONG: showing the proof to the contract");
-                let accusation = Accusation { study, round, charge: Charge::WrongSettlement(flaw) };
-                match keep(&self.service, accusation).await {
-                    Ok(()) => self.close(study, round, Verdict::Wrong).await,
+                match self.close((Checked::Rewards, study, round), Verdict::Sound).await {
+                    Ok(()) => self.close(subject, Verdict::Sound).await,
                     Err(error) => Err(error),
                 }
             }
-            Ok(Finding::Unknown) => return self.put_off(study, round),
+            Ok(Finding::Sound(words)) => {
+                tracing::info!(study, round, "{name} checked: {words}");
+                self.close(subject, Verdict::Sound).await
+            }
+            Ok(Finding::OutOfReach(words)) => {
+                tracing::info!(study, round, "{name} not checked: {words}");
+                self.close(subject, Verdict::OutOfReach).await
+            }
+            Ok(Finding::Wrong(charge)) => self.convict(subject, *charge).await,
+            Ok(Finding::Unknown) => return self.put_off(subject),
             Err(error) => {
-                tracing::debug!(study, round, %error, "a settlement cannot be checked yet");
-                return self.put_off(study, round);
+                tracing::debug!(study, round, %error, "the {name} cannot be checked yet");
+                return self.put_off(subject);
             }
         };
         if let Err(error) = kept {
             tracing::error!(study, round, %error, "what a check found cannot be kept: trying again; check the disk");
-            self.put_off(study, round);
+            self.put_off(subject);
         }
     }
 
-    /// Shares that differ from this settlement have waited for the verdict.
-    async fn close(&mut self, study: u64, round: u64, verdict: Verdict) -> Result<(), StoreError> {
-        self.service.database.run(move |db| db.set_checked(study, round, Some(verdict))).await?;
-        self.due.remove(&(study, round));
+    async fn convict(&mut self, subject: Subject, charge: Charge) -> Result<(), StoreError> {
+        let (what, study, round) = subject;
+        tracing::error!(study, round, "{}: WRONG, showing the proof to the contract", what.name());
+        keep(&self.service, Accusation { study, round, charge }).await?;
+        self.close(subject, Verdict::Wrong).await
+    }
+
+    /// Shares that differ from a settlement have waited for the verdict on its vectors.
+    async fn close(&mut self, subject: Subject, verdict: Verdict) -> Result<(), StoreError> {
+        let (what, study, round) = subject;
+        self.service.database.run(move |db| db.set_checked(what, study, round, Some(verdict))).await?;
+        self.due.remove(&subject);
         self.service.evidence.notify_one();
         Ok(())
     }
 
-    fn put_off(&mut self, study: u64, round: u64) {
-        let Some(due) = self.due.get_mut(&(study, round)) else { return };
+    fn put_off(&mut self, subject: Subject) {
+        let Some(due) = self.due.get_mut(&subject) else { return };
         due.attempts = due.attempts.saturating_add(1);
         due.at = Instant::now() + (FIRST * 2u32.saturating_pow(due.attempts.min(16))).min(SLOWEST);
         if due.attempts > 4 && due.attempts.is_power_of_two() {
-            let attempts = due.attempts;
-            tracing::warn!(study, round, attempts, "too few settled shares are served to check a settlement: asking again");
+            let ((what, study, round), attempts) = (subject, due.attempts);
+            tracing::warn!(study, round, attempts, "too little is served to check the {}: asking again", what.name());
         }
     }
 }
 
-async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -> Result<Finding, CheckError> {
+async fn check(service: &Arc<Service>, subject: Subject, attempts: u32) -> Result<Finding, CheckError> {
+    let (what, study, number) = subject;
+    if what == Checked::Set && sets::is_known(service, study, number) {
+        return Ok(Finding::Sound("this node knows the set, and takes in none with a site that was not admitted"));
+    }
     let history = service.ledger().history(study).await?;
     // An endpoint that lags, or lies, must not end a check: only what time cannot undo does.
     if number > history.rounds() {
@@ -199,15 +241,23 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
         return Ok(Finding::OutOfReach("off the record, nothing can be proved about it any more"));
     }
     let round = history.round(number).await?;
-    let Some(settled) = round.settlement.as_ref().filter(|_| round.state == State::Settled) else {
-        return Ok(Finding::Unknown);
-    };
     let Some(me) = round.terms.committee.index_of(service.address()) else {
         return Ok(Finding::OutOfReach("of another committee"));
     };
-    if let Some(Entry::Open(open)) = service.rounds.get(study, number) {
+    match what {
+        Checked::Vectors => vectors(service, &round, me, attempts).await,
+        Checked::Rewards => sets::rewards(service, &round).await,
+        Checked::Set => sets::certified(service, &round).await,
+    }
+}
+
+async fn vectors(service: &Arc<Service>, round: &Round, me: usize, attempts: u32) -> Result<Finding, CheckError> {
+    let Some(settled) = round.settlement.as_ref().filter(|_| round.state == State::Settled) else {
+        return Ok(Finding::Unknown);
+    };
+    if let Some(Entry::Open(open)) = service.rounds.get(round.terms.study, round.terms.round) {
         if locked(&open.machine).settlement() == Some(&settled.settlement) {
-            return Ok(Finding::Sound("it is what this node computed"));
+            return Ok(Finding::Own("it is what this node computed"));
         }
         if !open.is_over() && attempts < PATIENCE {
             return Ok(Finding::Unknown);
@@ -216,9 +266,9 @@ async fn check(service: &Arc<Service>, study: u64, number: u64, attempts: u32) -
     let (opening, subject) = (Opening::of(&round.terms), round.terms.subject);
     let journal = service.database.run(move |db: &Database| db.journalled(&opening, &subject)).await?;
     if journal.iter().any(|said| matches!(said, Statement::Settlement(said) if *said == settled.settlement)) {
-        return Ok(Finding::Sound("it is what this node computed and signed"));
+        return Ok(Finding::Own("it is what this node computed and signed"));
     }
-    compare(service, &round, settled, me).await
+    compare(service, round, settled, me).await
 }
 
 /// The vectors behind the settled roots against each other: what is here first, then what peers serve.
@@ -255,7 +305,7 @@ async fn compare(service: &Arc<Service>, round: &Round, settled: &Settled, me: u
             Served::Other => None,
         };
         if let Some(flaw) = flaw {
-            return Ok(Finding::Wrong(flaw));
+            return Ok(Finding::Wrong(Box::new(Charge::WrongSettlement(flaw))));
         }
         if comparison.is_sound() && !differs {
             return Ok(Finding::Sound("the aggregate fits 2t+1 settled shares"));
@@ -303,6 +353,6 @@ async fn fetch(service: &Service, round: &Round, point: usize, me: usize) -> Res
 }
 
 /// What a peer serves before patience ends: one that drips its bytes holds up no other check.
-async fn in_time<T, E>(bytes: usize, fetch: impl Future<Output = Result<T, E>>) -> Option<T> {
+pub(super) async fn in_time<T, E>(bytes: usize, fetch: impl Future<Output = Result<T, E>>) -> Option<T> {
     tokio::time::timeout(patience(bytes), fetch).await.ok()?.ok()
 }

@@ -95,6 +95,12 @@ impl Peers {
         self.bounded(answer, most).await
     }
 
+    /// What a peer shows as the round's certified set.
+    pub(crate) async fn set(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
+        let answer = self.get(peer, study, round, "set").await?;
+        self.bounded(answer, most).await
+    }
+
     /// A round's aggregate, as a peer has it.
     pub(crate) async fn aggregate(&self, peer: &Address, study: u64, round: u64, most: usize) -> Result<Vec<u8>, FetchError> {
         let answer = self.get(peer, study, round, "aggregate").await?;

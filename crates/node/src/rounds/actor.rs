@@ -273,6 +273,7 @@ impl Actor {
         self.service.database.run(move |db| db.set_closed_unless(study, round, &closed, || seat.is_dismissed())).await?;
         self.written = Some(statements);
         self.service.forget.notify_one();
+        self.service.seats.round_ended(study);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::actor::{self, Actor};
 use super::mailbox::Mailbox;
 use super::{Absence, Entry, OpenRound};
 use crate::keys::{Deployment, Epoch, KeyError};
+use crate::policy::{Breach, SeatTerms};
 use crate::service::{Service, locked, now_millis};
 use crate::store::{Database, Opening, Sight, StoreError};
 use crate::watch::End;
@@ -14,7 +15,7 @@ use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, SignedVote, Stage, Statement};
 use consilium_core::seal::KemSecret;
 use consilium_core::terms::Terms;
-use consilium_ledger::{BlockRef, Certified, Error as LedgerError, Ledger, State};
+use consilium_ledger::{BlockRef, Certified, Error as LedgerError, History, Ledger, State};
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -36,14 +37,9 @@ pub(crate) enum Refusal {
     /// Section 6.9: no second sum for one subject.
     #[error("its subject has had its sum in round {0}: there are no two sums over one subject")]
     SubjectCertified(u64),
-    /// Anyone may name this node in a study: what it cannot hold it does not serve.
-    #[error("it has {dimension} coordinates, this node serves at most {limit}: raise `limits.dimension` if it has the memory")]
-    TooLarge {
-        /// Coordinates of the round.
-        dimension: usize,
-        /// The configured limit.
-        limit: usize,
-    },
+    /// The chain may seat this node where its operator does not want it, or in what it cannot hold.
+    #[error("it is beyond the node's policy: {0}; its operator can widen `[policy]` and start the node again")]
+    BeyondPolicy(String),
     /// The endpoint answers from an older block than it has shown before, or from another history.
     #[error("the chain was read at block {read}, and not on top of block {known} that was seen before: the endpoint wavers")]
     Behind {
@@ -76,14 +72,14 @@ impl Refusal {
             Self::Chain(error) => error.is_temporary() || matches!(error, LedgerError::Unknown(_)),
             Self::Behind { .. } | Self::Opening(FalseOpening::Ahead { .. }) => true,
             Self::Store(_) | Self::Keys(_) | Self::Strikes(_) => true,
-            Self::NotMember | Self::OtherKemKey(_) | Self::SubjectCertified(_) | Self::TooLarge { .. } => false,
+            Self::NotMember | Self::OtherKemKey(_) | Self::SubjectCertified(_) | Self::BeyondPolicy(_) => false,
             Self::Opening(FalseOpening::Stale { .. }) => false,
         }
     }
 
     /// Whether the operator can do something about it: then the seat is taken as soon as that is done, here or after a restart.
     fn has_remedy(&self) -> bool {
-        matches!(self, Self::OtherKemKey(_) | Self::TooLarge { .. } | Self::Opening(_))
+        matches!(self, Self::OtherKemKey(_) | Self::BeyondPolicy(_) | Self::Opening(_))
     }
 }
 
@@ -118,8 +114,11 @@ pub(crate) async fn take(
             let reason = refusal.to_string();
             let may_change = matches!(refusal, Refusal::SubjectCertified(_) | Refusal::Opening(_));
             let has_remedy = refusal.has_remedy() && !is_over(service, study, round).await?;
+            let is_known = matches!(service.rounds.get(study, round), Some(Entry::Refused(known)) if known.reason == reason);
             match refusal {
                 Refusal::NotMember => tracing::debug!(study, round, "no seat in this round"),
+                Refusal::BeyondPolicy(_) if is_known => {}
+                Refusal::BeyondPolicy(_) => tracing::error!(study, round, %reason, "taking no part in this round"),
                 _ if has_remedy => {}
                 _ => tracing::error!(study, round, %reason, "taking no part in this round"),
             }
@@ -147,14 +146,10 @@ async fn admit(
     let history = service.ledger().history(study).await?;
     not_behind(service.ledger(), history.head().number, known).await?;
     let found = history.round(round).await?;
-    let (dimension, limit) = (found.terms.program.dimension(), service.config.limits.dimension);
-    if dimension > limit {
-        return Err(Refusal::TooLarge { dimension, limit });
-    }
+    let me = found.terms.committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
+    within_policy(service, &history, &found).await?;
     let found = service.endpoints.strike_out(found).await.map_err(Refusal::Strikes)?;
-    let committee = &found.terms.committee;
-    let me = committee.index_of(service.address()).ok_or(Refusal::NotMember)?;
-    let registered = committee.member(me).map_or_else(Vec::new, |member| member.kem_key.clone());
+    let registered = found.terms.committee.member(me).map_or_else(Vec::new, |member| member.kem_key.clone());
     let kem = service.with_keys(move |keys| keys.secret_of(&registered)).await?;
     let kem = kem.ok_or_else(|| Refusal::OtherKemKey(service.keys.keys().kem_keys().len()))?;
     let earlier = history.certified_subjects().into_iter().find(|c| c.subject == found.terms.subject && c.round != round);
@@ -162,6 +157,19 @@ async fn admit(
         Some(certified) => Err(Refusal::SubjectCertified(certified.round)),
         None => Ok((found, kem)),
     }
+}
+
+/// Holds a seat against the operator's policy. A round in which this node has signed something is finished all the same: the
+/// others count on what it said; only what it cannot hold it leaves.
+async fn within_policy(service: &Service, history: &History, found: &consilium_ledger::Round) -> Result<(), Refusal> {
+    let (policy, opening, subject) = (&service.config.policy, Opening::of(&found.terms), found.terms.subject);
+    let mut terms = SeatTerms::of_round(history, found);
+    let begun = !service.database.run(move |db| db.journalled(&opening, &subject)).await?.is_empty();
+    if policy.maximum_seats_per_operator.is_some() && !begun {
+        terms.operators = service.operators.of(service.ledger(), &terms.members).await?;
+    }
+    let breaches = if begun { policy.too_wide(&terms).into_iter().collect() } else { policy.breaches(service.address(), &terms) };
+    if breaches.is_empty() { Ok(()) } else { Err(Refusal::BeyondPolicy(Breach::list(&breaches))) }
 }
 
 /// Writes down that this committee was formed with the key, so that the secret outlives an endpoint that leaves the committee
@@ -292,6 +300,7 @@ async fn open(
         foreign,
         machine: Mutex::new(machine),
         certificate: Mutex::default(),
+        late_vote: Default::default(),
         end: Mutex::default(),
         sum: RunningSum::new(terms.program.output_len()),
         shares: Mutex::default(),

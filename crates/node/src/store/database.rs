@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::deletions::DOOMED;
-use super::offences::{ACCUSED, ANSWERS, CERTIFICATES, CHECKS, TAKEN};
+use super::offences::{ACCUSED, ANSWERS, CERTIFICATES, CHECKS, REWARD_CHECKS, SET_CHECKS, TAKEN};
 use super::opening::{Kept, Opening, tagged};
 use alloy_primitives::{B256, keccak256};
 use consilium_core::certify::SetMember;
@@ -95,6 +95,8 @@ impl Database {
                 JOURNAL,
                 ANSWERS,
                 CHECKS,
+                REWARD_CHECKS,
+                SET_CHECKS,
                 ACCUSED,
                 CERTIFICATES,
                 TAKEN,

@@ -13,8 +13,12 @@ type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
 /// What the contract answered, under the key of the evidence.
 pub(super) const ANSWERS: Table = Table::new("answers");
-/// The [`Verdict`] on a settlement; null while there is something to check.
+/// The [`Verdict`] on a settlement's vectors; null while there is something to check.
 pub(super) const CHECKS: Table = Table::new("checks");
+/// The same on a settlement's rewards.
+pub(super) const REWARD_CHECKS: Table = Table::new("reward checks");
+/// The same on a certified set.
+pub(super) const SET_CHECKS: Table = Table::new("set checks");
 /// The rounds for which this node was convicted of a share of another set than the certified one.
 pub(super) const ACCUSED: Table = Table::new("accused");
 /// Every [`SeenCertificate`] of a round of this node, also one that a reorganisation took back, by its set.
@@ -25,11 +29,45 @@ pub(super) const TAKEN: Table = Table::new("taken");
 
 const CURSOR: &str = "settlements cursor";
 
-/// What a check of a settlement found.
+/// What of a round is checked, in the order in which it is: a settlement is proved wrong before its set is, as nothing can
+/// be proved about the settlement of a fraudulent round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Checked {
+    /// The settled vectors.
+    Vectors,
+    /// The settled rewards.
+    Rewards,
+    /// The certified set.
+    Set,
+}
+
+impl Checked {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Vectors, Self::Rewards, Self::Set];
+
+    /// Its name in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Vectors => "settled vectors",
+            Self::Rewards => "settled rewards",
+            Self::Set => "certified set",
+        }
+    }
+
+    fn table(self) -> Table {
+        match self {
+            Self::Vectors => CHECKS,
+            Self::Rewards => REWARD_CHECKS,
+            Self::Set => SET_CHECKS,
+        }
+    }
+}
+
+/// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
-    /// Its roots are those of one polynomial.
+    /// It is in order.
     Sound,
     /// It is proved wrong.
     Wrong,
@@ -73,7 +111,7 @@ impl Database {
         let found = self.under(EVIDENCE, &round_key(study, round))?;
         let about = |value: &[u8]| match serde_json::from_slice(value) {
             Ok(Accusation { charge: Charge::TwoContributions { site, .. }, .. }) => site == *wanted,
-            _ => false,
+            Ok(_) | Err(_) => false,
         };
         Ok(found.iter().any(|(_, value)| about(value)))
     }
@@ -84,21 +122,21 @@ impl Database {
         members.into_iter().map(|(key, value)| parse(&key, &value)).collect()
     }
 
-    /// Notes that a settlement is to be checked, or what its check found.
-    pub(crate) fn set_checked(&self, study: u64, round: u64, found: Option<Verdict>) -> Result<(), StoreError> {
-        self.put(CHECKS, &round_key(study, round), &json(&found), Durability::Immediate)
+    /// Notes that something of a round is to be checked, or what its check found.
+    pub(crate) fn set_checked(&self, what: Checked, study: u64, round: u64, found: Option<Verdict>) -> Result<(), StoreError> {
+        self.put(what.table(), &round_key(study, round), &json(&found), Durability::Immediate)
     }
 
-    /// What the check of a settlement found, if it is over.
+    /// What the check of a settlement's vectors found, if it is over.
     pub(crate) fn verdict(&self, study: u64, round: u64) -> Result<Option<Verdict>, StoreError> {
         let found = self.under(CHECKS, &round_key(study, round))?;
         Ok(found.first().and_then(|(_, value)| verdict(value)))
     }
 
-    /// The settlements that are still to be checked, among them those whose record is no verdict: the first version wrote
+    /// The rounds of which this is still to be checked, among them those whose record is no verdict: the first version wrote
     /// words.
-    pub(crate) fn unchecked(&self) -> Result<Vec<(u64, u64)>, StoreError> {
-        let open = self.under(CHECKS, "")?.into_iter().filter(|(_, value)| verdict(value).is_none());
+    pub(crate) fn unchecked(&self, what: Checked) -> Result<Vec<(u64, u64)>, StoreError> {
+        let open = self.under(what.table(), "")?.into_iter().filter(|(_, value)| verdict(value).is_none());
         open.map(|(key, _)| parse_round(&key)).collect()
     }
 
@@ -194,11 +232,15 @@ mod tests {
     fn a_settlement_is_unchecked_until_something_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("node.redb"), "x").unwrap();
-        database.set_checked(1, 2, None).unwrap();
-        database.set_checked(1, 3, None).unwrap();
-        database.set_checked(1, 2, Some(Verdict::Sound)).unwrap();
+        let note = |what, round, found| database.set_checked(what, 1, round, found).unwrap();
+        note(Checked::Vectors, 2, None);
+        note(Checked::Vectors, 3, None);
+        note(Checked::Vectors, 2, Some(Verdict::Sound));
+        note(Checked::Rewards, 2, None);
+        note(Checked::Set, 5, None);
         database.put(CHECKS, &round_key(1, 4), b"\"it is what this node computed\"", Durability::Immediate).unwrap();
-        assert_eq!(database.unchecked().unwrap(), [(1, 3), (1, 4)]);
+        let open = Checked::ALL.map(|what| database.unchecked(what).unwrap());
+        assert_eq!(open, [vec![(1, 3), (1, 4)], vec![(1, 2)], vec![(1, 5)]], "each thing for itself");
         assert_eq!([2, 3, 4, 5].map(|round| database.verdict(1, round).unwrap()), [Some(Verdict::Sound), None, None, None]);
     }
 

@@ -116,7 +116,7 @@ async fn vectors_are_for_those_whom_the_chain_names_and_capabilities_end() {
     world.settled(number).await;
     let values = format!("/contributions/{}/values", digests[0]);
     let header = format!("/contributions/{}/header", digests[0]);
-    let (member, sponsor) = (world.member_key(2), world.sponsor.key());
+    let (member, sponsor) = (world.member_key(2), world.sponsor.key().unwrap());
     let (own, other) = (&world.sites[0], &world.sites[1]);
     for (rest, key, expected) in [
         (&*values, None, 401),
@@ -217,12 +217,12 @@ async fn a_stranger_is_refused_before_a_byte_of_its_body_is_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_study_that_is_too_wide_is_not_served() {
     let mut world = World::prepare(4, 2).await;
-    world.configs[0].limits.dimension = 299;
+    world.configs[0].policy.maximum_dimension = 299;
     world.start_node(0).await;
     let round = world.open_round(1, 600).await;
     let answer = world.upload(0, round.terms.round, world.contribution(&round.terms, 0).body()).await;
     assert_eq!(code(&answer), (409, "not-taking-part"));
-    assert!(answer.1["error"]["message"].as_str().unwrap().contains("limits.dimension"), "{}", answer.1);
+    assert!(answer.1["error"]["message"].as_str().unwrap().contains("policy.maximum_dimension"), "{}", answer.1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -64,7 +64,7 @@ async fn a_round_whose_opening_was_reorganised_away_is_served_when_it_is_opened_
         world.eventually("no seat", async || world.get(node, 1, "", None).await.0 == 404).await;
     }
     // The sponsor's transaction is free again.
-    world.sponsor = Wallet::new(world.sponsor.key().clone());
+    world.sponsor = Wallet::new(world.sponsor.key().unwrap().clone());
     let again = world.open_round(1, 900).await;
     assert_eq!((vanished.terms.round, again.terms.round), (1, 1));
     for site in 0..2 {
@@ -248,7 +248,7 @@ async fn an_end_that_never_becomes_final_does_not_keep_a_round_open_for_ever() {
     world.configs[0].rpc.push(gate.url.clone());
     world.configs[0].retention = Duration::from_secs(1);
     world.start_node(0).await;
-    let (deadline, settle_by) = (now() + 2, now() + 3);
+    let (deadline, settle_by) = (now() + 6, now() + 7);
     world.ledger.open_round(&world.sponsor, 1, B256::repeat_byte(1), deadline, settle_by).await.unwrap();
     world.eventually("a seat", async || stage(&world, 0).await == "collecting").await;
     // The second endpoint is gone for good.
@@ -278,7 +278,7 @@ async fn certificates_of_an_opening_that_vanished_do_not_bind_the_round_that_is_
     for node in 0..4 {
         world.eventually("no seat", async || stage(&world, node).await == "none").await;
     }
-    world.sponsor = Wallet::new(world.sponsor.key().clone());
+    world.sponsor = Wallet::new(world.sponsor.key().unwrap().clone());
     let again = world.open_round(1, 16).await;
     assert_eq!((vanished.terms.round, again.terms.round), (1, 1));
     assert_ne!(vanished.terms.policy, again.terms.policy);

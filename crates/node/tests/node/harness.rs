@@ -46,6 +46,7 @@ fn new_study(keys: &[NodeKeys], sites: &[SecretKey], currency: Address) -> NewSt
         threshold: 1,
         nodes: keys.iter().map(NodeKeys::address).collect(),
         sites: sites.iter().map(SecretKey::address).collect(),
+        sites_uri: String::new(),
         minimum_cohort: 2,
         finality: Finality::Instant,
         weight_unit: String::new(),
@@ -329,6 +330,18 @@ impl World {
         let mut new = new_study(&self.keys, &self.sites, currency);
         new.conditions.challenge_window = challenge_window;
         self.ledger.create_study(&self.sponsor, &new).await.unwrap().output
+    }
+
+    /// The same, with this much for each round, and the money for one.
+    pub(crate) async fn create_paying_study(&self, challenge_window: u32, budget: U256) -> u64 {
+        let (ledger, sponsor) = (&self.ledger, &self.sponsor);
+        let currency = ledger.currency(1).await.unwrap();
+        let mut new = new_study(&self.keys, &self.sites, currency);
+        (new.conditions.challenge_window, new.conditions.budget) = (challenge_window, budget);
+        let study = ledger.create_study(sponsor, &new).await.unwrap().output;
+        ledger.mint_trial_coins(sponsor, currency, sponsor.address(), budget).await.unwrap();
+        ledger.fund(sponsor, study, budget).await.unwrap();
+        study
     }
 
     pub(crate) fn builder(&self, node: usize) -> NodeBuilder {

@@ -37,7 +37,7 @@ async fn a_site_and_nobody_else_learns_what_is_held_under_its_address() {
         assert!(held(&world, node, number, &other).await.0.is_empty());
     }
     assert!(held(&world, 0, number, &own).await.1 > 0);
-    let (member, sponsor) = (world.member_key(1), world.sponsor.key());
+    let (member, sponsor) = (world.member_key(1), world.sponsor.key().unwrap());
     for (key, expected) in [(None, 401), (Some(&stranger), 403), (Some(member), 403), (Some(sponsor), 403)] {
         assert_eq!(world.get(0, number, ROUTE, key).await.0, expected);
     }

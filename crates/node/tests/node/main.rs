@@ -9,6 +9,8 @@ mod inquiry;
 mod keys;
 mod licences;
 mod offences;
+mod policy;
 mod restored;
 mod rounds;
 mod secrecy;
+mod sets;

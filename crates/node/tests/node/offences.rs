@@ -76,7 +76,7 @@ async fn statements(world: &World, node: usize) -> String {
     String::from_utf8_lossy(&world.get(node, 1, "/statements", None).await.1).into_owned()
 }
 
-async fn convictions(world: &World) -> Vec<Conviction> {
+pub(crate) async fn convictions(world: &World) -> Vec<Conviction> {
     let head = world.ledger.head().await.unwrap().number;
     let events = world.ledger.events(0, head).await.unwrap().events.into_iter().map(|event| event.event);
     events.filter_map(|event| if let Event::Convicted(conviction) = event { Some(conviction) } else { None }).collect()

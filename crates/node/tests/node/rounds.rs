@@ -1,11 +1,13 @@
 //! Rounds from opening to settlement, with everything that may go wrong on the way.
 
 use crate::disk::contributions;
-use crate::harness::{BOND, Fate, World, code, detour, hex};
-use alloy_primitives::U256;
+use crate::harness::{BOND, Fate, Gate, World, code, detour, hex};
+use alloy_primitives::{B256, U256};
+use consilium_core::certify::{Cohort, SetMember};
+use consilium_core::eip712::{SignerSet, Vote};
 use consilium_core::field::Fp;
 use consilium_core::params::Finality;
-use consilium_ledger::{Event, Offence};
+use consilium_ledger::{Event, Offence, Round};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,73 @@ async fn five_nodes_and_three_sites_settle_a_round_and_then_another() {
     assert_eq!(world.get_json(0, 1, "/set").await["members"].as_array().unwrap().len(), 3);
     let metrics = world.client.get(format!("{}/metrics", world.url(0))).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("consilium_contributions_accepted_total 6"), "{metrics}");
+}
+
+/// The votes of some nodes, numbered from 0, for the set of all these contributions.
+fn votes(world: &World, round: &Round, digests: &[B256], nodes: &[usize]) -> (Vote, SignerSet) {
+    let cohort = cohort(world, digests);
+    let (study, round) = (round.terms.study, round.terms.round);
+    let vote = Vote { study, round, setRoot: cohort.root(), size: cohort.size() };
+    let sign = |node: &usize| (node + 1, world.addresses.domain().sign(world.member_key(*node), &vote));
+    let signed = SignerSet::collect(&nodes.iter().map(sign).collect());
+    (vote, signed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_vote_the_certificate_leaves_out_adds_it_and_is_paid_as_the_others_are() {
+    let mut world = World::prepare(5, 2).await;
+    let currency = world.ledger.currency(1).await.unwrap();
+    world.ledger.mint_trial_coins(&world.sponsor, currency, world.sponsor.address(), U256::from(1_000)).await.unwrap();
+    world.ledger.fund(&world.sponsor, 1, U256::from(1_000)).await.unwrap();
+    world.ledger.set_rewards(&world.sponsor, 1, U256::from(1_000), 1_000).await.unwrap();
+    // Nobody's transaction goes through, but all hear of each other's votes.
+    let mut gates = Vec::new();
+    for node in 0..5 {
+        let gate = Gate::start(&world.sequencer).await;
+        gate.refuse(|request| request.contains("eth_sendRawTransaction"));
+        world.configs[node].rpc = vec![gate.url.clone()];
+        world.start_node(node).await;
+        gates.push(gate);
+    }
+    let round = world.open_round(1, 600).await;
+    let mut digests = Vec::new();
+    for site in 0..2 {
+        let (status, answer) = world.upload(site, 1, world.contribution(&round.terms, site).body()).await;
+        assert_eq!(status, 200);
+        digests.push(answer["digest"].as_str().unwrap().parse().unwrap());
+    }
+    let all = async |node: usize| world.get_json(node, 1, "").await["accepted"] == 2;
+    for node in 0..5 {
+        world.eventually("two contributions everywhere", async || all(node).await).await;
+    }
+    // As soon as it holds both it votes; its journal has that long before this.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (vote, signed) = votes(&world, &round, &digests, &[0, 1, 2, 3]);
+    world.ledger.certify(&world.sponsor, &vote, &signed).await.unwrap();
+
+    gates[4].refuse(|_| false);
+    let late = async || world.ledger.round(1, 1).await.unwrap().has_voted(5);
+    world.eventually("the vote of node 5", late).await;
+    // A node that is started again sees on the chain that its vote is there.
+    world.kill_node(4);
+    world.start_node(4).await;
+    gates.iter().for_each(|gate| gate.refuse(|_| false));
+    let settled = world.settled(1).await;
+    assert_eq!(settled.certificate.as_ref().unwrap().voters(), [1, 2, 3, 4]);
+    assert_eq!((settled.late.len(), settled.genuine_late_votes().into_keys().collect::<Vec<_>>()), (1, vec![5]));
+    world.check_aggregate(&settled, &[0, 1]).await;
+
+    let books = world.ledger.books(1).await.unwrap();
+    let paid = books.round(1).unwrap();
+    assert_eq!((paid.late.clone(), paid.per_node), (vec![(5, world.keys[4].address())], U256::from(20)));
+    let owed = books.owed(&[(1, cohort(&world, &digests))].into(), u64::MAX).await.unwrap();
+    let nodes: Vec<_> = owed.iter().filter(|credit| credit.leaf.is_some_and(|leaf| leaf.as_node)).collect();
+    assert!(nodes.len() == 5 && nodes.iter().all(|credit| credit.pay == U256::from(20)), "{owed:?}");
+}
+
+fn cohort(world: &World, digests: &[B256]) -> Cohort {
+    let members = world.sites.iter().zip(digests).map(|(site, digest)| SetMember { site: site.address(), digest: *digest });
+    Cohort::new(members.collect()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,7 +96,7 @@ pub(crate) struct Committee {
 }
 
 pub(crate) fn node_key(number: u8) -> SecretKey {
-    wallet(1 + number).key().clone()
+    wallet(1 + number).key().unwrap().clone()
 }
 
 impl Committee {

@@ -167,6 +167,7 @@ async fn a_program_with_too_few_tests() {
         threshold: 1,
         nodes: (2..=6).map(|number| wallet(number).address()).collect(),
         sites: (1..=3).map(|number| site_keys(number).address()).collect(),
+        sites_uri: String::new(),
         minimum_cohort: 2,
         finality: Finality::Instant,
         weight_unit: String::new(),

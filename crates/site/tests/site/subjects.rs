@@ -55,7 +55,7 @@ async fn endpoints_that_all_call_a_certified_round_void() {
     }
     world.close(&first).await;
     world.tick(150);
-    let sponsor = Wallet::new(world.sponsor.key().clone());
+    let sponsor = Wallet::new(world.sponsor.key().unwrap().clone());
     let round = liar.open_round(&sponsor, study, base, late + 100, late + 200).await.unwrap().output;
     let config = world.config(1, &[1, study]).await;
     let site = world.site_at(config.clone(), 1, vec![liar.clone(), liar.clone()]);
@@ -188,7 +188,7 @@ async fn a_certificate_without_genuine_votes_spends_no_subject() {
     let fork = Sequencer::new(world.sequencer.chain().fork(), move || now);
     let forked = Ledger::new(client_provider(fork.client()), world.addresses).await.unwrap();
     // A wallet of its own: it counts its transactions on the fork.
-    let sponsor = Wallet::new(world.sponsor.key().clone());
+    let sponsor = Wallet::new(world.sponsor.key().unwrap().clone());
     world.committee.certify(&forked, &sponsor, &first).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

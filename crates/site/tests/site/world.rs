@@ -101,6 +101,7 @@ impl World {
             threshold: 1,
             nodes: (2..=6).map(|number| wallet(number).address()).collect(),
             sites: (1..=3).map(|number| site_keys(number).address()).collect(),
+            sites_uri: String::new(),
             minimum_cohort,
             finality: Finality::Instant,
             weight_unit: String::new(),
