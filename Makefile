@@ -26,13 +26,17 @@ demo:
 bench-peers:
 	sh bench/run.sh
 
-# Hours: thousands of seeds, larger models, ten minutes for each fuzz target, core's tests under the address sanitizer.
+# Hours: thousands of seeds, larger models, ten minutes for each fuzz target, core's tests under the address sanitizer, 150
+# mutants of the contracts, and what halmos proves about them.
 assurance: tools
 	CONSILIUM_SEEDS=20000 cargo nextest run --profile assurance $(CARGO_FLAGS) -p consilium-simulator --test seeds
 	cargo run $(CARGO_FLAGS) -p consilium-model -- assurance
 	cargo bench --locked -p consilium-core --bench liars
 	sh fuzz/sanitize.sh
 	sh fuzz/run.sh 600
+	sh contracts/install.sh
+	node contracts/tools/mutate.mjs --count 150 --seed $$(git rev-parse HEAD)
+	sh contracts/tools/symbolic.sh
 
 lint: tools
 	cargo fmt --all --check
