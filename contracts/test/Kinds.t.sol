@@ -6,7 +6,6 @@ import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {IKind} from "../src/kinds/IKind.sol";
-import {Statements} from "../src/libraries/Statements.sol";
 import {EmptyKind} from "./setup/EmptyKind.sol";
 import {Play} from "./setup/Play.sol";
 import {Trees} from "./setup/Trees.sol";
@@ -14,6 +13,7 @@ import {Trees} from "./setup/Trees.sol";
 /// @dev A second kind beside the sums, whose rounds end at the certificate: they are paid, never abandoned, and their
 /// judge may convict and hold.
 contract KindsTest is Play {
+    bytes32 private constant VOTE = keccak256("Vote(uint64 study,uint64 round,bytes32 setRoot,uint32 size)");
     EmptyKind private emptyKind;
     uint64 private study;
 
@@ -118,7 +118,7 @@ contract KindsTest is Play {
         }
         bytes32[] memory leaves = new bytes32[](consilium.studyOf(study).archived);
         for (uint256 i = 0; i < leaves.length; i++) {
-            bytes32 vote = Statements.vote(study, all[i].round, all[i].roots.setRoot, 2);
+            bytes32 vote = keccak256(abi.encode(VOTE, study, all[i].round, all[i].roots.setRoot, uint32(2)));
             leaves[i] = keccak256(abi.encode(study, all[i].round, vote, 2, 0, all[i].record));
         }
         ITreasury.Claim memory claim = siteClaim(all[1], 0);
