@@ -64,7 +64,7 @@ impl Failure {
 impl From<consilium_ledger::Error> for Failure {
     fn from(error: consilium_ledger::Error) -> Self {
         if let consilium_ledger::Error::Unsent(unsent) = error {
-            return Self { unsent: Some(Box::new(unsent)), ..Self::failed("") };
+            return Self { unsent: Some(unsent), ..Self::failed("") };
         }
         if error.is_temporary() {
             Self::unreachable(error)

@@ -69,7 +69,7 @@ pub enum Error {
     },
     /// The transaction is made up, and somebody else is to sign and send it.
     #[error("the transaction is to be sent by {}, whose key is not here", .0.from)]
-    Unsent(Unsent),
+    Unsent(Box<Unsent>),
     /// This needs a signature by a key that is not here.
     #[error("the key of {0} is not here: sign with a key file, or do it in another way that needs no signature")]
     KeyElsewhere(Address),

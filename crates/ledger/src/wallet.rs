@@ -183,7 +183,8 @@ impl Ledger {
         // Also for one that somebody else is to send: a contract that refuses it says so now.
         let estimate = self.ask(self.provider.estimate_gas(request.clone())).await?;
         if let (Account::Elsewhere(from), TxKind::Call(to)) = (&wallet.account, to) {
-            return Err(Error::Unsent(Unsent { chain_id: self.chain_id(), from: *from, to, value, data: input }));
+            let unsent = Unsent { chain_id: self.chain_id(), from: *from, to, value, data: input };
+            return Err(Error::Unsent(Box::new(unsent)));
         }
         let (base, tip) = self.fees().await?;
         let (max_fee_per_gas, max_priority_fee_per_gas) = wallet.offer(self, base, tip)?;
