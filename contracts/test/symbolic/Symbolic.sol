@@ -13,6 +13,7 @@ import {Stakes} from "../../src/stake/Stakes.sol";
 /// signatures are functions of which nothing is known but that different words have different hashes.
 interface Assumptions {
     function assume(bool holds) external pure;
+    function deal(address account, uint256 balance) external;
 }
 
 /// @dev The trees, called as contracts call them: with paths in calldata.
@@ -146,7 +147,7 @@ contract Registry is Court {
         SignedStatements(consilium)
     {}
 
-    function putUp(uint64 study, address node, uint96 amount) external payable {
+    function putUp(uint64 study, address node, uint96 amount) external {
         _bonds[study][node].bond.amount = amount;
         _bonds[study][node].bond.standing = Standing.Serving;
     }
@@ -161,6 +162,9 @@ contract ConvictionChecks {
     AnyConsilium private consilium = new AnyConsilium();
     Registry private registry = new Registry(address(consilium));
 
+    /// Takes the reporter's part: without, every proof would be refused.
+    receive() external payable {}
+
     /// Two Finals take a bond only if the node signed two that differ, both about one subject of its study.
     function check_twoFinalsNeedTwoSignatures(
         address node,
@@ -171,6 +175,7 @@ contract ConvictionChecks {
         bytes32[2] memory other
     ) external {
         vm.assume(node != address(0));
+        vm.deal(address(registry), BOND);
         registry.putUp(STUDY, node, BOND);
         (bool done,) = address(registry)
             .call(
