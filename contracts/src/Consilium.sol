@@ -267,8 +267,7 @@ contract Consilium is Records, IRounds, EIP712 {
             bytes32 leaf = Archive.leaf(study, round, settlement, settled.sites, settled.nodes, record);
             require(_archive[study].contains(settled.position, leaf, settled.path), NotFinal(study, round));
         }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return _policies[study][uint16(record)].sitesRoot; // the lowest bits
+        return _policies[study][Layout.policyIn(record)].sitesRoot;
     }
 
     /// @inheritdoc IRounds
@@ -316,11 +315,8 @@ contract Consilium is Records, IRounds, EIP712 {
             bytes32 leaf = Archive.leaf(study, round, settlement, sites, nodes, record);
             require(_archive[study].contains(position, leaf, path), NotFinal(study, round));
         }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        Layout.Policy storage policy = _policies[study][uint16(record)]; // the lowest bits
-        // forge-lint: disable-next-line(unsafe-typecast)
-        uint256 late = uint8(record >> 32); // as `Layout.recordOf` has it
-        return _payOf(policy.budget, policy.nodeShare, sites, nodes + late);
+        Layout.Policy storage policy = _policies[study][Layout.policyIn(record)];
+        return _payOf(policy.budget, policy.nodeShare, sites, uint256(nodes) + Layout.lateIn(record));
     }
 
     /// @inheritdoc IRounds
@@ -493,7 +489,7 @@ contract Consilium is Records, IRounds, EIP712 {
             // Once another round is open, or the study has ended, the rest is the sponsor's already.
             if (round < desk.rounds || desk.flags & Layout.ENDED != 0) back -= _rest(study, head, desk);
         }
-        if (back != 0) _studies[study].desk.free = (desk.free + back).toUint88();
+        _giveBack(study, desk, back);
         emit RoundFraudulent(study, round);
     }
 
@@ -512,8 +508,12 @@ contract Consilium is Records, IRounds, EIP712 {
         (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
             _requireState(study, round, expected);
         require(head.state != expected, WrongState(study, round, expected));
-        uint256 back = _lapse(study, round, stored, head, desk.flags);
-        if (back != 0) _studies[study].desk.free = (desk.free + back).toUint88();
+        _giveBack(study, desk, _lapse(study, round, stored, head, desk.flags));
+    }
+
+    /// What a round had reserved is the sponsor's again.
+    function _giveBack(uint64 study, Layout.Desk memory desk, uint256 amount) private {
+        if (amount != 0) _studies[study].desk.free = (desk.free + amount).toUint88();
     }
 
     function _requireState(uint64 study, uint64 round, State expected)
@@ -541,11 +541,6 @@ contract Consilium is Records, IRounds, EIP712 {
     /// For those who are shown proofs about the results and sets of a study.
     function _onlyJudge(uint64 study) private view {
         require(mayJudge(study, msg.sender), NotPermitted(msg.sender));
-    }
-
-    function _requireRunning(uint64 study, uint8 flags) private view {
-        uint64 until = _pausedUntil(study, flags);
-        require(until == 0, PausedUntil(study, until));
     }
 
     /// For the registry. One read and at most one write of the desk, and of what is in it no more than proofs need.

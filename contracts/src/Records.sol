@@ -129,6 +129,11 @@ abstract contract Records is IRecords {
         if (block.timestamp >= until) return 0;
     }
 
+    function _requireRunning(uint64 study, uint8 flags) internal view {
+        uint64 until = _pausedUntil(study, flags);
+        require(until == 0, PausedUntil(study, until));
+    }
+
     /// Everything from Certified on has used its subject.
     function _lastCertified(uint64 study, Layout.Desk memory desk) internal view returns (uint64) {
         uint64 newest = desk.rounds;

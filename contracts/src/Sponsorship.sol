@@ -121,8 +121,7 @@ contract Sponsorship is Records, ISponsorship {
         _onlyFrom(address(treasury));
         Layout.Study storage stored = _studies[study];
         require(caller == stored.sponsor || caller == token.treasurerOf(study), NotTreasurer(study, caller));
-        uint64 until = _pausedUntil(study, stored.desk.flags);
-        require(until == 0, PausedUntil(study, until));
+        _requireRunning(study, stored.desk.flags);
         uint256 free = stored.desk.free;
         require(amount <= free, FundsMissing(study, free, amount));
         stored.desk.free = (free - amount).toUint88();

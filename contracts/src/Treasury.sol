@@ -5,6 +5,7 @@ import {SignedStatements} from "./SignedStatements.sol";
 import {IConsilium} from "./interfaces/IConsilium.sol";
 import {IRecords} from "./interfaces/IRecords.sol";
 import {ITreasury} from "./interfaces/ITreasury.sol";
+import {Layout} from "./libraries/Layout.sol";
 import {MerkleTrees} from "./libraries/MerkleTrees.sol";
 import {SetLeaves} from "./libraries/SetLeaves.sol";
 import {Statements} from "./libraries/Statements.sol";
@@ -199,8 +200,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             for (uint256 k = 0; k < shares.length; k++) {
                 uint64 round = shares[k].round;
                 if (_announced[study][round] != 0) continue;
-                uint256 from = _forgottenFrom(study, claims[i].account, shares[k]);
-                require(block.timestamp + QUARTER >= from, EscheatTooEarly(from - QUARTER));
+                _requireNearlyForgotten(_forgottenFrom(study, claims[i].account, shares[k]));
                 _announced[study][round] = block.timestamp.toUint64();
                 emit EscheatAnnounced(study, round, block.timestamp + QUARTER);
             }
@@ -228,9 +228,8 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     /// @inheritdoc ITreasury
     function announceUnpaidEscheat(uint64 study, address account) external {
         Unpaid storage unpaid = _unpaid[study][account];
-        uint256 from = uint256(unpaid.since) + escheatTime;
         require(unpaid.amount != 0 && unpaid.announced == 0, NothingOwed());
-        require(block.timestamp + QUARTER >= from, EscheatTooEarly(from - QUARTER));
+        _requireNearlyForgotten(uint256(unpaid.since) + escheatTime);
         unpaid.announced = block.timestamp.toUint40();
         emit UnpaidEscheatAnnounced(study, account, block.timestamp + QUARTER);
     }
@@ -270,7 +269,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
 
         Marks storage marks = _marksOf(_claims, study, site, round);
         uint256 bits = marks.bits;
-        uint256 bit = (1 << FORFEITED) << (round % ROUNDS_A_WORD);
+        uint256 bit = _forfeit(round);
         require(bits & bit == 0, AlreadyStruck(study, round, site));
         marks.bits = bits | bit | STRUCK;
         // emit SiteStruck(study, round, site, digest, ..., otherSignature), whose data are the arguments after the first,
@@ -301,13 +300,13 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     /// @inheritdoc ITreasury
     function isClaimed(uint64 study, address account, uint64 round, bool asNode) external view returns (bool) {
         uint256 bits = _marksOf(_claims, study, account, round).bits;
-        return bits & _bit(round, asNode) != 0 || (!asNode && _isForfeited(bits, round));
+        return bits & _bit(round, asNode) != 0 || _isLost(bits, round, asNode);
     }
 
     /// @inheritdoc ITreasury
     function isEnrolled(uint64 study, address account, uint64 round, bool asNode) external view returns (bool) {
         uint256 bits = _marksOf(_enrolled, study, account, round).bits;
-        return bits & _bit(round, asNode) != 0 && !(!asNode && _isForfeited(bits, round));
+        return bits & _bit(round, asNode) != 0 && !_isLost(bits, round, asNode);
     }
 
     /// @inheritdoc ITreasury
@@ -380,7 +379,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         uint256 bit = _bit(round, asNode);
         Marks storage marks = _marksOf(_claims, study, account, round);
         uint256 bits = marks.bits;
-        if (!asNode && _isForfeited(bits, round)) return 0;
+        if (_isLost(bits, round, asNode)) return 0;
         bool owed = bits & bit == 0;
         bool enrols = sells && _marksOf(_enrolled, study, account, round).bits & bit == 0;
         if (!owed && !enrols) return 0;
@@ -401,7 +400,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         returns (uint256 amount)
     {
         uint64 round = share.round;
-        (uint256 bit, uint256 lost) = (_bit(round, false), (1 << FORFEITED) << (round % ROUNDS_A_WORD));
+        (uint256 bit, uint256 lost) = (_bit(round, false), _forfeit(round));
         Marks storage marks = _marksOf(_claims, study, account, round);
         if (share.index >= share.sites || marks.bits & lost == 0) return 0;
         (uint256 perSite,) = _final(study, account, share, false);
@@ -441,17 +440,14 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     }
 
     function _weightIn(uint64 study, Share calldata share, bool asNode, uint80 record) private view returns (uint256) {
-        // forge-lint: disable-next-line(unsafe-typecast)
-        (uint16 policy, uint8 late) = (uint16(record), uint8(record >> 32)); // as `IRounds.finalPay` has it
-        (uint256 perSite, uint256 perNode) =
-            IConsilium(consilium).weightsOf(study, policy, share.sites, uint256(share.nodes) + late);
+        (uint16 policy, uint256 nodes) = (Layout.policyIn(record), uint256(share.nodes) + Layout.lateIn(record));
+        (uint256 perSite, uint256 perNode) = IConsilium(consilium).weightsOf(study, policy, share.sites, nodes);
         return asNode ? perNode : perSite;
     }
 
     /// What each weight had earned when the round was settled.
     function _earnedBefore(uint64 study, uint80 record) private view returns (uint256) {
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return _earned[study][uint16(record >> 16)]; // as `IRounds.finalPay` has it
+        return _earned[study][Layout.periodIn(record)];
     }
 
     function _earnedNow(uint64 study) private view returns (uint256) {
@@ -486,9 +482,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         if (share.shareRootsHash == 0) {
             bytes32 setRoot = share.setRoot;
             if (!asNode) {
-                bytes32 leaf = SetLeaves.leafOf(account, share.aggregateRoot);
-                uint64 length = share.length;
-                setRoot = MerkleTrees.rootOf(MerkleTrees.SET, length, length, share.index, leaf, share.path);
+                setRoot = SetLeaves.rootOf(account, share.aggregateRoot, share.length, share.index, share.path);
             }
             return Statements.vote(study, share.round, setRoot, sites);
         }
@@ -521,7 +515,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     function _forgottenFrom(uint64 study, address account, Share calldata share) private view returns (uint256) {
         _final(study, account, share, share.index >= share.sites);
         // The time by which the round had to be settled.
-        return uint256(_recordOf(study, share) >> 40) + escheatTime;
+        return Layout.settleByIn(_recordOf(study, share)) + escheatTime;
     }
 
     // ------------------------------------------------------------------------------------------------ marks
@@ -530,8 +524,13 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         return 1 << ((asNode ? AS_NODE : 0) + round % ROUNDS_A_WORD);
     }
 
-    function _isForfeited(uint256 bits, uint64 round) private pure returns (bool) {
-        return (bits >> (FORFEITED + round % ROUNDS_A_WORD)) & 1 == 1;
+    function _forfeit(uint64 round) private pure returns (uint256) {
+        return 1 << (FORFEITED + round % ROUNDS_A_WORD);
+    }
+
+    /// Whether the leaf is that of a site which has lost it.
+    function _isLost(uint256 bits, uint64 round, bool asNode) private pure returns (bool) {
+        return !asNode && bits & _forfeit(round) != 0;
     }
 
     function _marksOf(
@@ -572,6 +571,10 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
     function _requireRunning(uint64 study) private view {
         uint64 until = IConsilium(consilium).pausedUntil(study);
         require(until == 0, IRecords.PausedUntil(study, until));
+    }
+
+    function _requireNearlyForgotten(uint256 from) private view {
+        require(block.timestamp + QUARTER >= from, EscheatTooEarly(from - QUARTER));
     }
 
     function _requireAnnounced(uint256 announced) private view {

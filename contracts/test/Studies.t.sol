@@ -60,26 +60,25 @@ contract StudiesTest is Deployment {
 
     /// A judge that convicts elsewhere convicts nobody, and a shop of others may not take what buyers allowed.
     function test_deploy_refusesJudgesAndShopsThatWorkForOthers() public {
-        (NodeRegistry theirs, Licences shop) = (registry, licences);
-        address place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 8);
-        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, place);
-        studyToken = new StudyToken(place);
-        treasury = new Treasury(place, address(shop), ESCHEAT, sink);
-        setCourt = new SetCourt(place, registry);
-        sumKind = new SumKind(place, theirs);
-        privacyBudget = new PrivacyBudget(place);
-        licences = new Licences(IConsilium(place), treasury, studyToken);
+        (NodeRegistry theirs, address shop) = (registry, address(licences));
+        deployPartsWith(theirs, address(0));
         refuseParts(parts(), address(sumKind));
+        deployPartsWith(NodeRegistry(address(0)), shop);
+        refuseParts(parts(), shop);
+    }
 
-        place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 8);
+    /// @dev As `deployParts`, but for a kind that convicts elsewhere, or a treasury that works for another shop, if one is named.
+    function deployPartsWith(NodeRegistry convicts, address shop) private {
+        uint64 nonce = vm.getNonce(address(this));
+        address place = vm.computeCreateAddress(address(this), nonce + 8);
         registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, place);
         studyToken = new StudyToken(place);
-        treasury = new Treasury(place, address(shop), ESCHEAT, sink);
-        setCourt = new SetCourt(place, registry);
-        sumKind = new SumKind(place, registry);
-        privacyBudget = new PrivacyBudget(place);
+        address own = vm.computeCreateAddress(address(this), nonce + 3);
+        treasury = new Treasury(place, shop == address(0) ? own : shop, ESCHEAT, sink);
         licences = new Licences(IConsilium(place), treasury, studyToken);
-        refuseParts(parts(), address(shop));
+        setCourt = new SetCourt(place, registry);
+        sumKind = new SumKind(place, address(convicts) == address(0) ? registry : convicts);
+        privacyBudget = new PrivacyBudget(place);
     }
 
     /// The other half of its code must know the same contracts and rules.

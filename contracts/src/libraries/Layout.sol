@@ -175,9 +175,35 @@ library Layout {
 
     /// @notice What the archive keeps of a round beside its settlement, as `IRounds.finalPay` tells it.
     function recordOf(Head memory head) internal pure returns (uint80) {
+        // Below 2^40, which `openRound` checks.
         uint256 settleBy = uint256(head.deadline) + head.settleWithin;
+        uint256 low = uint256(head.policy) | (uint256(head.period) << 16) | (uint256(head.late) << 32);
         // forge-lint: disable-next-line(unsafe-typecast)
-        return
-            uint80(uint256(head.policy) | (uint256(head.period) << 16) | (uint256(head.late) << 32) | (settleBy << 40)); // settleBy is below 2^40, which `openRound` checks
+        return uint80(low | (settleBy << 40));
+    }
+
+    // What a record says, in the order of its bits: a cast takes the lowest that are left.
+
+    /// @notice Version of the policy that the round was opened under.
+    function policyIn(uint80 record) internal pure returns (uint16) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint16(record);
+    }
+
+    /// @notice Revenue periods begun before the settlement.
+    function periodIn(uint80 record) internal pure returns (uint16) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint16(record >> 16);
+    }
+
+    /// @notice How many votes came after the certificate.
+    function lateIn(uint80 record) internal pure returns (uint8) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint8(record >> 32);
+    }
+
+    /// @notice When the round had to be settled.
+    function settleByIn(uint80 record) internal pure returns (uint256) {
+        return record >> 40;
     }
 }

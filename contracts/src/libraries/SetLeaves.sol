@@ -6,15 +6,19 @@ import {MerkleTrees} from "./MerkleTrees.sol";
 
 /// @title Where a site's leaf of a certified set, or of a list of sites, leads to (section 7.7)
 library SetLeaves {
-    /// @notice The leaf of a site's contribution.
-    function leafOf(address site, bytes32 digest) internal pure returns (bytes32) {
-        return MerkleTrees.leafHash(abi.encodePacked(site, digest));
-    }
-
     /// @notice The root of the set that has this leaf.
     function rootOf(ICourt.SetMember calldata member) internal view returns (bytes32) {
-        bytes32 leaf = leafOf(member.site, member.digest);
-        return MerkleTrees.rootOf(MerkleTrees.SET, member.length, member.length, member.index, leaf, member.path);
+        return rootOf(member.site, member.digest, member.length, member.index, member.path);
+    }
+
+    /// @notice As above, of the leaf's parts.
+    function rootOf(address site, bytes32 digest, uint64 length, uint256 index, bytes32[] calldata path)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 leaf = MerkleTrees.leafHash(abi.encodePacked(site, digest));
+        return MerkleTrees.rootOf(MerkleTrees.SET, length, length, index, leaf, path);
     }
 
     /// @notice The root of the list of admitted sites that has this site.

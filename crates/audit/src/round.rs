@@ -4,13 +4,13 @@ use crate::blame::Blames;
 use crate::chain::{self, View, status_of};
 use crate::client::{Client, Peer, Route};
 use crate::report::{Book, Check, Scope};
-use crate::sets::{self, Credits, ServedSet};
+use crate::sets::{self, ServedSet};
 use crate::statements::{Gathered, gather};
 use crate::{listed, offences};
 use consilium_core::accusation::Accusation;
 use consilium_core::certify::{CertificateError, Cohort, SetLeaves, SetMember};
 use consilium_core::eip712::nodes_in;
-use consilium_ledger::{Certified, Endpoints, Error, LateVotes, Round, Settled, Signatures, Standing, State};
+use consilium_ledger::{Certified, Endpoints, Error, LateVotes, Rewarded, Round, Settled, Signatures, Standing, State};
 use futures::future::join_all;
 
 /// One round under audit.
@@ -311,21 +311,21 @@ async fn settlement(
     signatures(case, signed, book);
     let (recorded, voters) = (settled.settlement.rewardRoot, case.round.voters().len());
     let wrong = format!("the settled credits have root {recorded}; the set and the recorded voters give another");
-    match sets::credits(&view.ledger, case.round, leaves).await {
-        Ok(Credits::Right) => {
+    match view.ledger.rewarded(case.round, leaves).await {
+        Ok(Rewarded::Right) => {
             let sites = case.round.certificate.as_ref().map_or(0, |certificate| certificate.vote.size);
             book.pass(Check::Rewards, scope, format!("{sites} sites and {voters} voters are credited"));
         }
-        Ok(Credits::Proved(accusation)) => {
+        Ok(Rewarded::Proved(flaw)) => {
             book.fail(Check::Rewards, scope, wrong);
-            return Some(accusation);
+            return Some(sets::wrong_reward(case.round, flaw));
         }
-        Ok(Credits::Wrong) => {
+        Ok(Rewarded::Wrong) => {
             let why = "it cannot be proved to the contract yet, as nobody has shown a leaf of their tree: `consilium watch` \
                        proves it as soon as one of these credits is paid";
             book.fail(Check::Rewards, scope, format!("{wrong}; {why}"));
         }
-        Ok(Credits::Unknown) => {
+        Ok(Rewarded::Unknown) => {
             book.unavailable(Check::Rewards, scope, "without the set, the credits cannot be recomputed");
         }
         Err(error) => {

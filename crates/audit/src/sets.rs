@@ -5,17 +5,11 @@ use crate::client::{Client, Peer, Route};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::certify::{Cohort, SetLeaves, SetMember};
 use consilium_core::eip712::Vote;
-use consilium_core::foreign::ForeignSite;
-use consilium_core::rewards::{RewardFlaw, Rewards};
-use consilium_ledger::{Error, Ledger, Round};
+use consilium_core::rewards::RewardFlaw;
+use consilium_ledger::Round;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde::Deserialize;
-
-/// JSON bytes of one member of a set, generously.
-const MEMBER_BYTES: usize = 512;
-/// Sites beyond those of the list that are read of a set: liars may certify more than were admitted.
-const SURPLUS: usize = 1 << 14;
 
 /// What a node shows as a round's set.
 #[derive(Deserialize)]
@@ -26,10 +20,7 @@ pub(crate) struct ServedSet {
 /// Where nodes serve a round's set, and how much of it is read.
 pub(crate) fn route(round: &Round) -> Route<'static> {
     let terms = &round.terms;
-    let certified = round.certificate.as_ref().map_or(0, |certificate| certificate.vote.size as usize);
-    let sites = certified.clamp(terms.sites.len(), terms.sites.len() + SURPLUS);
-    let limit = MEMBER_BYTES * (sites + terms.committee.members().len() + 1);
-    Route { study: terms.study, round: terms.round, rest: "set", limit }
+    Route { study: terms.study, round: terms.round, rest: "set", limit: round.longest_set() }
 }
 
 impl ServedSet {
@@ -67,41 +58,13 @@ pub(crate) async fn leaves(client: &Client, peers: &[Peer], round: &Round) -> Op
 
 /// The first site of the certified set that was not admitted, as evidence against its voters.
 pub(crate) fn foreign_site(round: &Round, leaves: &SetLeaves) -> Option<Accusation> {
-    let (set, list) = (round.certificate.as_ref()?.set(), round.site_list().ok()?);
-    let proof = ForeignSite::find(&set, leaves, &list)?;
+    let proof = round.foreign_site(leaves).ok().flatten()?;
     Some(accuse(round, Charge::ForeignSite(Box::new(proof))))
 }
 
-/// What can be said of a round's settled rewards.
-pub(crate) enum Credits {
-    /// They are those of the set.
-    Right,
-    /// They are not, and this proves it to the contract.
-    Proved(Accusation),
-    /// They are not, and nobody has shown anything of their tree.
-    Wrong,
-    /// Nobody shows the set.
-    Unknown,
-}
-
-/// Holds the settled rewards against the set. A wrong root is proved by what the claims of its credits show, or by a guess.
-pub(crate) async fn credits(ledger: &Ledger, round: &Round, leaves: Option<&SetLeaves>) -> Result<Credits, Error> {
-    let (Some(certified), Some(settled)) = (&round.certificate, &round.settlement) else { return Ok(Credits::Unknown) };
-    let root = settled.settlement.rewardRoot;
-    let rewards = Rewards { committee: &round.terms.committee, set: certified.set(), leaves, root };
-    let is_right = rewards.are_right();
-    if is_right == Some(true) {
-        return Ok(Credits::Right);
-    }
-    let flaw: Option<RewardFlaw> = match rewards.guess(settled.signers) {
-        Some(flaw) => Some(flaw),
-        None => ledger.flaw_in_claims(round, &rewards).await?,
-    };
-    Ok(match (flaw, is_right) {
-        (Some(flaw), _) => Credits::Proved(accuse(round, Charge::WrongReward(flaw))),
-        (None, Some(_)) => Credits::Wrong,
-        (None, None) => Credits::Unknown,
-    })
+/// A flaw of the settled rewards, as evidence against who signed them.
+pub(crate) fn wrong_reward(round: &Round, flaw: RewardFlaw) -> Accusation {
+    accuse(round, Charge::WrongReward(flaw))
 }
 
 fn accuse(round: &Round, charge: Charge) -> Accusation {

@@ -85,6 +85,18 @@ pub struct CertifiedSet {
     pub voters: U256,
 }
 
+/// JSON bytes of one member of a set, generously.
+const MEMBER_BYTES: usize = 512;
+/// Sites beyond those of the list that are read of a set: liars may certify more than were admitted.
+const SURPLUS: usize = 1 << 14;
+
+/// Most bytes of an answer that can show a certified set of this size, of a list of so many admitted sites and a committee of
+/// so many nodes.
+#[must_use]
+pub fn longest_set(size: u32, admitted: usize, nodes: usize) -> usize {
+    MEMBER_BYTES * ((size as usize).clamp(admitted, admitted + SURPLUS) + nodes + 1)
+}
+
 /// The leaves under a set root, in whatever order they are: liars may certify what no [`Cohort`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetLeaves(Vec<SetMember>);

@@ -88,6 +88,15 @@ pub fn preimage(kind: TreeKind, length: u64, leaves: Vec<B256>) -> Vec<u8> {
     [&[kind.byte()], &length.to_be_bytes()[..], tree].concat()
 }
 
+/// Whether a root is the SHA-256 of bytes that are no top of a tree of this kind and length with leaves: then nothing can be
+/// under it.
+#[must_use]
+pub fn is_no_top(kind: TreeKind, length: u64, root: &B256, preimage: &[u8]) -> bool {
+    let start = [&[kind.byte()], &length.to_be_bytes()[..]].concat();
+    let is_top = preimage.len() == start.len() + 32 && preimage.starts_with(&start);
+    sha256(&[preimage]) == *root && !is_top
+}
+
 fn top(kind: TreeKind, length: u64, tree: Option<&B256>) -> B256 {
     sha256(&[&[kind.byte()], &length.to_be_bytes(), tree.map_or(&[], |hash| hash.as_slice())])
 }

@@ -13,7 +13,6 @@ use crate::params::CommitteeMembers;
 use crate::settle::{REWARD_BYTES, node_reward, site_reward};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// What shows that settled rewards are not those of the set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,11 +166,7 @@ impl RewardFlaw {
                 };
                 leaf.leads_to(length(set), root) && right.is_some_and(|right| right[..] != leaf.content[..])
             }
-            Self::Root { preimage } => {
-                let start = [&[4], &(length(set) as u64).to_be_bytes()[..]].concat();
-                let is_top = preimage.len() == start.len() + 32 && preimage.starts_with(&start);
-                B256::new(Sha256::digest(preimage).into()) == *root && !is_top
-            }
+            Self::Root { preimage } => merkle::is_no_top(TreeKind::Reward, length(set) as u64, root, preimage),
         }
     }
 }

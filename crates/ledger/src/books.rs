@@ -8,7 +8,7 @@ use crate::event::{ChainEvent, Conditions, Event};
 use crate::history::{Batch, History};
 use crate::money::Money;
 use crate::revenue::{Revenue, WHOLE, weights};
-use crate::study::LateVotes;
+use crate::round::LateVotes;
 use alloy::rpc::types::Filter;
 use alloy_primitives::aliases::U80;
 use alloy_primitives::{Address, B256, U256};

@@ -6,8 +6,8 @@
 use crate::contracts::{ICourt, NodeRegistry as R, SetCourt as S, SumKind as K, Treasury as T, set_court, sum_kind};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Unknown};
+use crate::round::{Certified, Round, Settled};
 use crate::state::State;
-use crate::study::{Certified, Round, Settled};
 use crate::wallet::{Receipt, Wallet};
 use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder as _;
@@ -16,7 +16,7 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, Record, SignedContribution};
-use consilium_core::certify::{CertifiedSet, SetLeaf};
+use consilium_core::certify::{CertifiedSet, SetLeaf, SetLeaves, longest_set};
 use consilium_core::error::Malformed;
 use consilium_core::foreign::{Absence, ForeignSite, Neighbour, SiteList};
 use consilium_core::openings::{Flaw, Opening, Roots};
@@ -46,6 +46,22 @@ impl Round {
         let mut sites: Vec<Address> = self.terms.sites.iter().chain(&self.struck).copied().collect();
         sites.sort_unstable();
         SiteList::new(sites)
+    }
+
+    /// The first site of the certified set that was not admitted, as evidence against its voters; `leaves` are those of the set.
+    ///
+    /// # Errors
+    /// As [`Self::site_list`].
+    pub fn foreign_site(&self, leaves: &SetLeaves) -> Result<Option<ForeignSite>, Malformed> {
+        let list = self.site_list()?;
+        Ok(self.certificate.as_ref().and_then(|certificate| ForeignSite::find(&certificate.set(), leaves, &list)))
+    }
+
+    /// Most bytes of an answer that can show the certified set.
+    #[must_use]
+    pub fn longest_set(&self) -> usize {
+        let size = self.certificate.as_ref().map_or(0, |certificate| certificate.vote.size);
+        longest_set(size, self.terms.sites.len(), self.terms.committee.members().len())
     }
 
     /// The accounts of those whose votes the certificate brought, in node order.

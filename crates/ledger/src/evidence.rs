@@ -4,7 +4,7 @@
 use crate::contracts::Consilium as C;
 use crate::endpoint::Ledger;
 use crate::error::Error;
-use crate::study::{Certified, Round, Settled};
+use crate::round::{Certified, Round, Settled};
 use alloy::sol_types::{SolCall, SolStruct};
 use alloy_primitives::{B256, Bytes, U256};
 use consilium_core::certify::CertificateError;

@@ -5,7 +5,7 @@ use crate::endpoint::Ledger;
 use crate::error::Error;
 use crate::event::{Event, LogPosition};
 use crate::history::History;
-use crate::study::Settled;
+use crate::round::Settled;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256};

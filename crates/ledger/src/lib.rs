@@ -13,11 +13,12 @@
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
 //! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, pay_unpaid, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
 //! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
+//! | operators and jurisdictions that nodes name | [`Identity`], `Ledger::identities` | `identities` |
 //! | KEM keys and the committees formed with them | [`Membership`], `Ledger::{memberships, kem_key_hash, final_history}` | `kem_keys`, `history` |
 //! | who acts for a sponsor, pauses, a study's next owner | [`Role`], `Ledger::{set_role, pause, offer_study, ...}` | `roles` |
 //! | the list of sites, or where it is | [`SitesList`] | `sites_list` |
 //! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
-//! | proofs of offences, and what claims show of wrong rewards | `Ledger::{accuse, flaw_in_claims}` | `court`, `shown` |
+//! | proofs of offences, and what claims show of wrong rewards | `Ledger::{accuse, rewarded}` | `court`, `shown` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
 //! | a study, a round, rebuilt from its events | [`Study`], [`Round`] | `history`, `study` |
 //! | the signatures behind them | [`Signatures`] | `evidence` |
@@ -76,13 +77,16 @@ pub mod event;
 mod evidence;
 mod finality;
 mod history;
+mod identities;
 mod kem_keys;
 mod licences;
 mod money;
+mod offence;
 mod paying;
 mod revenue;
 mod revert;
 mod roles;
+mod round;
 mod shown;
 mod sites_list;
 mod stake;
@@ -107,14 +111,17 @@ pub use event::{BlockRef, ChainEvent, Conditions, Consent, Conviction, Event, Lo
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
+pub use identities::Identity;
 pub use kem_keys::Membership;
 pub use licences::Offer;
 pub use paying::Paid;
 pub use revert::Revert;
 pub use roles::Role;
+pub use round::{Certified, CertifiedSubject, LateVotes, Round, Settled};
+pub use shown::Rewarded;
 pub use stake::Bond;
 pub use state::State;
-pub use study::{Certified, CertifiedSubject, LateVotes, Round, Settled, Study};
+pub use study::Study;
 pub use treasury::Unpaid;
 pub use wallet::{Mined, Receipt, Unsent, Wallet};
 pub use watcher::{Cursor, Progress, Watcher};

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::{ChainEvent, Event, LogPosition};
 use crate::history::History;
 use crate::money::Money;
-use crate::study::LateVotes;
+use crate::round::LateVotes;
 use alloy_primitives::U256;
 
 /// Earnings of a weight have this many bits behind the point (`Treasury.FRACTION`).

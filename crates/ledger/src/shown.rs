@@ -4,22 +4,56 @@
 use crate::contracts::Treasury as T;
 use crate::endpoint::Ledger;
 use crate::error::Error;
-use crate::study::{Round, Settled};
+use crate::round::{Round, Settled};
 use alloy::rpc::types::Filter;
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::{B256, Bytes, U256};
+use consilium_core::certify::SetLeaves;
 use consilium_core::rewards::{RewardFlaw, RewardLeaf, Rewards};
 use std::collections::BTreeSet;
 
+/// What can be said of a round's settled rewards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rewarded {
+    /// They are those of the set and its voters.
+    Right,
+    /// They are not, and this proves it to the contract.
+    Proved(RewardFlaw),
+    /// They are not, and nobody has shown anything of their tree.
+    Wrong,
+    /// Nothing is settled, or nobody shows the set.
+    Unknown,
+}
+
 impl Ledger {
-    /// What the claims of a round's credits prove against its rewards: nothing when these are right, when nobody has been
-    /// paid yet, or when every claim went through a contract of somebody's, so that no input shows it. Reads the claims of
-    /// the study since the settlement, up to the block at which the round was read, until one proves something.
+    /// Holds a round's settled rewards against its set, whose leaves are given where somebody shows them. A wrong root is
+    /// proved by what the claims of its credits show, or by a guess: see core's `rewards`.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint.
-    pub async fn flaw_in_claims(&self, round: &Round, rewards: &Rewards<'_>) -> Result<Option<RewardFlaw>, Error> {
-        let Some(settled) = &round.settlement else { return Ok(None) };
+    pub async fn rewarded(&self, round: &Round, leaves: Option<&SetLeaves>) -> Result<Rewarded, Error> {
+        let (Some(certified), Some(settled)) = (&round.certificate, &round.settlement) else { return Ok(Rewarded::Unknown) };
+        let root = settled.settlement.rewardRoot;
+        let rewards = Rewards { committee: &round.terms.committee, set: certified.set(), leaves, root };
+        let is_right = rewards.are_right();
+        if is_right == Some(true) {
+            return Ok(Rewarded::Right);
+        }
+        let flaw = match rewards.guess(settled.signers) {
+            Some(flaw) => Some(flaw),
+            None => self.flaw_in_claims(round, settled, &rewards).await?,
+        };
+        Ok(match (flaw, is_right) {
+            (Some(flaw), _) => Rewarded::Proved(flaw),
+            (None, Some(_)) => Rewarded::Wrong,
+            (None, None) => Rewarded::Unknown,
+        })
+    }
+
+    /// What the claims of a round's credits prove against its rewards: nothing when nobody has been paid yet, or when every
+    /// claim went through a contract of somebody's, so that no input shows it. Reads the claims of the study since the
+    /// settlement, up to the block at which the round was read, until one proves something.
+    async fn flaw_in_claims(&self, round: &Round, settled: &Settled, rewards: &Rewards<'_>) -> Result<Option<RewardFlaw>, Error> {
         for transaction in self.claims_of(round, settled).await? {
             let Some((to, input)) = self.input_of(transaction).await? else { continue };
             if to != Some(self.addresses().treasury) {

@@ -15,7 +15,7 @@ use crate::event::{BlockRef, ChainEvent, Event, LogPosition};
 use crate::finality::Endpoints;
 use crate::history::History;
 use crate::money::Money;
-use crate::study::Round;
+use crate::round::Round;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, U256};

@@ -6,12 +6,11 @@ use crate::error::{Error, Refusal};
 use crate::journal::{Bar, Slot};
 use crate::sharing::StudyCommittee;
 use crate::site::Site;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use consilium_core::clock;
 use consilium_core::params::CommitteeMembers;
 use consilium_core::terms::{Terms, TermsError};
-use consilium_ledger::{Event, History, Ledger, Round, State};
-use std::collections::BTreeMap;
+use consilium_ledger::{Event, History, Identity, Ledger, Round, State};
 
 /// What the caller says that the round is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +94,10 @@ impl Site {
         if operators.is_empty() && jurisdictions.is_empty() {
             return Ok(());
         }
-        let registered = self.endpoints().first_reachable(registered_nodes).await?;
+        let registered = self.endpoints().first_reachable(async |ledger: Ledger| ledger.identities().await).await?;
         for member in committee.members() {
             let node = member.address;
-            let (operator, jurisdiction) = registered.get(&node).cloned().unwrap_or_default();
+            let Identity { operator, jurisdiction } = registered.get(&node).cloned().unwrap_or_default();
             let allowed = |list: &std::collections::BTreeSet<String>, found| list.is_empty() || list.contains(found);
             if !allowed(operators, &operator) || !allowed(jurisdictions, &jurisdiction) {
                 return Err(Refusal::Operator { node, operator, jurisdiction }.into());
@@ -184,16 +183,6 @@ impl Site {
         }
         Ok(())
     }
-}
-
-async fn registered_nodes(ledger: Ledger) -> Result<BTreeMap<Address, (String, String)>, consilium_ledger::Error> {
-    let head = ledger.head().await?.number;
-    let batch = ledger.events(ledger.addresses().deployed_at, head).await?;
-    let registered = batch.events.into_iter().filter_map(|event| match event.event {
-        Event::NodeRegistered { node, operator, jurisdiction, .. } => Some((node, (operator, jurisdiction))),
-        _ => None,
-    });
-    Ok(registered.collect())
 }
 
 fn first_subject(history: &History) -> Option<B256> {

@@ -8,12 +8,12 @@ use super::memory::Judgement;
 use super::{Outcome, Pass, suspicions, vectors};
 use crate::client::{Peer, peers};
 use crate::report::Book;
-use crate::sets::{self, Credits};
+use crate::sets;
 use crate::statements::{Gathered, gather};
 use consilium_core::accusation::{Accusation, Charge};
 use consilium_core::certify::SetLeaves;
 use consilium_core::round::SignedShareRoot;
-use consilium_ledger::{Round, Settled, State};
+use consilium_ledger::{Rewarded, Round, Settled, State};
 
 /// Newest rounds of a study that are looked at in every pass.
 const FRESH: u64 = 2;
@@ -130,18 +130,18 @@ impl Pass<'_> {
 
     /// Whether the settled rewards are those of the set. What proves that they are not is added to what was found.
     async fn rewards(&mut self, round: &Round, leaves: Option<&SetLeaves>, found: &mut Vec<Accusation>) -> bool {
-        let words = match sets::credits(self.watchman.endpoints.primary(), round, leaves).await {
-            Ok(Credits::Right) => return true,
-            Ok(Credits::Proved(accusation)) => {
-                found.push(accusation);
+        let words = match self.watchman.endpoints.primary().rewarded(round, leaves).await {
+            Ok(Rewarded::Right) => return true,
+            Ok(Rewarded::Proved(flaw)) => {
+                found.push(sets::wrong_reward(round, flaw));
                 return false;
             }
-            Ok(Credits::Wrong) => {
+            Ok(Rewarded::Wrong) => {
                 "the settled rewards are not those of the set, and nobody has shown a leaf of their tree: that is \
                                    proved as soon as one of these credits is paid"
                     .to_owned()
             }
-            Ok(Credits::Unknown) => "without the set, the settled rewards cannot be recomputed".to_owned(),
+            Ok(Rewarded::Unknown) => "without the set, the settled rewards cannot be recomputed".to_owned(),
             Err(error) => format!("the settled rewards are not held against the claims that may show them: {error}"),
         };
         self.tell(round.terms.round, Outcome::Unavailable, words);

@@ -3,10 +3,9 @@
 use crate::failure::Failure;
 use alloy_primitives::Address;
 use consilium_ledger::Addresses;
-use consilium_node::NodeKeys;
+use consilium_node::{Config, NodeKeys};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -42,33 +41,11 @@ impl NodeProcess {
 
     /// Writes the configuration.
     pub(super) fn configure(&self, rpc: &str, contracts: &Addresses, peers: &BTreeMap<Address, String>) -> Result<(), Failure> {
-        let Addresses {
-            chain_id,
-            registry,
-            consilium,
-            treasury,
-            licences,
-            study_token,
-            set_court,
-            sum_kind,
-            privacy_budget,
-            deployed_at,
-            ..
-        } = contracts;
-        let mut text = format!(
-            "listen = \"127.0.0.1:{}\"\ndata = {:?}\nkey_file = {:?}\nrpc = [{rpc:?}]\n\n\
-             [contracts]\nchain_id = {chain_id}\nregistry = \"{registry}\"\nconsilium = \"{consilium}\"\n\
-             treasury = \"{treasury}\"\nlicences = \"{licences}\"\nstudy_token = \"{study_token}\"\n\
-             set_court = \"{set_court}\"\nsum_kind = \"{sum_kind}\"\n\
-             privacy_budget = \"{privacy_budget}\"\ndeployed_at = {deployed_at}\n\n[peers]\n",
-            self.port,
-            self.folder.join("data"),
-            self.folder.join("key.json"),
-        );
-        for (address, url) in peers.iter().filter(|(address, _)| **address != self.address) {
-            writeln!(text, "\"{address}\" = {url:?}").map_err(Failure::failed)?;
-        }
-        Ok(std::fs::write(self.config_file(), text)?)
+        let (data, key) = (self.folder.join("data"), self.folder.join("key.json"));
+        let listen = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let mut config = Config::new(listen, data, key, vec![rpc.to_owned()], *contracts);
+        config.peers = peers.iter().filter(|(address, _)| **address != self.address).map(|(a, url)| (*a, url.clone())).collect();
+        Ok(std::fs::write(self.config_file(), config.to_toml())?)
     }
 
     fn config_file(&self) -> PathBuf {

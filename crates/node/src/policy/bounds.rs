@@ -66,7 +66,7 @@ impl Default for Policy {
 }
 
 /// The table's form: texts are read by [`Section::read`], which names the key that is wrong.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Section {
     sponsors: Option<Vec<String>>,
@@ -78,26 +78,8 @@ pub(crate) struct Section {
     fellow_nodes: Option<Vec<String>>,
     maximum_seats_per_operator: Option<usize>,
     maximum_bond: Option<Wei>,
-    maximum_dimension: usize,
-    resign: bool,
-}
-
-impl Default for Section {
-    fn default() -> Self {
-        Self {
-            sponsors: None,
-            studies: None,
-            minimum_window: None,
-            minimum_ring: None,
-            maximum_ring: None,
-            finality: None,
-            fellow_nodes: None,
-            maximum_seats_per_operator: None,
-            maximum_bond: None,
-            maximum_dimension: USUAL_DIMENSION,
-            resign: true,
-        }
-    }
+    maximum_dimension: Option<usize>,
+    resign: Option<bool>,
 }
 
 /// An amount: TOML's own numbers end at 2^63 wei, some nine ether.
@@ -110,6 +92,7 @@ enum Wei {
 
 impl Section {
     pub(crate) fn read(self) -> Result<Policy, ConfigError> {
+        let usual = Policy::default();
         let rules = self.finality.map(|rules| rules.iter().map(|rule| finality(rule)).collect::<Result<Vec<_>, _>>());
         Ok(Policy {
             sponsors: self.sponsors.map(|texts| addresses("policy.sponsors", &texts)).transpose()?,
@@ -121,8 +104,8 @@ impl Section {
             fellow_nodes: self.fellow_nodes.map(|texts| addresses("policy.fellow_nodes", &texts)).transpose()?,
             maximum_seats_per_operator: self.maximum_seats_per_operator,
             maximum_bond: self.maximum_bond.map(wei).transpose()?,
-            maximum_dimension: self.maximum_dimension,
-            resign: self.resign,
+            maximum_dimension: self.maximum_dimension.unwrap_or(usual.maximum_dimension),
+            resign: self.resign.unwrap_or(usual.resign),
         })
     }
 }
