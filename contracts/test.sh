@@ -8,7 +8,7 @@ trap 'rm -rf "$log"' EXIT
 passed=0
 failed=0
 
-# check WORDS COMMAND...: one test, silent while it passes.
+# check WORDS COMMAND...: one test, silent while it passes. What it printed is in $log/check.
 check() {
   words=$1
   shift
@@ -49,6 +49,9 @@ else
   echo "FAIL forge test gave no results"
   cat "$log/errors"
 fi
+check "handlers of the invariants call every function of the contracts" node tools/calls.mjs
+cat "$log/check"
+check "interfaces say what each parameter and result means" node tools/natspec.mjs
 check "crates/ledger/abi is what the sources compile to" exported
 check "EIP-712 vectors are what viem computes" node tools/digests.mjs --check
 

@@ -6,6 +6,7 @@ import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IPrivacyBudget} from "./interfaces/IPrivacyBudget.sol";
 import {IRecords} from "./interfaces/IRecords.sol";
 import {ISetCourt} from "./interfaces/ISetCourt.sol";
+import {IStudyEvents} from "./interfaces/IStudyEvents.sol";
 import {IStudyToken} from "./interfaces/IStudyToken.sol";
 import {ITreasury} from "./interfaces/ITreasury.sol";
 import {IKind} from "./kinds/IKind.sol";
@@ -17,7 +18,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 /// @title What is stored about studies and rounds, and what follows from it
 /// @dev Consilium and Sponsorship share it: Sponsorship's code runs in Consilium's storage. The rounds of a study take turns
 /// in its ring of slots; a round whose slot is used again leaves, if it was settled, one leaf in the study's archive.
-abstract contract Records is IRecords {
+abstract contract Records is IStudyEvents {
     using Archive for Archive.Log;
     using Layout for Layout.Study;
     using Layout for Layout.Round;

@@ -486,7 +486,13 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             }
             return Statements.vote(study, share.round, setRoot, sites);
         }
-        bytes32 rewardRoot = late ? share.path[0] : _rewardRoot(account, asNode, leaves, share);
+        bytes32 rewardRoot;
+        if (late) {
+            require(share.path.length == 1, MerkleTrees.InvalidPath(share.index, leaves, share.path.length));
+            rewardRoot = share.path[0];
+        } else {
+            rewardRoot = _rewardRoot(account, asNode, leaves, share);
+        }
         return
             Statements.settlement(
                 study, share.round, share.setRoot, share.shareRootsHash, share.aggregateRoot, rewardRoot

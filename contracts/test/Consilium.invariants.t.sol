@@ -23,6 +23,7 @@ import {Test} from "./setup/Test.sol";
 ///     was used again within a challenge window, whatever became of its certified round.
 /// 11. No round opens while a member of the committee has resigned or was convicted, nor before a new sponsor has formed
 ///     a committee of its own.
+/// 12. The privacy account has paid for every round of its study but void ones, once, and never beyond its budget.
 contract ConsiliumInvariants is Test {
     Handler private handler;
     IConsilium private consilium;
@@ -84,8 +85,18 @@ contract ConsiliumInvariants is Test {
         vm.assertTrue(count >= 4, "5: quorum");
     }
 
+    function invariant_privacyIsChargedOnce() public view {
+        uint64 newest = handler.rounds(2);
+        // Until somebody records that it lapsed.
+        bool unrecorded = newest != 0 && consilium.stateOf(2, newest) == IRecords.State.Void
+            && consilium.roundOf(2, newest).state == IRecords.State.Open;
+        uint64 charged = handler.drawn() + (unrecorded ? 1 : 0);
+        vm.assertEq(handler.spent(), charged * handler.COST(), "12: spent");
+        vm.assertTrue(charged <= handler.AFFORDABLE(), "12: budget");
+    }
+
     function invariant_stakeStaysWhereItBelongs() public view {
-        uint256 held = 32 ether;
+        uint256 held = (32 + handler.joined()) * 1 ether;
         for (uint256 j = 1; j <= handler.POOL(); j++) {
             address node = vm.addr(uint256(keccak256(abi.encode("node", j))));
             INodeRegistry.Node memory stored = registry.nodeOf(node);

@@ -5,7 +5,6 @@ import {SignedStatements} from "../src/SignedStatements.sol";
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
-import {Signatures} from "../src/libraries/Signatures.sol";
 import {Trial} from "./setup/Trial.sol";
 
 /// @dev Offences that signatures alone prove: each one convicts exactly the liar, once; and what is none reverts.
@@ -350,23 +349,6 @@ contract CourtTest is Trial {
         }
         proveTwoFinals(1, 9);
         assertConvicted(1);
-    }
-
-    /// Both forms of a signature are the same node's, whatever was signed.
-    function testFuzz_signature_compactAndPackedAreOne(uint256 key, bytes32 digest, bytes32 other) public view {
-        key = bound(key, 1, CURVE_ORDER - 1);
-        vm.assertEq(this.packedSigner(digest, sign(key, digest)), vm.addr(key), "packed");
-        vm.assertEq(this.compactSigner(digest, signCompact(key, digest)), vm.addr(key), "compact");
-        if (other == digest) return;
-        vm.assertTrue(this.compactSigner(other, signCompact(key, digest)) != vm.addr(key), "another digest");
-    }
-
-    function packedSigner(bytes32 digest, bytes calldata signature) external view returns (address) {
-        return Signatures.signerOf(digest, signature);
-    }
-
-    function compactSigner(bytes32 digest, bytes32[2] calldata signature) external view returns (address) {
-        return Signatures.signerOfCompact(digest, signature);
     }
 
     function test_signature_ofAnotherChainOrContractIsNoEvidence() public {

@@ -23,7 +23,7 @@ contract GasTest is Play {
     }
 
     function measure(uint8 threshold, uint256 n, string memory size) private {
-        deploy();
+        deployAlone();
         IRecords.StudyTerms memory terms = defaultTerms();
         terms.threshold = threshold;
         vm.prank(sponsor);
@@ -47,8 +47,29 @@ contract GasTest is Play {
         }
     }
 
+    /// Each opening charges the account; what nobody knows of a void round it gets back.
+    function test_gas_privacyAccount() public {
+        deployAlone();
+        IRecords.Conditions memory conditions = payingConditions();
+        vm.prank(sponsor);
+        conditions.privacyAccount = privacyBudget.openAccount("radiology", 1000, 10 ** 13);
+        conditions.privacyCost = 30;
+        uint64 study = createStudyWith(defaultTerms(), conditions, 5);
+        fund(study, 100 * uint256(BUDGET));
+        uint256 rounds = 3 * uint256(RING) + 1;
+        for (uint256 i = 1; i <= rounds; i++) {
+            uint64 round = openNext(study);
+            if (i == 2) snapshot("open, privacy account, first lap, ", "n=5");
+            if (i == rounds) snapshot("open, privacy account, ", "n=5");
+            Outcome memory outcome = outcomeOf(study, round, 1, 5, 100);
+            certifyAs(outcome);
+            settleOnly(outcome);
+            pass(WINDOW / 2);
+        }
+    }
+
     function test_gas_claims() public {
-        deploy();
+        deployAlone();
         uint64 study = createStudyWith(defaultTerms(), payingConditions(), 5);
         fund(study, 100 * uint256(BUDGET));
         Outcome memory one = play(study, 1, 5, 5);
@@ -155,7 +176,7 @@ contract OffenceGasTest is Trial {
 
     /// A million elements: the tree's other leaves are made up, since only their hashes count.
     function test_gas_wrongSettlementOfAMillion() public {
-        deploy();
+        deployAlone();
         (threshold, committee) = (1, 5);
         IRecords.StudyTerms memory terms = defaultTerms();
         (terms.parameters, terms.outputLength) = (parameters(MILLION), MILLION + 1);

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {ILicences} from "../src/interfaces/ILicences.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {Play} from "./setup/Play.sol";
 
 /// @dev The study as a token, licences to it, and who gets what they bring.
@@ -36,7 +37,7 @@ contract LicencesTest is Play {
         vm.prank(sponsor);
         studyToken.approve(next, study);
         vm.expectEmit(address(consilium));
-        emit IRecords.SponsorChanged(study, next);
+        emit IStudyEvents.SponsorChanged(study, next);
         vm.prank(next);
         studyToken.transferFrom(sponsor, next, study);
         vm.assertEq(consilium.sponsorOf(study), next, "sponsor");

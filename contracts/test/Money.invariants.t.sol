@@ -61,7 +61,7 @@ contract MoneyInvariants is Test {
             checkNode(registry, j);
         }
         uint256 gone = handler.rewarded() + handler.compensated() + handler.forfeited();
-        vm.assertEq(address(registry).balance + gone, 32 ether, "7: stake");
+        vm.assertEq(address(registry).balance + gone, 32 ether + handler.deposited(), "7: stake");
         vm.assertEq(reporter.balance, handler.rewarded(), "7: the reporter's");
         vm.assertEq(sink.balance, handler.forfeited(), "7: the sink's");
     }
@@ -91,7 +91,7 @@ contract MoneyInvariants is Test {
 
     /// Each kind of step takes place: no invariant holds because nothing happens.
     function test_steps_allTakePlace() public {
-        string[27] memory steps = [
+        string[39] memory steps = [
             "open",
             "claim",
             "withdraw",
@@ -118,9 +118,21 @@ contract MoneyInvariants is Test {
             "refused payment",
             "sale to rounds",
             "late vote paid",
-            "escheat"
+            "escheat",
+            "foreign site",
+            "wrong reward",
+            "malformed rewards",
+            "malformed leaf",
+            "wrong settlement",
+            "judge",
+            "two shares",
+            "two settlements",
+            "restore",
+            "offer",
+            "permit",
+            "escheatUnpaid"
         ];
-        uint256[27] memory counts;
+        uint256[39] memory counts;
         for (uint256 seed = 0; seed < 4; seed++) {
             setUp();
             for (uint256 i = 0; i < 300; i++) {
@@ -139,12 +151,22 @@ contract MoneyInvariants is Test {
         count(steps, counts);
         refuseOne();
         count(steps, counts);
+        strikeOne();
+        count(steps, counts);
+        accuse();
+        count(steps, counts);
+        lieAboutSets();
+        count(steps, counts);
+        lieAboutVectors();
+        count(steps, counts);
+        refuseForYears();
+        count(steps, counts);
         for (uint256 i = 0; i < steps.length; i++) {
             vm.assertTrue(counts[i] != 0, steps[i]);
         }
     }
 
-    function count(string[27] memory steps, uint256[27] memory counts) private view {
+    function count(string[39] memory steps, uint256[39] memory counts) private view {
         invariant_moneyIsConserved();
         invariant_stakeIsConserved();
         invariant_roundsFollowTheBooks();
@@ -157,7 +179,7 @@ contract MoneyInvariants is Test {
     function lateRestitution() private {
         setUp();
         handler.donate(0, 5000);
-        handler.round(0, 6, 0);
+        handler.round(0, 6, 3);
         handler.misreport(0, 0, 9);
         handler.wait(2399);
         handler.wait(2399);
@@ -203,6 +225,62 @@ contract MoneyInvariants is Test {
         handler.payUnpaid();
     }
 
+    /// What a site has lost by two contributions is its sponsor's, also when the sponsor takes it back.
+    function strikeOne() private {
+        setUp();
+        handler.donate(0, 5000);
+        handler.round(0, 2, 0);
+        handler.equivocate(0, 0);
+        handler.restore(0, 0);
+        handler.wait(2399);
+        handler.returnForfeits(0, 0);
+    }
+
+    /// A judge's word, and two statements of one node about a round that nobody disputes.
+    function accuse() private {
+        setUp();
+        handler.setOffer(0, 0);
+        handler.donate(0, 5000);
+        handler.round(0, 2, 0);
+        handler.judge(0, 0, 0);
+        handler.proveTwoShares(0, 0, 4);
+        handler.proveTwoSettlements(0, 3, 0);
+    }
+
+    /// Each fault is proved by its own proof.
+    function lieAboutSets() private {
+        setUp();
+        handler.donate(0, 5000);
+        handler.donate(1, 5000);
+        handler.round(0, 6, 4);
+        handler.proveForeignSite(0, 0, 1);
+        handler.round(1, 7, 4);
+        handler.proveWrongReward(1, 0, 0);
+        handler.round(0, 6, 0);
+        handler.proveMalformedRewards(0, 0);
+    }
+
+    function lieAboutVectors() private {
+        setUp();
+        handler.donate(0, 5000);
+        handler.donateByPermit(1, 5000);
+        handler.round(1, 7, 0);
+        handler.proveMalformedLeaf(1, 0, 0);
+        handler.round(0, 7, 1);
+        handler.proveWrongSettlement(0, 0, 0);
+    }
+
+    /// The coin refuses a site until nobody asks any more.
+    function refuseForYears() private {
+        setUp();
+        handler.donate(1, 5000);
+        handler.round(1, 2, 0);
+        handler.wait(2399);
+        handler.toggleBlock();
+        handler.claim(1, 0, 1);
+        handler.forgetUnpaid(0);
+    }
+
     /// A bond comes back after the delay; another is put off, and goes to the sink.
     function endService() private {
         setUp();
@@ -219,7 +297,7 @@ contract MoneyInvariants is Test {
 
     function step(uint256 draw) private {
         (uint256 a, uint256 b, uint256 c) = (draw >> 8, draw >> 72, draw >> 136);
-        uint256 kind = draw % 24;
+        uint256 kind = draw % 28;
         if (kind < 4) return handler.round(a, b, c);
         if (kind == 4) return handler.donate(a, b);
         if (kind == 5) return handler.wait(a);
@@ -240,7 +318,32 @@ contract MoneyInvariants is Test {
         if (kind == 20) return handler.forfeit(a, b);
         if (kind == 21) return handler.postpone(a, b);
         if (kind == 22) return b % 2 == 0 ? handler.rotate(a, b) : handler.hold(a, b, c);
-        handler.reclaim(a, b);
+        if (kind == 23) return handler.lie(a, b, c);
+        if (kind == 24) return b % 4 == 0 ? handler.reclaim(a, b) : office(b >> 2, a, c);
+        evidence(b, a, c);
+    }
+
+    /// Of every round, right or wrong, as it comes.
+    function evidence(uint256 kind, uint256 a, uint256 b) private {
+        kind = kind % 9;
+        if (kind == 0) return handler.proveForeignSite(a, b, b >> 8);
+        if (kind == 1) return handler.proveWrongReward(a, b, b >> 8);
+        if (kind == 2) return handler.proveMalformedRewards(a, b);
+        if (kind == 3) return handler.proveMalformedLeaf(a, b, b >> 8);
+        if (kind == 4) return handler.proveWrongSettlement(a, b, b >> 8);
+        if (kind == 5) return handler.judge(a, b, b >> 8);
+        if (kind == 6) return handler.proveTwoShares(a, b, b >> 8);
+        if (kind == 7) return handler.proveTwoSettlements(a, b, b >> 8);
+        handler.deposit(a, b);
+    }
+
+    function office(uint256 kind, uint256 a, uint256 b) private {
+        kind = kind % 5;
+        if (kind == 0) return handler.restore(a, b);
+        if (kind == 1) return handler.donateByPermit(a, b);
+        if (kind == 2) return handler.setOffer(a, b);
+        if (kind == 3) return handler.appoint(a, b % 2 == 0, b % 4 < 2);
+        handler.setAuditor(a, b % 2 == 0);
     }
 
     function money(uint256 kind, uint256 a, uint256 b) private {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {IStudyToken} from "../src/interfaces/IStudyToken.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -44,7 +45,7 @@ contract PauseTest is Trial {
         vm.prank(guardian);
         studyToken.pause(study, now_);
         vm.expectEmit(address(consilium));
-        emit IRecords.Paused(study, now_, now_ + PAUSE);
+        emit IStudyEvents.Paused(study, now_, now_ + PAUSE);
         pauseFor(PAUSE);
         vm.assertEq(consilium.pausedUntil(study), now_ + PAUSE, "paused");
         vm.assertEq(consilium.pausedUntil(study + 1), 0, "no other study");
@@ -68,7 +69,7 @@ contract PauseTest is Trial {
         pauseFor(PAUSE);
         pass(5 minutes);
         vm.expectEmit(address(consilium));
-        emit IRecords.Paused(study, start, start + 5 minutes);
+        emit IStudyEvents.Paused(study, start, start + 5 minutes);
         vm.prank(guardian);
         studyToken.resume(study);
         vm.assertEq(consilium.pausedUntil(study), 0, "over");

@@ -2,7 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
+import {MerkleTrees} from "../src/libraries/MerkleTrees.sol";
 import {BlockingToken} from "./setup/BadTokens.sol";
 import {Play} from "./setup/Play.sol";
 
@@ -120,7 +122,7 @@ contract PaymentsTest is Play {
         consilium.addVotes(study, round, 1 << (j - 1), vote);
     }
 
-    function lateClaim(Outcome memory one, uint32 j) private view returns (ITreasury.Claim memory claim) {
+    function lateClaim(Outcome memory one, uint32 j) private pure returns (ITreasury.Claim memory claim) {
         claim = claimOf(one, 5);
         claim.account = node(j);
         claim.shares[0].index = 9 + j - 1;
@@ -134,7 +136,7 @@ contract PaymentsTest is Play {
         certifyAs(one); // of nodes 1 to 4
         bytes memory vote = sign(secret(5), digests.voteDigest(study, one.round, one.roots.setRoot, 5));
         vm.expectEmit(address(consilium));
-        emit IRecords.VotesAdded(study, one.round, 16, vote);
+        emit IStudyEvents.VotesAdded(study, one.round, 16, vote);
         consilium.addVotes(study, one.round, 16, vote);
         vm.assertEq(consilium.roundOf(study, one.round).lateVoters, 16, "late");
         vm.assertEq(consilium.lateVoterOf(study, one.round, 5), node(5), "node 5");
@@ -157,6 +159,33 @@ contract PaymentsTest is Play {
         other[0].shares[0].index = type(uint32).max;
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NotALateVoter.selector, study, one.round, node(4)));
         treasury.claim(other);
+    }
+
+    /// On record and off it, the path of such a leaf is the reward root and nothing else.
+    function test_votes_thatComeLateAreClaimedWithTheRewardRootAlone() public {
+        Outcome memory one = outcomeOf(study, openNext(study), 1, 5, 5);
+        certifyAs(one);
+        addVote(one.round, one.roots.setRoot, 5, 5, "");
+        settleAs(one);
+        for (uint256 i = 0; i <= RING; i++) {
+            pass(WINDOW);
+            ITreasury.Claim memory claim = lateClaim(one, 5);
+            refusePath(claim, new bytes32[](0));
+            bytes32[] memory longer = new bytes32[](2);
+            longer[0] = one.roots.rewardRoot;
+            refusePath(claim, longer);
+            play(study, 1, 5, 5);
+        }
+    }
+
+    function refusePath(ITreasury.Claim memory claim, bytes32[] memory path) private {
+        claim.shares[0].path = path;
+        ITreasury.Claim[] memory claims = asClaims(claim);
+        uint256 index = claim.shares[0].index;
+        vm.expectRevert(abi.encodeWithSelector(MerkleTrees.InvalidPath.selector, index, 9, path.length));
+        treasury.claim(claims);
+        vm.expectRevert(abi.encodeWithSelector(MerkleTrees.InvalidPath.selector, index, 9, path.length));
+        treasury.announceEscheat(claims);
     }
 
     function test_votes_countOnceAndForTheCertifiedSetAlone() public {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {IStudyToken} from "../src/interfaces/IStudyToken.sol";
 import {Play} from "./setup/Play.sol";
 import {Relay} from "./setup/Receivers.sol";
@@ -58,7 +59,7 @@ contract RolesTest is Play {
         vm.expectEmit(address(studyToken));
         emit IStudyToken.RoleSet(study, IStudyToken.Role.Operator, operator);
         vm.expectEmit(address(consilium));
-        emit IRecords.OperatorChanged(study, operator);
+        emit IStudyEvents.OperatorChanged(study, operator);
         give(IStudyToken.Role.Operator, operator);
         openAs(operator);
         pass(10);
@@ -191,7 +192,7 @@ contract RolesTest is Play {
     function test_end_dischargesCommitteeAndMoney() public {
         Outcome memory one = play(study, 1, 5, 5);
         vm.expectEmit(address(consilium));
-        emit IRecords.StudyEnded(study);
+        emit IStudyEvents.StudyEnded(study);
         vm.prank(sponsor);
         consilium.endStudy(study);
         vm.assertTrue(consilium.studyOf(study).ended, "ended");

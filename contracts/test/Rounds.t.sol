@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRecords} from "../src/interfaces/IRecords.sol";
 import {IRounds} from "../src/interfaces/IRounds.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {Deployment} from "./setup/Deployment.sol";
 import {Relay} from "./setup/Receivers.sol";
 import {Vm} from "./setup/Test.sol";
@@ -27,16 +28,18 @@ contract RoundsTest is Deployment {
             )
         );
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundOpened(study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen);
+        emit IStudyEvents.RoundOpened(
+            study, 1, SUBJECT, 1, 3, SITES_ROOT, "instant", START, DEADLINE, SETTLE_BY, frozen
+        );
         vm.assertEq(open(study, SUBJECT), 1, "first round");
 
         bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), QUORUM);
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
+        emit IStudyEvents.RoundCertified(study, 1, SET_ROOT, 5, QUORUM, votes);
         certify(study, 1, QUORUM);
 
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundSettled(study, 1, SET_ROOT, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 30);
+        emit IStudyEvents.RoundSettled(study, 1, SET_ROOT, shareRoots(5), AGGREGATE_ROOT, REWARD_ROOT, 30);
         settle(study, 1, 5, 30);
 
         IRecords.Round memory round = consilium.roundOf(study, 1);
@@ -134,7 +137,7 @@ contract RoundsTest is Deployment {
         open(study, SUBJECT);
         vm.warp(DEADLINE);
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundVoided(study, 1);
+        emit IStudyEvents.RoundVoided(study, 1);
         openAt(SUBJECT, DEADLINE + 10, DEADLINE + 20);
         vm.assertEq(uint256(consilium.roundOf(study, 1).state), uint256(IRecords.State.Void), "recorded");
 
@@ -142,7 +145,7 @@ contract RoundsTest is Deployment {
         consilium.certify(study, 2, SET_ROOT, 5, QUORUM, signed);
         vm.warp(DEADLINE + 20);
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundAbandoned(study, 2);
+        emit IStudyEvents.RoundAbandoned(study, 2);
         openAt(keccak256("next model"), DEADLINE + 30, DEADLINE + 40);
         vm.assertEq(uint256(consilium.roundOf(study, 2).state), uint256(IRecords.State.Abandoned), "recorded");
     }
@@ -180,7 +183,7 @@ contract RoundsTest is Deployment {
         bytes memory votes = signatures(digests.voteDigest(study, 1, SET_ROOT, 5), voters);
         Relay relay = new Relay();
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
+        emit IStudyEvents.RoundCertified(study, 1, SET_ROOT, 5, voters, votes);
         relay.pass(address(consilium), abi.encodeCall(IRounds.certify, (study, 1, SET_ROOT, 5, voters, votes)));
     }
 
@@ -302,7 +305,7 @@ contract RoundsTest is Deployment {
         expectWrongState(study, 1, IRecords.State.Void);
         consilium.abandonRound(study, 1);
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundVoided(study, 1);
+        emit IStudyEvents.RoundVoided(study, 1);
         consilium.voidRound(study, 1);
         assertState(study, 1, IRecords.State.Void);
 
@@ -322,7 +325,7 @@ contract RoundsTest is Deployment {
         expectWrongState(study, 1, IRecords.State.Abandoned);
         consilium.voidRound(study, 1);
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundAbandoned(study, 1);
+        emit IStudyEvents.RoundAbandoned(study, 1);
         consilium.abandonRound(study, 1);
         assertState(study, 1, IRecords.State.Abandoned);
 

@@ -1,125 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {Consilium} from "../src/Consilium.sol";
-import {NodeRegistry} from "../src/NodeRegistry.sol";
-import {PrivacyBudget} from "../src/PrivacyBudget.sol";
-import {SetCourt} from "../src/SetCourt.sol";
-import {Sponsorship} from "../src/Sponsorship.sol";
-import {Treasury} from "../src/Treasury.sol";
 import {ICommitteeSource} from "../src/interfaces/ICommitteeSource.sol";
-import {IConsilium} from "../src/interfaces/IConsilium.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {IStudyToken} from "../src/interfaces/IStudyToken.sol";
-import {SumKind} from "../src/kinds/sum/SumKind.sol";
-import {Licences} from "../src/tokens/Licences.sol";
-import {StudyToken} from "../src/tokens/StudyToken.sol";
 import {Deployment} from "./setup/Deployment.sol";
 
-/// @dev Deployment, creating a study, and what its sponsor may change and when.
+/// @dev Creating a study, and what its sponsor may change and when.
 contract StudiesTest is Deployment {
     function setUp() public {
-        deploy();
-    }
-
-    // -------------------------------------------------------------------------------------------- deployment
-
-    /// The refusal of larger ids cannot be tried here: forge itself has no chain beyond 2^64 - 1.
-    function test_deploy_acceptsTheLargestChainIdOfTheProtocol() public {
-        vm.chainId(type(uint64).max);
-        deploy();
-        (,,, uint256 chainId, address verifyingContract,,) = Consilium(address(consilium)).eip712Domain();
-        vm.assertEq(chainId, type(uint64).max, "chain id");
-        vm.assertEq(verifyingContract, address(consilium), "contract");
-    }
-
-    function test_deploy_refusesContractsOfAnotherConsilium() public {
-        // Each part in turn is that of another Consilium, where all others are right.
-        IRecords.Parts memory theirs = parts();
-        address[6] memory strangers = [
-            address(sumKind),
-            address(setCourt),
-            address(registry),
-            address(studyToken),
-            address(treasury),
-            address(privacyBudget)
-        ];
-        for (uint256 i = 0; i < strangers.length; i++) {
-            deployParts();
-            IRecords.Parts memory mixed = parts();
-            if (i == 0) mixed.kinds = theirs.kinds;
-            if (i == 1) mixed.setCourt = theirs.setCourt;
-            if (i == 2) mixed.registry = theirs.registry;
-            if (i == 3) mixed.token = theirs.token;
-            if (i == 4) mixed.treasury = theirs.treasury;
-            if (i == 5) mixed.privacyBudget = theirs.privacyBudget;
-            refuseParts(mixed, strangers[i]);
-        }
-    }
-
-    /// A judge that convicts elsewhere convicts nobody, and a shop of others may not take what buyers allowed.
-    function test_deploy_refusesJudgesAndShopsThatWorkForOthers() public {
-        (NodeRegistry theirs, address shop) = (registry, address(licences));
-        deployPartsWith(theirs, address(0));
-        refuseParts(parts(), address(sumKind));
-        deployPartsWith(NodeRegistry(address(0)), shop);
-        refuseParts(parts(), shop);
-    }
-
-    /// @dev As `deployParts`, but for a kind that convicts elsewhere, or a treasury that works for another shop, if one is named.
-    function deployPartsWith(NodeRegistry convicts, address shop) private {
-        uint64 nonce = vm.getNonce(address(this));
-        address place = vm.computeCreateAddress(address(this), nonce + 8);
-        registry = new NodeRegistry(STAKE, UNBONDING, PROBATION, COMPENSATION, CLAIM_TIME, sink, place);
-        studyToken = new StudyToken(place);
-        address own = vm.computeCreateAddress(address(this), nonce + 3);
-        treasury = new Treasury(place, shop == address(0) ? own : shop, ESCHEAT, sink);
-        licences = new Licences(IConsilium(place), treasury, studyToken);
-        setCourt = new SetCourt(place, registry);
-        sumKind = new SumKind(place, address(convicts) == address(0) ? registry : convicts);
-        privacyBudget = new PrivacyBudget(place);
-    }
-
-    /// The other half of its code must know the same contracts and rules.
-    function test_deploy_refusesASponsorshipOfOtherRules() public {
-        deployParts();
-        IRecords.Rules memory other = rules();
-        other.disputeTime += 1;
-        sponsorship = new Sponsorship(parts(), other);
-        vm.expectRevert(abi.encodeWithSelector(IRecords.NotOurs.selector, address(sponsorship)));
-        new Consilium(parts(), rules(), sponsorship);
-    }
-
-    /// @dev As the next but one contract, for which the parts were deployed.
-    function refuseParts(IRecords.Parts memory mixed, address stranger) private {
-        sponsorship = new Sponsorship(mixed, rules());
-        vm.expectRevert(abi.encodeWithSelector(IRecords.NotOurs.selector, stranger));
-        new Consilium(mixed, rules(), sponsorship);
-    }
-
-    function test_deploy_onlyATrialHasShorterWindowsThanAnHour() public {
-        IRecords.Rules memory strict = rules();
-        (strict.trial, strict.minimumWindow) = (false, 1 hours - 1);
-        refuseRules(strict, abi.encodeWithSelector(IRecords.WindowTooShort.selector, 1 hours - 1));
-        (strict.minimumWindow, strict.longestPause) = (1 hours, 0);
-        deployWith(strict);
-        vm.assertTrue(!consilium.trial() && consilium.minimumWindow() == 1 hours, "as it was deployed");
-        registerAll();
-        IRecords.Conditions memory conditions = defaultConditions();
-        conditions.challengeWindow = 1 hours - 1;
-        refuseConditions(
-            conditions, abi.encodeWithSelector(IRecords.InvalidWindow.selector, 1 hours - 1, 1 hours, COMPENSATION)
-        );
-        conditions.challengeWindow = 1 hours;
-        createStudyWith(defaultTerms(), conditions, 5);
-    }
-
-    function refuseRules(IRecords.Rules memory wanted, bytes memory reason) private {
-        deployParts();
-        sponsorship = new Sponsorship(parts(), wanted);
-        vm.expectRevert(reason);
-        new Consilium(parts(), wanted, sponsorship);
+        deployAlone();
     }
 
     // -------------------------------------------------------------------------------------------- creation
@@ -131,11 +23,11 @@ contract StudiesTest is Deployment {
             keyHashes[i] = keccak256(kemKey(i + 1));
         }
         vm.expectEmit(address(consilium));
-        emit IRecords.StudyCreated(1, sponsor, terms);
+        emit IStudyEvents.StudyCreated(1, sponsor, terms);
         vm.expectEmit(address(consilium));
-        emit IRecords.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
+        emit IStudyEvents.CommitteeFormed(1, 1, 1, nodesFrom(1, 5), keyHashes);
         vm.expectEmit(address(consilium));
-        emit IRecords.SitesAdmitted(1, 1, SITES_ROOT, sites(ADMITTED), "");
+        emit IStudyEvents.SitesAdmitted(1, 1, SITES_ROOT, sites(ADMITTED), "");
         uint64 study = createStudy(1, 5);
 
         IRecords.Study memory stored = consilium.studyOf(study);
@@ -261,7 +153,7 @@ contract StudiesTest is Deployment {
             keyHashes[i] = keccak256(kemKey(i == 1 ? 200 : i + 1));
         }
         vm.expectEmit(address(consilium));
-        emit IRecords.CommitteeFormed(study, 2, 1, nodesFrom(1, 4), keyHashes);
+        emit IStudyEvents.CommitteeFormed(study, 2, 1, nodesFrom(1, 4), keyHashes);
         vm.prank(sponsor);
         consilium.setCommittee(study, 1, nodesFrom(1, 4));
 
@@ -304,11 +196,11 @@ contract StudiesTest is Deployment {
         open(study, SUBJECT);
         bytes32 otherSites = keccak256("other sites");
         vm.expectEmit(address(consilium));
-        emit IRecords.PolicySet(study, 6, "depth:12");
+        emit IStudyEvents.PolicySet(study, 6, "depth:12");
         vm.prank(sponsor);
         consilium.setPolicy(study, 6, "depth:12");
         vm.expectEmit(address(consilium));
-        emit IRecords.SitesAdmitted(study, 2, otherSites, sites(9), "");
+        emit IStudyEvents.SitesAdmitted(study, 2, otherSites, sites(9), "");
         vm.prank(sponsor);
         consilium.setSites(study, otherSites, sites(9), "");
         certify(study, 1, 15); // size 5: the frozen minimum of 3 holds

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ICourt} from "../src/interfaces/ICourt.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
+import {IStudyEvents} from "../src/interfaces/IStudyEvents.sol";
 import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
 import {Trees} from "./setup/Trees.sol";
 import {Trial} from "./setup/Trial.sol";
@@ -167,7 +168,7 @@ contract WrongSettlementTest is Trial {
         uint256 free = consilium.studyOf(study).free;
         bytes32 settlement = consilium.roundOf(study, outcome.round).settlement;
         vm.expectEmit(address(consilium));
-        emit IRecords.RoundRefuted(study, outcome.round);
+        emit IStudyEvents.RoundRefuted(study, outcome.round);
         proveWrongSettlement(ELEMENT, pointsFrom(1));
         assertState(study, outcome.round, IRecords.State.Refuted);
         assertConvicted(1);

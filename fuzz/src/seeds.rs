@@ -5,9 +5,9 @@ use crate::parts::sized;
 use crate::targets::fixed::{DOMAIN, kem, key, round, rounds};
 use crate::targets::record;
 use alloy::sol_types::SolStruct;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use consilium_core::accusation::{Accusation, Charge, FinalOf, SignedContribution};
-use consilium_core::capability::{Capability, Request};
+use consilium_core::capability::{AccountForm, Capability, Holder, Request};
 use consilium_core::certify::{Cohort, ReceiptCertificate, SetMember};
 use consilium_core::contribution::{Body, Contribution};
 use consilium_core::cores::Cores;
@@ -249,6 +249,9 @@ fn small(put: &Put<'_>) {
         put("program", rule, format!("\u{3}{rule}").as_bytes());
     }
     let request = Request { method: "GET", path: "/v1/status", body: b"" };
-    let capability = Capability::sign(&DOMAIN, &key(21), (1, 7), 2_000_000_240, &request);
+    let capability = Capability::sign(&DOMAIN, &Holder::Key(key(21)), (1, 7), 2_000_000_240, &request);
     put("access", "capability", capability.to_string().as_bytes());
+    let holder = Holder::Account { account: Address::repeat_byte(0x5a), key: key(21), form: AccountForm::Digest };
+    let capability = Capability::sign(&DOMAIN, &holder, (1, 7), 2_000_000_240, &request);
+    put("access", "account", capability.to_string().as_bytes());
 }

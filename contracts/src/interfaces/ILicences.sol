@@ -12,17 +12,32 @@ interface ILicences {
     }
 
     /// @notice The sponsor or its treasurer set price and royalty. Price 0: not for sale.
+    /// @param study The study's number.
+    /// @param price Of one licence, in units of the study's currency; 0: not for sale.
+    /// @param royalty Of resales, in ten-thousandths.
     event Offered(uint64 indexed study, uint96 price, uint16 royalty);
     /// @notice Licences were bought.
+    /// @param study The study's number.
+    /// @param payer Who paid.
+    /// @param to Who holds the licences.
+    /// @param quantity How many.
+    /// @param price Of one licence, in units of the study's currency.
     event Bought(uint64 indexed study, address indexed payer, address indexed to, uint32 quantity, uint256 price);
 
     /// @notice Only the study's treasurer may do this, or its sponsor.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotTreasurer(uint64 study, address caller);
     /// @notice The study sells no licences, or none were asked for.
+    /// @param study The study's number.
     error NotOffered(uint64 study);
     /// @notice The price is higher than the buyer accepted.
+    /// @param price Of one licence now.
+    /// @param highest What the buyer accepted.
     error PriceRisen(uint256 price, uint256 highest);
     /// @notice A royalty is a tenth at most.
+    /// @param royalty What was asked for, in ten-thousandths.
+    /// @param highest The highest there is.
     error RoyaltyTooHigh(uint16 royalty, uint16 highest);
 
     /// @notice Treasurer, or sponsor: sets price and royalty. They hold until the study changes hands.
@@ -40,13 +55,16 @@ interface ILicences {
 
     /// @notice Price and royalty of a study.
     /// @param study Its number.
+    /// @return Of the current owner; zeros: not for sale.
     function offerOf(uint64 study) external view returns (Offer memory);
 
     /// @notice Whether nodes may serve the study's aggregates to an account: licence, sponsor or auditor.
     /// @param study Its number.
     /// @param account The account.
+    /// @return Whether it may.
     function mayDownload(uint64 study, address account) external view returns (bool);
 
     /// @notice The contract whose studies these are.
+    /// @return Its address.
     function consilium() external view returns (IConsilium);
 }

@@ -95,61 +95,119 @@ interface INodeRegistry {
     }
 
     /// @notice A node joined with its stake.
+    /// @param node The node's account.
+    /// @param operator Who runs the node, 1 to 128 bytes.
+    /// @param jurisdiction Where it is run, 1 to 128 bytes.
+    /// @param stake In wei.
     event NodeRegistered(address indexed node, string operator, string jurisdiction, uint256 stake);
     /// @notice A node's KEM key from now on; committees formed earlier keep the key hash they were formed with.
+    /// @param node The node's account.
+    /// @param keyHash keccak256 of the key.
+    /// @param kemKey X-Wing public key, 1216 bytes.
     event KemKeySet(address indexed node, bytes32 indexed keyHash, bytes kemKey);
     /// @notice What a node puts up from now on for the studies of a sponsor, or for committees of a source.
+    /// @param node The node's account.
+    /// @param party The sponsor or committee source.
+    /// @param consent The bounds; all zero: none any more.
     event ConsentSet(address indexed node, address indexed party, Consent consent);
     /// @notice A node added to its stake.
+    /// @param node The node's account.
+    /// @param amount In wei.
     event Deposited(address indexed node, uint256 amount);
     /// @notice A node put up a bond for a study.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @param amount Wei that the bond has now.
     event Bonded(uint64 indexed study, address indexed node, uint256 amount);
     /// @notice A node serves a study no more; its bond can be reclaimed from then on.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @param until Block time from which the bond can be reclaimed.
     event Discharged(uint64 indexed study, address indexed node, uint64 until);
     /// @notice A bond is free stake again.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @param amount In wei.
     event Reclaimed(uint64 indexed study, address indexed node, uint256 amount);
     /// @notice A node is leaving; it serves no committee any more.
+    /// @param node The node's account.
+    /// @param withdrawableAt Block time from which the stake is paid back.
     event UnbondingBegun(address indexed node, uint64 withdrawableAt);
     /// @notice A node has left with its free stake.
+    /// @param node The node's account.
+    /// @param stake In wei.
     event Withdrawn(address indexed node, uint256 stake);
 
     /// @notice An address registers once; a node that left comes back under another address.
+    /// @param node The node's account.
     error AlreadyRegistered(address node);
     /// @notice Send at least `minimumStake()` with the registration.
+    /// @param stake What was sent, in wei.
+    /// @param minimum In wei.
     error StakeTooSmall(uint256 stake, uint256 minimum);
     /// @notice An X-Wing public key has exactly 1216 bytes.
+    /// @param length Bytes that were given.
     error InvalidKemKey(uint256 length);
     /// @notice Operator and jurisdiction have 1 to 128 bytes each.
     error InvalidIdentity();
     /// @notice The node is not registered, is unbonding or has left.
+    /// @param node The node's account.
     error NodeNotActive(address node);
     /// @notice The node did not agree to serve this sponsor, nor this source of committees, or no longer does.
+    /// @param node The node's account.
+    /// @param sponsor Who takes it.
     error NoConsent(address node, address sponsor);
     /// @notice The study's bond is above, or its challenge window below, what the node agreed to.
+    /// @param node The node's account.
+    /// @param party The sponsor or committee source.
+    /// @param bond The study's, in wei.
+    /// @param challengeWindow The study's, in seconds.
     error BeyondConsent(address node, address party, uint96 bond, uint32 challengeWindow);
     /// @notice With this bond all bonds of the party's studies would be more than the node agreed to.
+    /// @param node The node's account.
+    /// @param party The sponsor or committee source.
+    /// @param total Wei that would be bonded.
+    /// @param maxTotal Wei that the node agreed to.
     error ConsentExhausted(address node, address party, uint256 total, uint96 maxTotal);
     /// @notice A consent names a sponsor or a committee source: nobody agrees to serve everybody.
     error NoParty();
     /// @notice The node registered too lately for a study that allows no newcomers.
+    /// @param node The node's account.
+    /// @param since Block time of its registration.
     error Newcomer(address node, uint64 since);
     /// @notice The node's free stake does not cover the study's bond.
+    /// @param node The node's account.
+    /// @param free Its free stake, in wei.
+    /// @param missing What the bond lacks, in wei.
     error BondMissing(address node, uint256 free, uint256 missing);
     /// @notice A proof has taken the node's bond in this study: it does not serve there again.
+    /// @param study The study's number.
+    /// @param node The node's account.
     error NodeConvicted(uint64 study, address node);
     /// @notice The node sits in this many committees: it has to resign from them first.
+    /// @param node The node's account.
+    /// @param committees How many.
     error NodeServing(address node, uint32 committees);
     /// @notice The node is not in the study's committee.
+    /// @param study The study's number.
+    /// @param node The node's account.
     error NotServing(uint64 study, address node);
     /// @notice The stake cannot be withdrawn before this block time (0: unbonding was not begun).
+    /// @param node The node's account.
+    /// @param withdrawableAt Block time from which it is possible.
     error StakeLocked(address node, uint64 withdrawableAt);
     /// @notice There is no discharged bond, or it cannot be reclaimed before this block time.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @param until Block time from which it is possible; 0: not discharged.
     error BondLocked(uint64 study, address node, uint64 until);
     /// @notice Only Consilium may do this.
+    /// @param caller Who called.
     error NotConsilium(address caller);
     /// @notice Consilium must not be the zero address.
     error InvalidConsilium();
     /// @notice The account did not take its money, or not for the gas that it had.
+    /// @param account Who did not take it.
     error TransferFailed(address account);
 
     /// @notice Registers the caller as a node with `msg.value` as stake. It serves nobody before it gives consent.
@@ -159,11 +217,13 @@ interface INodeRegistry {
     function register(bytes calldata kemKey, string calldata operator, string calldata jurisdiction) external payable;
 
     /// @notice Replaces the caller's KEM key; it is used by committees formed from now on.
+    /// @param kemKey X-Wing public key, 1216 bytes.
     function rotateKemKey(bytes calldata kemKey) external;
 
     /// @notice Agrees that a sponsor, or a committee source, takes the caller into committees, within these bounds. All
     /// zero: it may no longer. Bonds that are put up already stay, and count.
     /// @param party Sponsor or committee source.
+    /// @param consent The bounds.
     function setConsent(address party, Consent calldata consent) external;
 
     /// @notice Adds `msg.value` to the caller's free stake.
@@ -171,9 +231,12 @@ interface INodeRegistry {
 
     /// @notice The caller leaves the study's committee. It stays liable for the unbonding delay, and answers for the
     /// round in progress; no round opens before the sponsor has formed another committee.
+    /// @param study The study's number.
     function resign(uint64 study) external;
 
     /// @notice Anyone: makes a discharged bond free stake again once its time has come.
+    /// @param study The study's number.
+    /// @param node The node's account.
     function reclaim(uint64 study, address node) external;
 
     /// @notice Begins the caller's exit. Refused while it serves a committee.
@@ -183,36 +246,59 @@ interface INodeRegistry {
     function withdraw() external;
 
     /// @notice Consilium: takes nodes into a study's committee, node 1 first, with their bonds.
+    /// @param service What the study asks for.
+    /// @param nodes The committee, node 1 first.
     /// @return keyHashes Their KEM key hashes, in the same order.
     function enlist(Service calldata service, address[] calldata nodes) external returns (bytes32[] memory keyHashes);
 
     /// @notice Consilium: the committee's service ends with round `ended`.
+    /// @param study The study's number.
+    /// @param ended Their last round.
+    /// @param nodes The committee, node 1 first.
     function discharge(uint64 study, uint64 ended, address[] calldata nodes) external;
 
     /// @notice Whether the node is registered and not leaving.
+    /// @param node The node's account.
+    /// @return Whether it is.
     function isActive(address node) external view returns (bool);
 
     /// @notice What the node agreed to, and how much of its stake is put up by that now.
+    /// @param node The node's account.
+    /// @param party The sponsor or committee source.
+    /// @return consent As it was set.
+    /// @return bonded Wei that count towards it.
     function consentOf(address node, address party) external view returns (Consent memory consent, uint96 bonded);
 
     /// @notice All that is stored about a node; all zero for an unknown one.
+    /// @param node The node's account.
+    /// @return As stored.
     function nodeOf(address node) external view returns (Node memory);
 
     /// @notice The stake a node has put up for a study.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @return As stored; zeros: none.
     function bondOf(uint64 study, address node) external view returns (Bond memory);
 
     /// @notice Whose consent that counts towards; of a bond that was taken, how much that was and who proved it.
+    /// @param study The study's number.
+    /// @param node The node's account.
+    /// @return As stored; zeros: none.
     function backingOf(uint64 study, address node) external view returns (Backing memory);
 
     /// @notice Smallest stake a node registers with, in wei.
+    /// @return In wei.
     function minimumStake() external view returns (uint256);
 
     /// @notice Seconds between the end of service, or `beginUnbond`, and the stake's return.
+    /// @return In seconds.
     function unbondingDelay() external view returns (uint64);
 
     /// @notice Seconds after its registration during which a node counts as a newcomer.
+    /// @return In seconds.
     function probation() external view returns (uint64);
 
     /// @notice The contract of studies and rounds, whose domain all statements are signed in.
+    /// @return Its address.
     function consilium() external view returns (address);
 }

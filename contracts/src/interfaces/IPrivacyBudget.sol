@@ -23,21 +23,41 @@ interface IPrivacyBudget {
     }
 
     /// @notice An account was opened; neither budget nor delta ever changes.
+    /// @param account Its number, from 1.
+    /// @param owner Whose studies may draw on it.
+    /// @param name What the owner calls it, 1 to 64 bytes.
+    /// @param budget What all rounds may cost together, zCDP in 10^-9.
+    /// @param delta In 10^-18, below 1.
     event AccountOpened(uint64 indexed account, address indexed owner, string name, uint64 budget, uint64 delta);
     /// @notice Every round of a study draws on an account.
+    /// @param account The account's number.
+    /// @param study The study's number.
+    /// @param cost Of one round, zCDP in 10^-9.
     event StudyJoined(uint64 indexed account, uint64 indexed study, uint64 cost);
     /// @notice A round was opened.
+    /// @param account The account's number.
+    /// @param study The study's number.
+    /// @param spent What all rounds have cost by now, in 10^-9.
     event Charged(uint64 indexed account, uint64 indexed study, uint64 spent);
     /// @notice A round was void: its set was never certified, and nothing but who took part was to be seen.
+    /// @param account The account's number.
+    /// @param study The study's number.
+    /// @param spent What all rounds have cost by now, in 10^-9.
     event GivenBack(uint64 indexed account, uint64 indexed study, uint64 spent);
 
     /// @notice Only Consilium charges.
+    /// @param caller Who called.
     error NotConsilium(address caller);
     /// @notice A budget is above zero, delta between zero and one, and a name has 1 to 64 bytes.
     error InvalidAccount();
     /// @notice A study may draw on its own sponsor's accounts only.
+    /// @param account The account's number.
+    /// @param sponsor Who is not its owner.
     error NotTheOwner(uint64 account, address sponsor);
     /// @notice The account does not hold what a round costs.
+    /// @param account The account's number.
+    /// @param left What is left of it, in 10^-9.
+    /// @param cost Of one round, zCDP in 10^-9.
     error BudgetSpent(uint64 account, uint64 left, uint64 cost);
 
     /// @notice Anyone: opens an account of its own.
@@ -64,15 +84,19 @@ interface IPrivacyBudget {
 
     /// @notice An account; zeros for an unknown one.
     /// @param account Its number.
+    /// @return As stored.
     function accountOf(uint64 account) external view returns (Account memory);
 
     /// @notice What a study draws on which account; zeros if on none.
     /// @param study Its number.
+    /// @return Account and cost of a round.
     function drawOf(uint64 study) external view returns (Draw memory);
 
     /// @notice Number of accounts so far.
+    /// @return How many; also the number of the newest.
     function accounts() external view returns (uint64);
 
     /// @notice The contract whose studies draw on the accounts.
+    /// @return Its address.
     function consilium() external view returns (address);
 }

@@ -224,81 +224,16 @@ interface IRecords {
         uint16 period;
     }
 
-    // ------------------------------------------------------------------------------------------------ events
-
-    /// @notice A study exists. Its committee and sites follow in the same transaction.
-    event StudyCreated(uint64 indexed study, address indexed sponsor, StudyTerms terms);
-    /// @notice The conditions of a new study.
-    event ConditionsSet(uint64 indexed study, Conditions conditions);
-    /// @notice Budget and node share from the next opened round on.
-    event RewardsSet(uint64 indexed study, uint16 indexed version, uint96 budget, uint16 nodeShare);
-    /// @notice The study's token, and with it the study, has another owner.
-    event SponsorChanged(uint64 indexed study, address indexed sponsor);
-    /// @notice The committee of an epoch, with the KEM key hashes that hold for the whole epoch.
-    event CommitteeFormed(
-        uint64 indexed study, uint64 indexed epoch, uint8 threshold, address[] nodes, bytes32[] kemKeyHashes
-    );
-    /// @notice The sites admitted from the next opened round on: a new version of the policy, as `RewardsSet`. Their list is
-    /// `sites`, or what is found at `uri`.
-    event SitesAdmitted(uint64 indexed study, uint16 indexed version, bytes32 sitesRoot, address[] sites, string uri);
-    /// @notice The policy from the next opened round on.
-    event PolicySet(uint64 indexed study, uint32 minimumCohort, string finality);
-    /// @notice Rounds are opened by another account now.
-    event OperatorChanged(uint64 indexed study, address indexed operator);
-    /// @notice The study's guardian stopped proofs and payouts until this time, or ended the pause early. Challenge windows
-    /// that were running are longer by as much.
-    event Paused(uint64 indexed study, uint64 from, uint64 until);
-    /// @notice No round of the study will open any more, and its committee is discharged.
-    event StudyEnded(uint64 indexed study);
-    /// @notice A round is open; everything it needs is frozen and hashed.
-    event RoundOpened(
-        uint64 indexed study,
-        uint64 indexed round,
-        bytes32 indexed subject,
-        uint64 epoch,
-        uint32 minimumCohort,
-        bytes32 sitesRoot,
-        string finality,
-        uint64 opened,
-        uint64 deadline,
-        uint64 settleBy,
-        bytes32 frozen
-    );
-    /// @notice The set of contributions that counts, with the votes for it as they came: 65 bytes for each set bit of
-    /// `voters`, in increasing node index, so that nobody has to take an endpoint's word for a certificate.
-    event RoundCertified(
-        uint64 indexed study, uint64 indexed round, bytes32 setRoot, uint32 size, uint256 voters, bytes signatures
-    );
-    /// @notice More votes for the certified set, as in `RoundCertified`: who cast them is paid as the others are.
-    event VotesAdded(uint64 indexed study, uint64 indexed round, uint256 voters, bytes signatures);
-    /// @notice The result that counts.
-    event RoundSettled(
-        uint64 indexed study,
-        uint64 indexed round,
-        bytes32 setRoot,
-        bytes32[] shareRoots,
-        bytes32 aggregateRoot,
-        bytes32 rewardRoot,
-        uint256 signers
-    );
-    /// @notice No set was certified before the deadline; nothing was released and the subject is free again.
-    event RoundVoided(uint64 indexed study, uint64 indexed round);
-    /// @notice The certified set was not settled in time; its subject stays used.
-    event RoundAbandoned(uint64 indexed study, uint64 indexed round);
-    /// @notice Certificate or settlement was proved wrong in time: it counts no more, and the budget is the sponsor's
-    /// again.
-    event RoundFraudulent(uint64 indexed study, uint64 indexed round);
-    /// @notice The settlement was proved wrong after the challenge window: the round goes on paying what it promised,
-    /// and convicts nobody any more.
-    event RoundRefuted(uint64 indexed study, uint64 indexed round);
-
     // ------------------------------------------------------------------------------------------------ errors
 
     /// @notice Chain ids above 2^64 - 1 do not fit the protocol.
+    /// @param chainId This chain's.
     error ChainIdTooLarge(uint256 chainId);
     /// @notice This contract was deployed to work with another Consilium.
+    /// @param other The contract that works for another.
     error NotOurs(address other);
     /// @notice Only the contract whose business this is may do it.
+    /// @param caller Who called.
     error NotPermitted(address caller);
     /// @notice Without a currency there is nothing to pay; the node share is at most 10,000; a budget fits 80 bits, and
     /// the budgets of a full ring 2^87.
@@ -306,48 +241,78 @@ interface IRecords {
     /// @notice Budget, node share and sites can be changed 65,535 times.
     error TooManyPolicies();
     /// @notice A study's free money is at most 2^87: what its rounds give back must fit beside it.
+    /// @param free What would be free.
     error FundsTooLarge(uint256 free);
     /// @notice There must be time to challenge a result, and challenges, put off by the longest pause, end before the bonds
     /// that they take are paid out.
+    /// @param challengeWindow What was asked for, in seconds.
+    /// @param minimum In seconds.
+    /// @param maximum In seconds.
     error InvalidWindow(uint32 challengeWindow, uint32 minimum, uint64 maximum);
     /// @notice Only a trial deployment has a shorter minimum than an hour.
+    /// @param minimumWindow What was asked for, in seconds.
     error WindowTooShort(uint32 minimumWindow);
     /// @notice The ring has 2 to 1024 rounds.
+    /// @param ring What was asked for.
     error InvalidRing(uint16 ring);
     /// @notice A committee member was convicted or has resigned: form the next committee first.
+    /// @param study The study's number.
     error CommitteeVacant(uint64 study);
     /// @notice The budget of a round is not there: fund the study.
+    /// @param study The study's number.
+    /// @param free What no round has reserved.
+    /// @param needed The round's budget, or what was asked for.
     error FundsMissing(uint64 study, uint256 free, uint256 needed);
     /// @notice The ring is full of rounds that can still be proved wrong, or prove an offence: wait until this time.
+    /// @param study The study's number.
+    /// @param until Block time from which the slot is free.
     error RingFull(uint64 study, uint64 until);
     /// @notice The round is not settled for good in this way.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
     error NotFinal(uint64 study, uint64 round);
     /// @notice The chain did not take the committee's addresses.
     error RosterNotStored();
     /// @notice There is no study of this number.
+    /// @param study The number.
     error UnknownStudy(uint64 study);
     /// @notice Only the study's sponsor may do this.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotSponsor(uint64 study, address caller);
     /// @notice Only the study's operator of rounds may do this, or its sponsor.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotOperator(uint64 study, address caller);
     /// @notice Only the study's treasurer may do this, or its sponsor.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotTreasurer(uint64 study, address caller);
     /// @notice The study has ended: no round opens and no committee forms any more.
+    /// @param study The study's number.
     error Ended(uint64 study);
     /// @notice The study's guardian has stopped proofs and payouts until this time.
+    /// @param study The study's number.
+    /// @param until Block time from which they go on.
     error PausedUntil(uint64 study, uint64 until);
     /// @notice A pause lasts `longestPause()` at most, and the next one begins an unbonding delay after the last at the
     /// earliest: at this time.
+    /// @param study The study's number.
+    /// @param until Block time that was asked for.
+    /// @param nextFrom Block time from which a pause may begin.
     error PauseNotAllowed(uint64 study, uint64 until, uint256 nextFrom);
     /// @notice The list of sites is in the event, or at a place that begins with https:// and has at most 256 bytes.
     error InvalidSitesUri();
     /// @notice A privacy account and what a round costs it come together.
     error InvalidPrivacyCost();
     /// @notice Each vote counts once: these nodes have voted before.
+    /// @param voters Bit j-1 is node j: those who had voted.
     error AlreadyVoted(uint256 voters);
     /// @notice There is no judge for this kind of study.
+    /// @param kind The kind's number.
     error UnknownKind(uint8 kind);
     /// @notice A result has 1 to 2^32 elements.
+    /// @param outputLength What was asked for.
     error InvalidOutputLength(uint64 outputLength);
     /// @notice The unit of weights has at most 32 bytes.
     error InvalidWeightUnit();
@@ -356,40 +321,66 @@ interface IRecords {
     /// @notice The parameters have 1 to 256 bytes.
     error InvalidParameters();
     /// @notice The minimum cohort is at least the kind's: a sum over one site is its update.
+    /// @param minimumCohort What was asked for.
+    /// @param least The kind's.
     error InvalidCohort(uint32 minimumCohort, uint32 least);
     /// @notice The finality rule has 1 to 32 bytes.
     error InvalidFinality();
     /// @notice The root of the admitted sites must not be zero.
     error InvalidSitesRoot();
     /// @notice t >= 1, 3t+1 <= n <= 5t+1 and n <= 32 must hold.
+    /// @param nodes How many: n.
+    /// @param threshold t.
     error InvalidCommittee(uint256 nodes, uint8 threshold);
     /// @notice A node can sit in a committee only once.
+    /// @param node Who comes twice.
     error DuplicateNode(address node);
     /// @notice The subject must not be zero.
     error InvalidSubject();
     /// @notice This subject has had its sum: no two sums over one subject.
+    /// @param study The study's number.
+    /// @param subject The digest.
     error SubjectCertified(uint64 study, bytes32 subject);
     /// @notice now < deadline < settleBy must hold, and a node that leaves now must be liable until the round's challenge
     /// window is over: settleBy + challenge window + longest pause + dispute time <= now + unbonding delay.
+    /// @param deadline What was asked for.
+    /// @param settleBy What was asked for.
     error InvalidDeadlines(uint64 deadline, uint64 settleBy);
     /// @notice The study's newest round is open or waits for its settlement.
+    /// @param study The study's number.
+    /// @param round The newest.
     error RoundInProgress(uint64 study, uint64 round);
     /// @notice The round is not in the state that this step starts from; a deadline that passed counts. `None`: there
     /// is no such round.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param actual The state it is in.
     error WrongState(uint64 study, uint64 round, State actual);
     /// @notice The set is smaller than the frozen minimum cohort, or empty.
+    /// @param size Sites in the set.
+    /// @param minimumCohort As frozen.
     error CohortTooSmall(uint32 size, uint32 minimumCohort);
     /// @notice The root of a certified set must not be zero.
     error InvalidSetRoot();
     /// @notice The bitmap names nodes that the committee does not have.
+    /// @param signers The bitmap.
+    /// @param nodes Members of the committee.
     error UnknownSigner(uint256 signers, uint256 nodes);
     /// @notice Q = 3t+1 signatures are needed.
+    /// @param signatures How many there are.
+    /// @param quorum How many are needed.
     error QuorumMissing(uint256 signatures, uint256 quorum);
     /// @notice There must be 65 bytes for each set bit of the bitmap.
+    /// @param length Bytes that were given.
+    /// @param expected Bytes that are needed.
     error SignaturesLength(uint256 length, uint256 expected);
     /// @notice The signature at node `index` (from 1) is not this node's over this statement.
+    /// @param index Of the node, from 1.
+    /// @param node Who should have signed.
     error InvalidSignature(uint256 index, address node);
     /// @notice A settlement has one share root for each committee node.
+    /// @param shareRoots How many were given.
+    /// @param nodes Members of the committee.
     error ShareRootCount(uint256 shareRoots, uint256 nodes);
 
     // ------------------------------------------------------------------------------------------------ views
@@ -397,39 +388,51 @@ interface IRecords {
     /// @notice State of a round at this block's time: a deadline that passed counts although nobody recorded it.
     /// @param study The study's number.
     /// @param round The round's number.
+    /// @return `None` for a round that is not on record.
     function stateOf(uint64 study, uint64 round) external view returns (State);
 
     /// @notice Who judges a kind of study; zero if there is none.
     /// @param kind Its number.
+    /// @return Its contract.
     function kinds(uint8 kind) external view returns (IKind);
 
     /// @notice Number of studies so far, which is also the newest study's number.
+    /// @return How many.
     function studies() external view returns (uint64);
 
     /// @notice The registry that nodes are taken from.
+    /// @return Its address.
     function registry() external view returns (INodeRegistry);
 
     /// @notice Where the money of all studies is.
+    /// @return Its address.
     function treasury() external view returns (ITreasury);
 
     /// @notice Who owns which study, and who acts for the owner.
+    /// @return Its address.
     function token() external view returns (IStudyToken);
 
     /// @notice Who is shown proofs about sets and rewards.
+    /// @return Its address.
     function setCourt() external view returns (ISetCourt);
 
     /// @notice The accounts of what studies may reveal.
+    /// @return Its address.
     function privacyBudget() external view returns (IPrivacyBudget);
 
     /// @notice Seconds that evidence has left, at the least, once a round's challenge window is over.
+    /// @return In seconds.
     function disputeTime() external view returns (uint64);
 
     /// @notice Shortest challenge window of a study, in seconds.
+    /// @return In seconds.
     function minimumWindow() external view returns (uint32);
 
     /// @notice For how many seconds a guardian may pause a study.
+    /// @return In seconds.
     function longestPause() external view returns (uint32);
 
     /// @notice Whether this deployment is for trying out: windows may last seconds, and no stake here is safe.
+    /// @return Whether it is.
     function trial() external view returns (bool);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IRecords} from "./IRecords.sol";
+import {IStudyEvents} from "./IStudyEvents.sol";
 
 /// @title Rounds, from their opening to their settlement, and what proofs do to them
-interface IRounds is IRecords {
+interface IRounds is IStudyEvents {
     // ------------------------------------------------------------------------------------------------ rounds
 
     /// @notice Operator of rounds, or sponsor: opens the next round. Records the previous one as void or abandoned if it
@@ -116,12 +116,14 @@ interface IRounds is IRecords {
     /// @param study The study's number.
     /// @param round The round's number.
     /// @param index As in the protocol.
+    /// @return The node's account, or zero.
     function memberOf(uint64 study, uint64 round, uint8 index) external view returns (address);
 
     /// @notice The node of an index, from 1, if its vote for a round came late and counts; else zero. Also off the record.
     /// @param study The study's number.
     /// @param round The round's number.
     /// @param index As in the protocol.
+    /// @return The node's account, or zero.
     function lateVoterOf(uint64 study, uint64 round, uint8 index) external view returns (address);
 
     /// @notice The root of the sites that were admitted when a round opened. Reverts unless the round is settled for good,
@@ -174,15 +176,18 @@ interface IRounds is IRecords {
     /// @param study The study's number.
     /// @param round The round's number.
     /// @param shown Taken for true off the record.
+    /// @return Bits as in `finalPay`.
     function recordOf(uint64 study, uint64 round, uint80 shown) external view returns (uint80);
 
     /// @notice Whether an account is shown proofs about the results or sets of this study.
     /// @param study The study's number.
     /// @param judge The account.
+    /// @return Whether it is.
     function mayJudge(uint64 study, address judge) external view returns (bool);
 
     /// @notice Until when proofs and payouts of a study are stopped; 0 if they are not.
     /// @param study Its number.
+    /// @return Block time, or 0.
     function pausedUntil(uint64 study) external view returns (uint64);
 
     /// @notice What a round's sites and voters weigh when licence revenue is divided: together, `sites` times 10,000 but for

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {IRecords} from "./IRecords.sol";
+import {IStudyEvents} from "./IStudyEvents.sol";
 
 /// @title What sponsors decide about their studies, and what anyone may look up about those
-interface ISponsorship is IRecords {
+interface ISponsorship is IStudyEvents {
     // ------------------------------------------------------------------------------------------------ sponsor
 
     /// @notice Creates a study sponsored by the caller, who also is its operator of rounds and its treasurer, with its first
@@ -90,27 +90,33 @@ interface ISponsorship is IRecords {
 
     /// @notice All that is stored about a study; all zero for an unknown one.
     /// @param study Its number.
+    /// @return As stored.
     function studyOf(uint64 study) external view returns (Study memory);
 
     /// @notice All that is stored about a round; all zero for an unknown one.
     /// @param study The study's number.
     /// @param round The round's number, from 1.
+    /// @return As stored.
     function roundOf(uint64 study, uint64 round) external view returns (Round memory);
 
     /// @notice The conditions a study was created with, and the budget and node share that hold now.
     /// @param study Its number.
+    /// @return Those of the next round.
     function conditionsOf(uint64 study) external view returns (Conditions memory);
 
     /// @notice The committee of an epoch; empty for an unknown one.
     /// @param study The study's number.
     /// @param epoch From 1.
+    /// @return Threshold and nodes, node 1 first.
     function committeeOf(uint64 study, uint64 epoch) external view returns (Committee memory);
 
     /// @notice Who sponsors a study; zero if there is no such study.
     /// @param study Its number.
+    /// @return The account, or zero.
     function sponsorOf(uint64 study) external view returns (address);
 
     /// @notice Who may put a study's compensations off, and pause it; zero for nobody.
     /// @param study Its number.
+    /// @return The account, or zero.
     function guardianOf(uint64 study) external view returns (address);
 }

@@ -17,17 +17,30 @@ interface IStudyToken {
     }
 
     /// @notice A role has another holder; zero for nobody.
+    /// @param study The study's number.
+    /// @param role Which.
+    /// @param account Who has it now; zero for nobody.
     event RoleSet(uint64 indexed study, Role indexed role, address account);
     /// @notice An account may, or may no longer, read the study's vectors for audit.
+    /// @param study The study's number.
+    /// @param auditor The account.
+    /// @param allowed Whether it may.
     event AuditorSet(uint64 indexed study, address indexed auditor, bool allowed);
 
     /// @notice Only Consilium creates studies.
+    /// @param caller Who called.
     error NotConsilium(address caller);
     /// @notice Only the study's sponsor may do this.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotSponsor(uint64 study, address caller);
     /// @notice Only the study's guardian may do this.
+    /// @param study The study's number.
+    /// @param caller Who called.
     error NotGuardian(uint64 study, address caller);
     /// @notice Who receives a study takes it itself: nobody is made a sponsor.
+    /// @param caller Who called.
+    /// @param to Who was to receive it.
     error NotTheReceiver(address caller, address to);
     /// @notice An approval for all studies is the key to all their money: approve the one receiver of the one study.
     error NoApprovalForAll();
@@ -63,25 +76,31 @@ interface IStudyToken {
     /// @notice Who has a role in a study; zero for nobody.
     /// @param study Its number.
     /// @param role Which.
+    /// @return The account, or zero.
     function holderOf(uint64 study, Role role) external view returns (address);
 
     /// @notice As `holderOf`.
     /// @param study Its number.
+    /// @return The account, or zero.
     function treasurerOf(uint64 study) external view returns (address);
 
     /// @notice As `holderOf`.
     /// @param study Its number.
+    /// @return The account, or zero.
     function guardianOf(uint64 study) external view returns (address);
 
     /// @notice Whether the account may read the study's vectors for audit.
     /// @param study Its number.
     /// @param account The account.
+    /// @return Whether it may.
     function isAuditor(uint64 study, address account) external view returns (bool);
 
     /// @notice How often the study changed hands: what an owner arranged ends with its tenure.
     /// @param study Its number.
+    /// @return 0 for its creator.
     function tenureOf(uint64 study) external view returns (uint64);
 
     /// @notice The contract whose studies these are.
+    /// @return Its address.
     function consilium() external view returns (address);
 }

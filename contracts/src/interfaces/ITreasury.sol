@@ -68,31 +68,74 @@ interface ITreasury {
     }
 
     /// @notice A study was funded.
+    /// @param study The study's number.
+    /// @param payer Whose money it was.
+    /// @param amount In units of the study's currency.
     event Funded(uint64 indexed study, address indexed payer, uint256 amount);
     /// @notice The treasurer took money out.
+    /// @param study The study's number.
+    /// @param to Who got it.
+    /// @param amount In units of the study's currency.
     event FundsWithdrawn(uint64 indexed study, address indexed to, uint256 amount);
     /// @notice An account got what it was still owed for the rounds of the claim, and of licence revenue; `isClaimed` tells of
     /// each round.
+    /// @param study The study's number.
+    /// @param account Whose it was.
+    /// @param amount In units of the study's currency.
     event Claimed(uint64 indexed study, address indexed account, uint256 amount);
     /// @notice The currency refused to pay an account; the money waits for it.
+    /// @param study The study's number.
+    /// @param account Whose it is.
+    /// @param to Who was to receive it.
+    /// @param amount In units of the study's currency.
     event PaymentRefused(uint64 indexed study, address indexed account, address to, uint256 amount);
     /// @notice An account has got what the currency had refused before.
+    /// @param study The study's number.
+    /// @param account Whose it was.
+    /// @param to Who received it.
+    /// @param amount In units of the study's currency.
     event UnpaidSent(uint64 indexed study, address indexed account, address to, uint256 amount);
     /// @notice An account wants what it earns in a study sent to another; zero: to itself again.
+    /// @param study The study's number.
+    /// @param account The account.
+    /// @param payee Who receives instead; zero for the account itself.
     event PayeeSet(uint64 indexed study, address indexed account, address payee);
     /// @notice Licences brought money.
+    /// @param study The study's number.
+    /// @param payer Who bought.
+    /// @param amount In units of the study's currency.
     /// @param period To the rounds settled before this revenue period began; 0: to the sponsor, since none was.
     event RevenueReceived(uint64 indexed study, address indexed payer, uint256 amount, uint16 period);
     /// @notice Money that nobody has a right to is the sponsor's again.
+    /// @param study The study's number.
+    /// @param amount In units of the study's currency.
     event Returned(uint64 indexed study, uint256 amount);
     /// @notice From this time on, what the round's sites and voters have not claimed may go to the sink.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param from Block time.
     event EscheatAnnounced(uint64 indexed study, uint64 indexed round, uint256 from);
     /// @notice From this time on, what the currency refused to pay an account may go to the sink.
+    /// @param study The study's number.
+    /// @param account Whose it is.
+    /// @param from Block time.
     event UnpaidEscheatAnnounced(uint64 indexed study, address indexed account, uint256 from);
     /// @notice What an account did not claim in years went to the sink.
+    /// @param study The study's number.
+    /// @param account Whose it was.
+    /// @param amount In units of the study's currency.
     event Escheated(uint64 indexed study, address indexed account, uint256 amount);
     /// @notice A site signed two contributions to one round: it lost what the round pays it, and its place on the list.
     /// The evidence is here as it was shown, so that nobody has to take an endpoint's word for a strike.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param site The site's key.
+    /// @param digest Of the first contribution.
+    /// @param boxes Of the first contribution.
+    /// @param signature Over the first, compact (EIP-2098).
+    /// @param otherDigest Of the second contribution.
+    /// @param otherBoxes Of the second contribution.
+    /// @param otherSignature Over the second, compact.
     event SiteStruck(
         uint64 indexed study,
         uint64 round,
@@ -105,33 +148,54 @@ interface ITreasury {
         bytes32[2] otherSignature
     );
     /// @notice The sponsor took a site back.
+    /// @param study The study's number.
+    /// @param site The site's key.
+    /// @param round Of the strike.
     event SiteRestored(uint64 indexed study, address indexed site, uint64 indexed round);
 
     /// @notice Only the contract whose business this is may do it.
+    /// @param caller Who called.
     error NotPermitted(address caller);
     /// @notice The study pays nothing.
+    /// @param study The study's number.
     error NoCurrency(uint64 study);
     /// @notice The currency keeps a fee, or did not move what was asked: such a token cannot be a study's currency.
+    /// @param received What came.
+    /// @param asked What was to come.
     error AmountNotReceived(uint256 received, uint256 asked);
     /// @notice Amounts fit 88 bits.
+    /// @param amount What was asked for.
     error AmountTooLarge(uint256 amount);
     /// @notice All of this was paid before, was lost by equivocation, or is worth nothing.
     error NothingOwed();
     /// @notice Send more gas: whoever is owed money must be able to take it.
     error GasMissing();
     /// @notice This node's vote for the round did not come late, or never came.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param account The account.
     error NotALateVoter(uint64 study, uint64 round, address account);
     /// @notice What was not claimed goes to the sink after years, and a quarter after the announcement: from this time on.
+    /// @param from Block time from which it is possible; the largest number if it was not announced.
     error EscheatTooEarly(uint256 from);
     /// @notice A year at the least lies between what was earned and its loss.
+    /// @param escheatTime What was asked for, in seconds.
     error EscheatTimeTooShort(uint64 escheatTime);
     /// @notice What is not claimed must go somewhere.
     error InvalidSink();
     /// @notice The two contributions are one and the same, or of two sites.
+    /// @param first Who signed the first contribution.
+    /// @param second Who signed the second.
     error NoEquivocation(address first, address second);
     /// @notice This was proved before.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param site The site's key.
     error AlreadyStruck(uint64 study, uint64 round, address site);
     /// @notice The site was not struck off for this round.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param site The site's key.
     error NotStruck(uint64 study, uint64 round, address site);
 
     // ------------------------------------------------------------------------------------------------ in
@@ -147,6 +211,12 @@ interface ITreasury {
     function fund(uint64 study, uint256 amount) external;
 
     /// @notice As `fund`, with the allowance as a signature (ERC-2612).
+    /// @param study The study's number.
+    /// @param amount In units of its currency.
+    /// @param deadline Block time until which the signature is good.
+    /// @param v Of the signature.
+    /// @param r Of the signature.
+    /// @param s Of the signature.
     function fundWithPermit(uint64 study, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
 
     /// @notice Licences: takes a price from a buyer. It belongs, as soon as it is paid, to the sites and voters of all rounds
@@ -214,7 +284,15 @@ interface ITreasury {
     // ------------------------------------------------------------------------------------------------ sites that lie
 
     /// @notice Anyone: proves that a site signed two contributions to one round.
+    /// @param study The study's number.
+    /// @param round The round's number, from 1.
+    /// @param site The site's key.
+    /// @param digest Of the first contribution.
+    /// @param boxes Of the first contribution.
     /// @param signature Compact (EIP-2098), as the other: r, then s with v - 27 in its highest bit.
+    /// @param otherDigest Of the second contribution.
+    /// @param otherBoxes Of the second contribution.
+    /// @param otherSignature Over the second contribution.
     function proveEquivocation(
         uint64 study,
         uint64 round,
@@ -239,6 +317,7 @@ interface ITreasury {
     /// @param study The study's number.
     /// @param site The account.
     /// @param round The round's number.
+    /// @return Whether it is off the list.
     function isStruck(uint64 study, address site, uint64 round) external view returns (bool);
 
     /// @notice Whether an account has got (or lost, as a site) what a round pays it.
@@ -246,6 +325,7 @@ interface ITreasury {
     /// @param account The account.
     /// @param round The round's number.
     /// @param asNode Whether as a voter, or as a site.
+    /// @return Whether nothing is left to claim.
     function isClaimed(uint64 study, address account, uint64 round, bool asNode) external view returns (bool);
 
     /// @notice Whether an account's leaf of a round takes part in licence revenue.
@@ -253,59 +333,73 @@ interface ITreasury {
     /// @param account The account.
     /// @param round The round's number.
     /// @param asNode Whether as a voter, or as a site.
+    /// @return Whether it does.
     function isEnrolled(uint64 study, address account, uint64 round, bool asNode) external view returns (bool);
 
     /// @notice What an account may claim of licence revenue for the leaves that it has shown.
     /// @param study The study's number.
     /// @param account The account.
+    /// @return In whole units of the currency.
     function revenueOf(uint64 study, address account) external view returns (uint256);
 
     /// @notice An account's part of licence revenue.
     /// @param study The study's number.
     /// @param account The account.
+    /// @return Weight and debt.
     function holdingOf(uint64 study, address account) external view returns (Holding memory);
 
     /// @notice What each weight has earned until the end of a revenue period, in 2^-40 of the currency's unit.
     /// @param study The study's number.
     /// @param period From 1.
+    /// @return 0 before the first sale of that period.
     function earnedBy(uint64 study, uint16 period) external view returns (uint256);
 
     /// @notice What an account could not be paid.
     /// @param study The study's number.
     /// @param account The account.
+    /// @return Amount and times; zeros: nothing.
     function unpaidOf(uint64 study, address account) external view returns (Unpaid memory);
 
     /// @notice Where an account's money goes.
     /// @param study The study's number.
     /// @param account The account.
+    /// @return The account itself unless it named another.
     function payeeOf(uint64 study, address account) external view returns (address);
 
     /// @notice When it was announced that a round's unclaimed money goes to the sink; 0 if it was not.
     /// @param study The study's number.
     /// @param round The round's number.
+    /// @return Block time, or 0.
     function announcedAt(uint64 study, uint64 round) external view returns (uint64);
 
     /// @notice Currency and revenue periods of a study.
     /// @param study Its number.
+    /// @return As stored.
     function purseOf(uint64 study) external view returns (Purse memory);
 
     /// @notice What nobody has a right to, and the sponsor may have back: revenue of rounds that were struck out.
     /// @param study Its number.
+    /// @return In units of its currency.
     function restOf(uint64 study) external view returns (uint256);
 
     /// @notice The currency of a study.
     /// @param study Its number.
+    /// @return The ERC-20; reverts if there is none.
     function currencyOf(uint64 study) external view returns (IERC20);
 
     /// @notice Seconds after which what was not claimed may go to the sink.
+    /// @return In seconds: a year at the least.
     function escheatTime() external view returns (uint64);
 
     /// @notice Who gets that; it has no other right.
+    /// @return The account.
     function sink() external view returns (address);
 
     /// @notice The contract that sells licences.
+    /// @return Its address.
     function licences() external view returns (address);
 
     /// @notice The contract whose studies these are.
+    /// @return Its address.
     function consilium() external view returns (address);
 }

@@ -18,6 +18,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 abstract contract Court is Compensations, SignedStatements {
     // ------------------------------------------------------------------------------------------------ one signature
 
+    /// @inheritdoc ICourt
     function proveWrongShare(
         uint64 study,
         uint64 round,
@@ -36,6 +37,7 @@ abstract contract Court is Compensations, SignedStatements {
         _convictOne(study, node, slot, bond, round, Offence.WrongShare);
     }
 
+    /// @inheritdoc ICourt
     function proveForeignShare(
         uint64 study,
         uint64 round,
@@ -70,6 +72,7 @@ abstract contract Court is Compensations, SignedStatements {
 
     // ------------------------------------------------------------------------------------------------ two signatures
 
+    /// @inheritdoc ICourt
     function proveTwoFinals(
         uint64 study,
         bytes32 subject,
@@ -89,6 +92,7 @@ abstract contract Court is Compensations, SignedStatements {
         _convictOne(study, node, slot, bond, round, Offence.TwoFinals);
     }
 
+    /// @inheritdoc ICourt
     function proveTwoShares(
         uint64 study,
         uint64 round,
@@ -110,6 +114,7 @@ abstract contract Court is Compensations, SignedStatements {
         _convictOne(study, node, slot, bond, round, Offence.TwoShares);
     }
 
+    /// @inheritdoc ICourt
     function proveTwoSettlements(uint64 study, uint64 round, Said calldata said, Said calldata otherSaid) external {
         (bytes32 statement, bytes32 otherStatement) =
             (_statementOf(study, round, said), _statementOf(study, round, otherSaid));

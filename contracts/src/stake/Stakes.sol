@@ -21,9 +21,13 @@ abstract contract Stakes is INodeRegistry {
     uint256 private constant KEM_KEY_LENGTH = 1216;
     uint256 private constant IDENTITY_LENGTH = 128;
 
+    /// @inheritdoc INodeRegistry
     uint256 public immutable minimumStake;
+    /// @inheritdoc INodeRegistry
     uint64 public immutable unbondingDelay;
+    /// @inheritdoc INodeRegistry
     uint64 public immutable probation;
+    /// @inheritdoc INodeRegistry
     address public immutable consilium;
 
     // A bond and what backs it, in two slots one after the other.
@@ -57,6 +61,7 @@ abstract contract Stakes is INodeRegistry {
 
     // ------------------------------------------------------------------------------------------------ nodes
 
+    /// @inheritdoc INodeRegistry
     function register(bytes calldata kemKey, string calldata operator, string calldata jurisdiction) external payable {
         Node storage node = _nodes[msg.sender];
         require(node.status == Status.Absent, AlreadyRegistered(msg.sender));
@@ -70,21 +75,25 @@ abstract contract Stakes is INodeRegistry {
         _setKemKey(node, kemKey);
     }
 
+    /// @inheritdoc INodeRegistry
     function rotateKemKey(bytes calldata kemKey) external {
         _setKemKey(_active(msg.sender), kemKey);
     }
 
+    /// @inheritdoc INodeRegistry
     function setConsent(address party, Consent calldata consent) external {
         require(party != address(0), NoParty());
         _consents[msg.sender][party].consent = consent;
         emit ConsentSet(msg.sender, party, consent);
     }
 
+    /// @inheritdoc INodeRegistry
     function deposit() external payable {
         _active(msg.sender).stake += msg.value.toUint96();
         emit Deposited(msg.sender, msg.value);
     }
 
+    /// @inheritdoc INodeRegistry
     function resign(uint64 study) external {
         Standing standing = _bonds[study][msg.sender].bond.standing;
         require(_sits(study, msg.sender), NotServing(study, msg.sender));
@@ -92,6 +101,7 @@ abstract contract Stakes is INodeRegistry {
         else _leaveSeat(study, msg.sender);
     }
 
+    /// @inheritdoc INodeRegistry
     function reclaim(uint64 study, address node) external {
         Bond memory bond = _bond(study, node);
         require(
@@ -100,6 +110,7 @@ abstract contract Stakes is INodeRegistry {
         _free(study, node, bond.amount);
     }
 
+    /// @inheritdoc INodeRegistry
     function beginUnbond() external {
         Node storage node = _active(msg.sender);
         require(node.serving == 0, NodeServing(msg.sender, node.serving));
@@ -110,6 +121,7 @@ abstract contract Stakes is INodeRegistry {
         emit UnbondingBegun(msg.sender, withdrawableAt);
     }
 
+    /// @inheritdoc INodeRegistry
     function withdraw() external {
         Node storage node = _nodes[msg.sender];
         (uint64 withdrawableAt, uint256 stake) = (node.withdrawableAt, node.stake);
@@ -125,6 +137,7 @@ abstract contract Stakes is INodeRegistry {
 
     // ------------------------------------------------------------------------------------------------ committees
 
+    /// @inheritdoc INodeRegistry
     function enlist(Service calldata service, address[] calldata nodes)
         external
         onlyConsilium
@@ -137,6 +150,7 @@ abstract contract Stakes is INodeRegistry {
         }
     }
 
+    /// @inheritdoc INodeRegistry
     function discharge(uint64 study, uint64 ended, address[] calldata nodes) external onlyConsilium {
         for (uint256 i = 0; i < nodes.length; i++) {
             Standing standing = _bonds[study][nodes[i]].bond.standing;
@@ -147,23 +161,28 @@ abstract contract Stakes is INodeRegistry {
 
     // ------------------------------------------------------------------------------------------------ views
 
+    /// @inheritdoc INodeRegistry
     function isActive(address node) external view returns (bool) {
         return _nodes[node].status == Status.Active;
     }
 
+    /// @inheritdoc INodeRegistry
     function consentOf(address node, address party) external view returns (Consent memory consent, uint96 bonded) {
         StoredConsent storage stored = _consents[node][party];
         return (stored.consent, stored.bonded);
     }
 
+    /// @inheritdoc INodeRegistry
     function nodeOf(address node) external view returns (Node memory) {
         return _nodes[node];
     }
 
+    /// @inheritdoc INodeRegistry
     function bondOf(uint64 study, address node) external view returns (Bond memory) {
         return _bonds[study][node].bond;
     }
 
+    /// @inheritdoc INodeRegistry
     function backingOf(uint64 study, address node) external view returns (Backing memory) {
         return _bonds[study][node].backing;
     }

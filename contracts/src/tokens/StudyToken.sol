@@ -50,7 +50,7 @@ contract StudyToken is ERC721, IStudyToken {
         emit AuditorSet(study, auditor, allowed);
     }
 
-    /// @dev Refused: approve the one receiver of one study.
+    /// @notice Refused: approve the one receiver of one study.
     function setApprovalForAll(address, bool) public pure override {
         revert NoApprovalForAll();
     }

@@ -14,6 +14,8 @@ abstract contract Bench is Play {
     uint256 internal constant SEATS = 5;
     /// The site that can sign: the first of every cohort.
     uint256 internal constant SITE_KEY = 0x517E;
+    /// Behind the last admitted site.
+    address internal constant FOREIGN = address(0x52000);
 
     struct Books {
         INodeRegistry.Standing standing;
@@ -32,6 +34,18 @@ abstract contract Bench is Play {
         uint64 answered;
     }
 
+    /// Its certificate or settlement is provably wrong: a share root that is the top of nothing, a site that nobody
+    /// admitted, a reward that is not its site's, a reward root or a leaf that is none, shares on no polynomial.
+    enum Fault {
+        None,
+        Share,
+        Site,
+        Reward,
+        Rewards,
+        Leaf,
+        Values
+    }
+
     /// @dev A certified round.
     struct Held {
         Outcome outcome;
@@ -39,7 +53,7 @@ abstract contract Bench is Play {
         uint256[] seats;
         IRecords.State state;
         uint256 finalAt;
-        bool lie;
+        Fault fault;
         /// What the archive has of it once it leaves the ring.
         bytes32 leaf;
     }
@@ -57,6 +71,8 @@ abstract contract Bench is Play {
     /// From then on the slot of a round may be used again.
     mapping(uint64 study => mapping(uint64 round => uint256)) internal _heldUntil;
     mapping(uint64 study => mapping(uint64 round => bool)) internal _void;
+    /// The fifth seat voted after the certificate.
+    mapping(uint64 study => mapping(uint64 round => bool)) internal _late;
 
     // -------------------------------------------------------------------------------------------- the bench
 
@@ -140,10 +156,14 @@ abstract contract Bench is Play {
         return Trees.listRoot(_cohort(ADMITTED));
     }
 
-    /// @dev Whose share root has a preimage that is the top of nothing, if it is a lie.
-    function _outcome(uint64 study, uint64 round, uint256 count, bool lie) internal view returns (Outcome memory one) {
+    function _outcome(uint64 study, uint64 round, uint256 count, Fault fault)
+        internal
+        view
+        returns (Outcome memory one)
+    {
         (one.study, one.round) = (study, round);
         one.cohort = _cohort(count);
+        if (fault == Fault.Site) one.cohort[count - 1] = FOREIGN;
         one.voters = new address[](4);
         for (uint256 i = 0; i < 4; i++) {
             one.voters[i] = node(_seats[study][i]);
@@ -151,8 +171,12 @@ abstract contract Bench is Play {
         one.roots = outcomeOf(study, round, 1, SEATS, 3).roots;
         one.roots.setRoot = Trees.setRoot(one.cohort);
         one.roots.rewardRoot = Trees.rewardRoot(one.cohort, one.voters);
-        if (lie) one.roots.shareRoots[4] = sha256(_preimage(study, round));
+        if (fault == Fault.Share) one.roots.shareRoots[4] = sha256(_preimage(study, round));
+        _corrupt(one, fault);
     }
+
+    /// @dev Makes the roots wrong in the ways of the fault.
+    function _corrupt(Outcome memory one, Fault fault) internal pure virtual;
 
     function _preimage(uint64 study, uint64 round) internal pure returns (bytes memory) {
         return abi.encode("the top of nothing", study, round);
@@ -165,7 +189,7 @@ abstract contract Bench is Play {
         }
     }
 
-    function _certify(Outcome memory one, bool lie) internal {
+    function _certify(Outcome memory one, Fault fault) internal {
         uint64 study = one.study;
         uint32 size = uint32(one.cohort.length);
         bytes memory votes = _signed(_seats[study], digests.voteDigest(study, one.round, one.roots.setRoot, size));
@@ -173,7 +197,7 @@ abstract contract Bench is Play {
         Held storage held = _held[study].push();
         held.outcome = one;
         held.seats = _seats[study];
-        held.lie = lie;
+        held.fault = fault;
         held.state = IRecords.State.Abandoned;
         _place[study][one.round] = _held[study].length;
         _heldUntil[study][one.round] = vm.getBlockTimestamp() + 20 + WINDOW;

@@ -22,6 +22,9 @@ import {Test} from "./Test.sol";
 
 /// @dev All contracts, 32 registered nodes with known keys, a sponsor, and ways to sign as nodes.
 abstract contract Deployment is Test {
+    /// Where Records keeps the number of studies.
+    uint256 private constant STUDIES_SLOT = 1;
+    uint64 private constant OTHERS = 6;
     uint256 internal constant STAKE = 1 ether;
     uint96 internal constant BOND = 0.25 ether;
     uint64 internal constant UNBONDING = 6 hours;
@@ -67,7 +70,15 @@ abstract contract Deployment is Test {
     address internal guardian = address(0x64A2D);
     address internal sink = address(0x51AC);
 
+    /// @dev Others have had studies before: no study has the number of its round.
     function deploy() internal {
+        deployAlone();
+        vm.store(address(consilium), bytes32(STUDIES_SLOT), bytes32(uint256(OTHERS)));
+        vm.assertEq(consilium.studies(), OTHERS, "studies of others");
+    }
+
+    /// @dev Before the first study.
+    function deployAlone() internal {
         vm.warp(START);
         deployWith(rules());
         digests = new Digests(address(consilium));

@@ -1,44 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {SignedStatements} from "../../src/SignedStatements.sol";
-import {Statements} from "../../src/libraries/Statements.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+/// @dev What sites and nodes sign, as a wallet shows it: EIP-712 digests in Consilium's domain. Written out anew: a test that
+/// signed by the contracts' own code would agree with whatever that says.
+contract Digests {
+    address private immutable _consilium;
 
-/// @dev What sites and nodes sign, as a wallet shows it: EIP-712 digests in Consilium's domain.
-contract Digests is SignedStatements {
-    constructor(address consilium) SignedStatements(consilium) {}
+    constructor(address consilium) {
+        _consilium = consilium;
+    }
 
-    function domainSeparator() external view returns (bytes32) {
-        return _domainNow();
+    function domainSeparator() public view virtual returns (bytes32) {
+        bytes32 kind = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+        return keccak256(abi.encode(kind, keccak256("Consilium"), keccak256("1"), block.chainid, _consilium));
     }
 
     function contributionDigest(uint64 study, uint64 round, address site, bytes32 digest, bytes32 boxes)
         external
         view
+        virtual
         returns (bytes32)
     {
-        return _digestOf(Statements.contribution(study, round, site, digest, boxes));
+        bytes32 kind = keccak256("Contribution(uint64 study,uint64 round,address site,bytes32 digest,bytes32 boxes)");
+        return _digestOf(keccak256(abi.encode(kind, study, round, site, digest, boxes)));
     }
 
-    function receiptDigest(uint64 study, uint64 round, address site, bytes32 digest) external view returns (bytes32) {
-        return _digestOf(Statements.receipt(study, round, site, digest));
+    function receiptDigest(uint64 study, uint64 round, address site, bytes32 digest)
+        external
+        view
+        virtual
+        returns (bytes32)
+    {
+        bytes32 kind = keccak256("Receipt(uint64 study,uint64 round,address site,bytes32 digest)");
+        return _digestOf(keccak256(abi.encode(kind, study, round, site, digest)));
     }
 
-    function voteDigest(uint64 study, uint64 round, bytes32 setRoot, uint32 size) external view returns (bytes32) {
-        return _digestOf(Statements.vote(study, round, setRoot, size));
+    function voteDigest(uint64 study, uint64 round, bytes32 setRoot, uint32 size)
+        external
+        view
+        virtual
+        returns (bytes32)
+    {
+        bytes32 kind = keccak256("Vote(uint64 study,uint64 round,bytes32 setRoot,uint32 size)");
+        return _digestOf(keccak256(abi.encode(kind, study, round, setRoot, size)));
     }
 
-    function finalDigest(uint64 study, bytes32 subject, uint64 round, bytes32 setRoot) external view returns (bytes32) {
-        return _digestOf(Statements.finality(study, subject, round, setRoot));
+    function finalDigest(uint64 study, bytes32 subject, uint64 round, bytes32 setRoot)
+        external
+        view
+        virtual
+        returns (bytes32)
+    {
+        bytes32 kind = keccak256("Final(uint64 study,bytes32 subject,uint64 round,bytes32 setRoot)");
+        return _digestOf(keccak256(abi.encode(kind, study, subject, round, setRoot)));
     }
 
     function shareRootDigest(uint64 study, uint64 round, bytes32 setRoot, uint8 index, bytes32 root)
         external
         view
+        virtual
         returns (bytes32)
     {
-        return _digestOf(Statements.shareRoot(study, round, setRoot, index, root));
+        bytes32 kind = keccak256("ShareRoot(uint64 study,uint64 round,bytes32 setRoot,uint8 index,bytes32 root)");
+        return _digestOf(keccak256(abi.encode(kind, study, round, setRoot, index, root)));
     }
 
     function settlementDigest(
@@ -48,15 +72,36 @@ contract Digests is SignedStatements {
         bytes32 shareRootsHash,
         bytes32 aggregateRoot,
         bytes32 rewardRoot
-    ) external view returns (bytes32) {
-        return _digestOf(Statements.settlement(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
+    ) external view virtual returns (bytes32) {
+        return _digestOf(settlementHash(study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
     }
 
-    function accessDigest(uint64 study, uint64 round, bytes32 object, uint64 expires) external view returns (bytes32) {
-        return _digestOf(Statements.access(study, round, object, expires));
+    /// @dev The struct hash, which is what a settled round is known by.
+    function settlementHash(
+        uint64 study,
+        uint64 round,
+        bytes32 setRoot,
+        bytes32 shareRootsHash,
+        bytes32 aggregateRoot,
+        bytes32 rewardRoot
+    ) public pure returns (bytes32) {
+        bytes32 kind = keccak256(
+            "Settlement(uint64 study,uint64 round,bytes32 setRoot,bytes32 shareRootsHash,bytes32 aggregateRoot,bytes32 rewardRoot)"
+        );
+        return keccak256(abi.encode(kind, study, round, setRoot, shareRootsHash, aggregateRoot, rewardRoot));
     }
 
-    function _digestOf(bytes32 statement) private view returns (bytes32) {
-        return MessageHashUtils.toTypedDataHash(_domainNow(), statement);
+    function accessDigest(uint64 study, uint64 round, bytes32 object, uint64 expires)
+        external
+        view
+        virtual
+        returns (bytes32)
+    {
+        bytes32 kind = keccak256("Access(uint64 study,uint64 round,bytes32 object,uint64 expires)");
+        return _digestOf(keccak256(abi.encode(kind, study, round, object, expires)));
+    }
+
+    function _digestOf(bytes32 statement) internal view returns (bytes32) {
+        return keccak256(abi.encodePacked(hex"1901", domainSeparator(), statement));
     }
 }

@@ -30,6 +30,10 @@ contract Handler is Deployment {
         uint16 policy;
     }
 
+    /// Rounds of the second study draw on a privacy account, which is enough for so many.
+    uint64 public constant COST = 30;
+    uint64 public constant AFFORDABLE = 12;
+
     address private constant OTHER_SPONSOR = address(0x0715);
 
     mapping(uint64 study => mapping(uint64 round => Books)) private _books;
@@ -49,16 +53,28 @@ contract Handler is Deployment {
     /// What proofs have paid to those who sent them.
     uint256 public rewarded;
     mapping(uint256 j => uint256) public fined;
+    mapping(uint64 study => bool) private _ended;
+    /// Nodes that joined after the deployment.
+    uint256 public joined;
 
     constructor() {
-        deploy();
+        deployAlone();
         consentAll(OTHER_SPONSOR);
         for (uint64 study = 1; study <= STUDIES; study++) {
-            createStudy(1, 5);
+            if (study == 1) createStudy(1, 5);
+            else _createDrawing();
             (sponsorOf[study], policy[study]) = (sponsor, 1);
             minimumCohort[study] = 3;
             _appoint(study, 1, 5);
         }
+    }
+
+    function _createDrawing() private {
+        IRecords.Conditions memory conditions = defaultConditions();
+        vm.prank(sponsor);
+        conditions.privacyAccount = privacyBudget.openAccount("all studies", COST * AFFORDABLE, 10 ** 13);
+        conditions.privacyCost = COST;
+        createStudyWith(defaultTerms(), conditions, 5);
     }
 
     // -------------------------------------------------------------------------------------------- steps
@@ -78,7 +94,8 @@ contract Handler is Deployment {
     function openRound(uint256 which, uint256 about) external {
         uint64 study = _study(which);
         bytes32 subject = bytes32(bound(about, 1, 3));
-        bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study] && !vacant[study] && !_full(study);
+        bool allowed = !_inProgress(study) && subject != lastCertifiedSubject[study] && !vacant[study] && !_full(study)
+            && !_ended[study] && (study == 1 || drawn() < AFFORDABLE);
         (uint64 deadline, uint64 settleBy) = (uint64(block.timestamp) + 30 minutes, uint64(block.timestamp) + 1 hours);
         vm.prank(sponsorOf[study]);
         try consilium.openRound(study, subject, deadline, settleBy) returns (uint64 round) {
@@ -163,7 +180,7 @@ contract Handler is Deployment {
         uint64 study = _study(which);
         uint256 n = bound(size, 4, 6);
         uint256 first = bound(start, 1, POOL - n + 1);
-        bool allowed = !_inProgress(study);
+        bool allowed = !_inProgress(study) && !_ended[study];
         for (uint256 j = first; j < first + n; j++) {
             if (gone[j] || convicted[study][j]) allowed = false;
         }
@@ -208,6 +225,26 @@ contract Handler is Deployment {
         vm.prank(to);
         studyToken.transferFrom(from, to, study);
         (sponsorOf[study], vacant[study]) = (to, true);
+    }
+
+    /// @dev Seldom: nothing opens there any more. What is in progress goes on to its end first.
+    function endStudy(uint256 which, uint256 rarely) external {
+        if (rarely % 32 != 0) return;
+        uint64 study = _study(which);
+        bool allowed = !_inProgress(study) && !_ended[study];
+        vm.prank(sponsorOf[study]);
+        try consilium.endStudy(study) {
+            _expect(allowed, true, "end");
+            _ended[study] = true;
+            delete _committee[study];
+        } catch {
+            _expect(allowed, false, "end");
+        }
+    }
+
+    /// @dev A node more, which no committee takes.
+    function join(uint256 rarely) external {
+        if (rarely % 8 == 0) register(NODES + ++joined);
     }
 
     function depart(uint256 who) external {
@@ -303,6 +340,17 @@ contract Handler is Deployment {
             return IRecords.State.Abandoned;
         }
         return entry.state;
+    }
+
+    /// @dev Rounds of the second study that its account has paid for, by now: a void one costs nothing.
+    function drawn() public view returns (uint64 count) {
+        for (uint64 round = 1; round <= rounds[2]; round++) {
+            if (stateOf(2, round) != IRecords.State.Void) count++;
+        }
+    }
+
+    function spent() external view returns (uint64) {
+        return privacyBudget.accountOf(1).spent;
     }
 
     function serving(uint256 j) public view returns (uint256 count) {

@@ -106,17 +106,13 @@ abstract contract HarmHandler is Bench {
     function refute(uint256 which, uint256 what) external {
         uint64 study = _study(which);
         if (_held[study].length == 0) return;
-        Held storage held = _recent(study, what);
+        Held storage held = _faulty(study, what, Fault.Share);
         uint64 round = held.outcome.round;
-        bool allowed = held.lie && held.state == IRecords.State.Settled && _onRecord(study, round);
+        bool allowed = held.fault == Fault.Share && _isProvable(held);
         vm.prank(REPORTER);
         try sumKind.proveMalformedRoot(study, round, held.outcome.roots, _program(), 5, _preimage(study, round)) {
             _expect(allowed, true, "refute");
-            bool late = vm.getBlockTimestamp() >= held.finalAt;
-            held.state = late ? IRecords.State.Refuted : IRecords.State.Fraudulent;
-            if (!late) _refunded(study, round);
-            _punish(held);
-            if (late) _count("late refute");
+            _refuted(held);
         } catch {
             _expect(allowed, false, "refute");
         }
@@ -152,14 +148,14 @@ abstract contract HarmHandler is Bench {
 
     function compensate(uint256 which, uint256 who, uint256 place) external {
         uint64 study = _study(which);
-        uint256 j = _lostNode(study, who);
+        uint256 j = _sharedNode(study, who);
         Books storage bond = _bond[j];
         uint256 size = bond.sites == 0 ? 3 : bond.sites;
         place = bound(place, 0, size);
-        ICourt.SetMember memory member = this.memberAt(size, place);
+        ICourt.SetMember memory member = this.memberAt(study, bond.round, size, place);
         ICourt.ListMember memory listed = listMember(_cohort(ADMITTED), uint64(place));
         bool allowed = _isTaken(j) && bond.sites != 0 && place < size && (bond.paid >> place) & 1 == 0
-            && vm.getBlockTimestamp() >= bond.until;
+            && vm.getBlockTimestamp() >= bond.until && member.site != FOREIGN;
         uint256 before = member.site.balance;
         try registry.compensate(study, node(j), member, listed) {
             _expect(allowed, true, "compensate");
@@ -172,10 +168,27 @@ abstract contract HarmHandler is Bench {
         }
     }
 
-    /// @dev Of a set of this size; at the place behind it, of nobody. A call of its own, for the compiler's stack.
-    function memberAt(uint256 size, uint256 place) external view returns (ICourt.SetMember memory member) {
-        member = setMember(_cohort(size), uint32(place < size ? place : 0));
-        (member.index, member.site) = (uint32(place), _cohort(size + 1)[place]);
+    /// @dev Mostly a node whose bond sites share, if there is one.
+    function _sharedNode(uint64 study, uint256 who) private view returns (uint256 j) {
+        for (uint256 i = 0; i < POOL && who % 4 != 0; i++) {
+            j = (study - 1) * POOL + 1 + (who / 4 + i) % POOL;
+            if (_bond[j].sites != 0) return j;
+        }
+        return _lostNode(study, who);
+    }
+
+    /// @dev Of the set that a bond's compensation goes to; at the place behind it, of nobody. A call of its own, for the
+    /// compiler's stack.
+    function memberAt(uint64 study, uint64 round, uint256 size, uint256 place)
+        external
+        view
+        returns (ICourt.SetMember memory member)
+    {
+        (bool certified, uint256 found) = _find(study, round);
+        bool known = certified && _held[study][found].outcome.cohort.length == size;
+        address[] memory cohort = known ? _held[study][found].outcome.cohort : _cohort(size);
+        member = setMember(cohort, uint32(place < size ? place : 0));
+        (member.index, member.site) = (uint32(place), place < size ? cohort[place] : _cohort(size + 1)[place]);
         member.digest = Trees.digestOf(member.site);
     }
 
@@ -282,7 +295,7 @@ abstract contract HarmHandler is Bench {
         happened[keccak256(bytes(step))] += 1;
     }
 
-    function _isLiable(uint256 j) private view returns (bool) {
+    function _isLiable(uint256 j) internal view returns (bool) {
         INodeRegistry.Standing standing = _bond[j].standing;
         return standing == INodeRegistry.Standing.Serving || standing == INodeRegistry.Standing.Discharged;
     }
@@ -291,7 +304,6 @@ abstract contract HarmHandler is Bench {
         return _bond[j].standing >= INodeRegistry.Standing.Misreported;
     }
 
-    /// @dev For what can be undone, and not paid out yet.
     /// @dev For good, with sites that are still to be paid.
     function _isConvictedOfLess(uint256 j) private view returns (bool) {
         Books storage bond = _bond[j];
@@ -299,12 +311,13 @@ abstract contract HarmHandler is Bench {
         return forGood && bond.round != 0 && vm.getBlockTimestamp() < bond.until;
     }
 
-    function _isTakenForNow(uint256 j) private view returns (bool) {
+    /// @dev For what can be undone, and not paid out yet.
+    function _isTakenForNow(uint256 j) internal view returns (bool) {
         bool undoable = _isTaken(j) && _bond[j].standing != INodeRegistry.Standing.Convicted;
         return undoable && !_bond[j].reported;
     }
 
-    function _lose(uint256 j, uint64 round, INodeRegistry.Standing standing) private {
+    function _lose(uint256 j, uint64 round, INodeRegistry.Standing standing) internal {
         Books storage bond = _bond[j];
         bool forGood = standing == INodeRegistry.Standing.Convicted;
         (bond.standing, bond.round, bond.whole) = (standing, round, bond.amount);
@@ -328,31 +341,67 @@ abstract contract HarmHandler is Bench {
         _bond[j].until = vm.getBlockTimestamp() + UNBONDING;
     }
 
-    /// @dev The signers of a lie lose what they have; whoever lost its bond for differing from it has it back.
-    function _punish(Held storage held) private {
-        uint256 framed = held.seats[4];
-        bool acquitted =
-            _bond[framed].standing == INodeRegistry.Standing.Misreported && _bond[framed].round == held.outcome.round;
-        uint256 lost = acquitted ? _bond[framed].whole - _bond[framed].amount : 0;
+    /// @dev A settlement that can still be proved wrong.
+    function _isProvable(Held storage held) internal view returns (bool) {
+        return held.state == IRecords.State.Settled && _onRecord(held.outcome.study, held.outcome.round);
+    }
+
+    /// @dev Proved wrong: within its window the round gives its budget back, later it may have paid.
+    function _refuted(Held storage held) internal {
+        _struckOff(held);
+        _punish(held, 15);
+    }
+
+    function _struckOff(Held storage held) internal {
+        bool late = vm.getBlockTimestamp() >= held.finalAt;
+        held.state = late ? IRecords.State.Refuted : IRecords.State.Fraudulent;
+        if (late) _count("late refute");
+        else _refunded(held.outcome.study, held.outcome.round);
+    }
+
+    /// @dev The guilty lose what they have; whoever else lost its bond for differing from the round has it back.
+    /// @param guilty Bit i is seat i.
+    function _punish(Held storage held, uint256 guilty) internal {
+        uint256 lost = 0;
+        for (uint256 seat = 0; seat < SEATS; seat++) {
+            if (_isFramed(held, seat, guilty)) lost += _bond[held.seats[seat]].whole - _bond[held.seats[seat]].amount;
+        }
         uint256 regained = 0;
-        for (uint256 seat = 0; seat < 4; seat++) {
+        for (uint256 seat = 0; seat < SEATS; seat++) {
             uint256 j = held.seats[seat];
-            if (!_isLiable(j) && !_isTakenForNow(j) && !_isConvictedOfLess(j)) continue;
-            uint256 part = _bond[j].amount / 10;
-            _bond[j].amount -= part;
-            rewarded += part;
-            _lose(j, 0, INodeRegistry.Standing.Misreported);
-            (_bond[j].standing, _bond[j].reported) = (INodeRegistry.Standing.Convicted, true);
-            uint256 taken = lost - regained < _bond[j].amount ? lost - regained : _bond[j].amount;
-            _bond[j].amount -= taken;
-            regained += taken;
+            bool pays = _isLiable(j) || _isTakenForNow(j) || _isConvictedOfLess(j);
+            if ((guilty >> seat) & 1 == 1 && pays) regained += _punishOne(j, lost - regained);
         }
         vm.assertEq(REPORTER.balance, rewarded, "a tenth of each");
-        if (acquitted) {
-            _giveBack(framed, _bond[framed].amount + regained);
-            _count("acquit");
-            if (lost != 0) _count("restitution");
+        for (uint256 seat = 0; seat < SEATS; seat++) {
+            if (_isFramed(held, seat, guilty)) regained -= _acquit(held.seats[seat], regained);
         }
+    }
+
+    function _isFramed(Held storage held, uint256 seat, uint256 guilty) private view returns (bool) {
+        Books storage bond = _bond[held.seats[seat]];
+        bool misreported = bond.standing == INodeRegistry.Standing.Misreported && bond.round == held.outcome.round;
+        return misreported && (guilty >> seat) & 1 == 0;
+    }
+
+    /// @return taken Of what it lost, for those who were framed.
+    function _punishOne(uint256 j, uint256 wanted) private returns (uint256 taken) {
+        uint256 part = _bond[j].amount / 10;
+        _bond[j].amount -= part;
+        rewarded += part;
+        _lose(j, 0, INodeRegistry.Standing.Misreported);
+        (_bond[j].standing, _bond[j].reported) = (INodeRegistry.Standing.Convicted, true);
+        taken = wanted < _bond[j].amount ? wanted : _bond[j].amount;
+        _bond[j].amount -= taken;
+    }
+
+    /// @return back What the liars' bonds made good.
+    function _acquit(uint256 j, uint256 regained) private returns (uint256 back) {
+        uint256 missing = _bond[j].whole - _bond[j].amount;
+        back = missing < regained ? missing : regained;
+        _giveBack(j, _bond[j].amount + back);
+        _count("acquit");
+        if (missing != 0) _count("restitution");
     }
 
     function _forfeitFrom(uint64 study, Books storage bond) private view returns (uint256) {
@@ -370,6 +419,15 @@ abstract contract HarmHandler is Bench {
         return _held[study][back < count ? count - 1 - back : 0];
     }
 
+    /// @dev Mostly the newest of the rounds on record that have this fault, if there is one.
+    function _faulty(uint64 study, uint256 what, Fault fault) internal view returns (Held storage) {
+        uint256 count = _held[study].length;
+        for (uint256 back = 0; back < RING && back < count && what % 4 != 0; back++) {
+            if (_held[study][count - 1 - back].fault == fault) return _held[study][count - 1 - back];
+        }
+        return _recent(study, what / 4);
+    }
+
     function _strayShare(uint64 study, uint64 round, uint8 index, uint256 j) private view returns (bytes32[2] memory) {
         return signCompact(secret(j), digests.shareRootDigest(study, round, ONCE, index, LIE));
     }
@@ -385,7 +443,7 @@ abstract contract HarmHandler is Bench {
         said.votes = _signed(held.seats, digests.voteDigest(study, round, ONCE, 5));
     }
 
-    function _program() private pure returns (ISumKind.Program memory) {
+    function _program() internal pure returns (ISumKind.Program memory) {
         IRecords.StudyTerms memory terms = defaultTerms();
         return ISumKind.Program({
             kind: 1,

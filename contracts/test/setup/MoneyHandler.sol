@@ -4,52 +4,38 @@ pragma solidity ^0.8.28;
 import {Treasury} from "../../src/Treasury.sol";
 import {IConsilium} from "../../src/interfaces/IConsilium.sol";
 import {IRecords} from "../../src/interfaces/IRecords.sol";
-import {IStudyToken} from "../../src/interfaces/IStudyToken.sol";
 import {ITreasury} from "../../src/interfaces/ITreasury.sol";
 import {TrialToken} from "../../src/tokens/TrialToken.sol";
 import {BlockingToken} from "./BadTokens.sol";
-import {RevenueBooks} from "./RevenueBooks.sol";
+import {RoundHandler} from "./RoundHandler.sol";
 
-/// @dev Random money: two studies, the second in a coin with a blocklist, whose sponsors change, and with them budgets,
-/// node shares and lists; rounds that settle, lapse or lie; votes that come late; claims of right and wrong leaves on
-/// record and in the archive, licences, payees, withdrawals, sites that contradict themselves, money that nobody claims
-/// for years, and the bonds that proofs took (HarmHandler.sol). Books of its own say what every step must do.
-contract MoneyHandler is RevenueBooks {
-    uint96 private constant PRICE = 701;
-    address private constant OTHER_SPONSOR = address(0x0715);
+/// @dev Random money: two studies, the second in a coin with a blocklist, and their rounds (RoundHandler.sol); claims of
+/// right and wrong leaves on record and in the archive, licences, payees, withdrawals, sites that contradict themselves,
+/// money that nobody claims for years, and the bonds that proofs took (HarmHandler.sol, EvidenceHandler.sol). Books of its
+/// own say what every step must do.
+contract MoneyHandler is RoundHandler {
     address private constant NOBODY = address(0);
     uint256 private constant QUARTER = 91 days;
 
-    struct Terms {
-        uint256 budget;
-        uint16 nodeShare;
-    }
-
-    mapping(uint64 study => TrialToken) private _coins;
     mapping(uint64 study => uint256) public paidIn;
     mapping(uint64 study => uint256) public paidOut;
-    /// What is the sponsor's.
-    mapping(uint64 study => uint256) public free;
-    mapping(uint64 study => Terms) private _terms;
-    /// What each round was opened under, and what it has paid so far. A round that gave its budget back has none.
-    mapping(uint64 study => mapping(uint64 round => Terms)) private _of;
+    /// What each round has paid so far.
     mapping(uint64 study => mapping(uint64 round => uint256)) public roundPaid;
-    mapping(uint64 study => mapping(uint64 round => uint256)) private _reserved;
     mapping(bytes32 leaf => bool) private _claimed;
     mapping(bytes32 leaf => bool) private _shown;
     // Of the site with a key: where its leaf of a round stands in the books, from 1; and whether it was taken away.
     mapping(uint64 study => mapping(uint64 round => uint256)) private _place;
     mapping(uint64 study => mapping(uint64 round => bool)) private _taken;
     mapping(uint64 study => mapping(uint64 round => bool)) private _struck;
-    mapping(uint64 study => mapping(uint64 round => bool)) private _late;
+    /// It is also out of the study until its sponsor takes it back, with one mark for eighty rounds.
+    mapping(uint64 study => mapping(uint64 eighty => bool)) private _isOut;
     /// What the coin refused to pay.
     mapping(uint64 study => uint256) public unpaid;
     mapping(uint64 study => mapping(address account => uint256)) private _unpaid;
     mapping(uint64 study => mapping(address account => address)) private _payee;
-    mapping(uint64 study => uint256) private _nextPause;
 
     constructor() {
-        deploy();
+        deployAlone();
         vm.deal(REPORTER, 0);
         vm.deal(sink, 0);
         consentAll(OTHER_SPONSOR);
@@ -64,7 +50,7 @@ contract MoneyHandler is RevenueBooks {
             _openBooks(study);
             IRecords.Conditions memory conditions = payingConditions();
             conditions.currency = address(_coins[study]);
-            _terms[study] = Terms(BUDGET, NODE_SHARE);
+            (_terms[study], _operator[study]) = (Terms(BUDGET, NODE_SHARE), sponsor);
             address[] memory nodes = _nodesOf(_seats[study]);
             vm.prank(sponsor);
             consilium.createStudy(terms, conditions, nodes, _cohort(ADMITTED));
@@ -73,9 +59,7 @@ contract MoneyHandler is RevenueBooks {
         }
     }
 
-    function wait(uint256 time) external {
-        pass(bound(time, 1, 40 minutes));
-    }
+    // -------------------------------------------------------------------------------------------- funds
 
     function donate(uint256 which, uint256 amount) external {
         uint64 study = _study(which);
@@ -85,50 +69,20 @@ contract MoneyHandler is RevenueBooks {
         free[study] += amount;
     }
 
-    function _bring(uint64 study, uint256 amount) private {
-        _coins[study].mint(address(this), amount);
-        _coins[study].approve(address(treasury), amount);
-        paidIn[study] += amount;
-    }
-
-    // -------------------------------------------------------------------------------------------- sponsors
-
-    function setRewards(uint256 which, uint256 budget, uint256 nodeShare) external {
-        _setRewards(_study(which), budget, nodeShare);
-    }
-
-    function _setRewards(uint64 study, uint256 budget, uint256 nodeShare) private {
-        Terms storage terms = _terms[study];
-        (terms.budget, terms.nodeShare) = (bound(budget, 0, 2000), uint16(bound(nodeShare, 0, 10_000)));
-        vm.prank(_sponsor[study]);
-        consilium.setRewards(study, uint96(terms.budget), terms.nodeShare);
-    }
-
-    /// @dev The same sites: another version of the policy all the same.
-    function setSites(uint256 which) external {
-        uint64 study = _study(which);
-        bytes32 root = _listRoot();
-        vm.prank(_sponsor[study]);
-        consilium.setSites(study, root, _cohort(ADMITTED), "");
-    }
-
-    /// @dev The next sponsor forms the same committee anew: it agreed to serve both. It sells at the same price.
-    function transfer(uint256 which) external {
-        uint64 study = _study(which);
-        if (_vacant[study]) return;
-        (address from, address to) = (_sponsor[study], OTHER_SPONSOR);
-        if (from == to) to = sponsor;
-        vm.prank(from);
-        studyToken.approve(to, study);
-        vm.prank(to);
-        studyToken.transferFrom(from, to, study);
-        _sponsor[study] = to;
-        vm.assertTrue(consilium.studyOf(study).vacant, "nobody agreed to serve the new one by the old one's leave");
-        _form(study);
-        vm.prank(to);
-        licences.setOffer(study, PRICE, 0);
-        vm.prank(to);
-        studyToken.setRole(study, IStudyToken.Role.Guardian, guardian);
+    /// @dev Of somebody with a key, who signs a permit.
+    function donateByPermit(uint256 which, uint256 amount) external {
+        (uint64 study, address payer) = (_study(which), vm.addr(SITE_KEY));
+        amount = bound(amount, 0, 5000);
+        TrialToken token = _coins[study];
+        token.mint(payer, amount);
+        bytes32 kind = keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+        bytes32 permit = keccak256(abi.encode(kind, payer, treasury, amount, token.nonces(payer), type(uint256).max));
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), permit));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(SITE_KEY, digest);
+        vm.prank(payer);
+        treasury.fundWithPermit(study, amount, type(uint256).max, v, r, s);
+        (paidIn[study], free[study]) = (paidIn[study] + amount, free[study] + amount);
+        _count("permit");
     }
 
     function withdraw(uint256 which, uint256 amount) external {
@@ -144,134 +98,10 @@ contract MoneyHandler is RevenueBooks {
         }
     }
 
-    /// @dev Nothing is paid while it lasts; it ends at once, so that no window is longer for it.
-    function pause(uint256 which) external {
-        uint64 study = _study(which);
-        uint64 now_ = uint64(vm.getBlockTimestamp());
-        bool allowed = now_ >= _nextPause[study];
-        vm.prank(guardian);
-        try studyToken.pause(study, now_ + PAUSE) {
-            _expect(allowed, true, "pause");
-            bytes memory reason = abi.encodeWithSelector(IRecords.PausedUntil.selector, study, now_ + PAUSE);
-            vm.expectRevert(reason);
-            treasury.returnForfeits(study, new ITreasury.Claim[](0));
-            vm.prank(guardian);
-            studyToken.resume(study);
-            _nextPause[study] = uint256(now_) + UNBONDING;
-        } catch {
-            _expect(allowed, false, "pause");
-        }
-    }
-
-    // -------------------------------------------------------------------------------------------- rounds
-
-    function round(uint256 which, uint256 ending, uint256 size) external {
-        uint64 study = _study(which);
-        bool allowed = _mayOpen(study);
-        bytes32 subject = keccak256(abi.encode(vm.getBlockTimestamp(), ending, size, _rounds[study]));
-        uint64 time = uint64(vm.getBlockTimestamp());
-        vm.prank(_sponsor[study]);
-        try consilium.openRound(study, subject, time + 10, time + 20) returns (uint64 opened) {
-            _expect(allowed, true, "open");
-            vm.assertEq(opened, _rounds[study] + 1, "number");
-            _opened(study, opened);
-            _conclude(study, opened, bound(ending, 0, 7), bound(size, 3, 7));
-        } catch {
-            _expect(allowed, false, "open");
-        }
-    }
-
-    function _mayOpen(uint64 study) private view returns (bool) {
-        uint64 number = _rounds[study] + 1;
-        bool held = number > RING && vm.getBlockTimestamp() < _heldUntil[study][number - RING];
-        return !_vacant[study] && !held && free[study] + _roundingOf(study, number - 1) >= _terms[study].budget;
-    }
-
-    /// @dev The round before gives back what the formula left of it, and the new one reserves its budget.
-    function _opened(uint64 study, uint64 number) private {
-        uint256 back = _roundingOf(study, number - 1);
-        _reserved[study][number - 1] -= back;
-        _rounds[study] = number;
-        _of[study][number] = _terms[study];
-        _reserved[study][number] = _terms[study].budget;
-        free[study] = free[study] + back - _terms[study].budget;
-    }
-
-    /// @dev What the formula leaves of a settled round's budget: the sponsor's when the next round opens.
-    function _roundingOf(uint64 study, uint64 number) private view returns (uint256) {
-        (bool certified, uint256 place) = _find(study, number);
-        if (!certified || !_counts(_held[study][place])) return 0;
-        (uint256 perSite, uint256 perNode) = _payOf(study, number);
-        uint256 sitesCount = _held[study][place].outcome.cohort.length;
-        return _of[study][number].budget - perSite * sitesCount - perNode * _votersOf(study, number);
-    }
-
-    function _votersOf(uint64 study, uint64 number) private view returns (uint256) {
-        return _late[study][number] ? 5 : 4;
-    }
-
-    function _conclude(uint64 study, uint64 number, uint256 how, uint256 size) private {
-        // Before it lapses, its sponsor may promise something else for the next.
-        if (how <= 1 && size > 4) _setRewards(study, 331 * size, 2000 * size);
-        if (how == 0) {
-            pass(10);
-            consilium.voidRound(study, number);
-            _void[study][number] = true;
-            return _giveBackBudget(study, number);
-        }
-        Outcome memory outcome = _outcome(study, number, size, how >= 6);
-        _certify(outcome, how >= 6);
-        if (how == 1) {
-            pass(20);
-            consilium.abandonRound(study, number);
-            return _giveBackBudget(study, number);
-        }
-        if (how % 2 == 1) _voteLate(outcome);
-        _settle(outcome);
-        _counted(study, number, _weightOfRound(study, number, size));
-    }
-
-    /// @dev The fifth seat, whose vote was not in the certificate.
-    function _voteLate(Outcome memory outcome) private {
-        (uint64 study, uint64 number) = (outcome.study, outcome.round);
-        bytes32 vote = digests.voteDigest(study, number, outcome.roots.setRoot, uint32(outcome.cohort.length));
-        consilium.addVotes(study, number, 16, sign(secret(_seats[study][4]), vote));
-        _late[study][number] = true;
-    }
-
-    function _giveBackBudget(uint64 study, uint64 number) private {
-        free[study] += _reserved[study][number];
-        _reserved[study][number] = 0;
-    }
-
-    function _refunded(uint64 study, uint64 number) internal override {
-        _giveBackBudget(study, number);
-        (, uint256 place) = _find(study, number);
-        _struckOut(study, number, _weightOfRound(study, number, _held[study][place].outcome.cohort.length));
-    }
-
-    // -------------------------------------------------------------------------------------------- formulas
-
-    function _payOf(uint64 study, uint64 number) private view returns (uint256 perSite, uint256 perNode) {
-        (, uint256 place) = _find(study, number);
-        Terms storage terms = _of[study][number];
-        uint256 forNodes = terms.budget * terms.nodeShare / 10_000;
-        uint256 sitesCount = _held[study][place].outcome.cohort.length;
-        return ((terms.budget - forNodes) / sitesCount, forNodes / _votersOf(study, number));
-    }
-
-    function _weightsOf(uint64 study, uint64 number, uint256 size) private view returns (uint256, uint256) {
-        uint256 nodeShare = _of[study][number].nodeShare;
-        return (10_000 - nodeShare, nodeShare * size / _votersOf(study, number));
-    }
-
-    function _weightOfRound(uint64 study, uint64 number, uint256 size) private view returns (uint256) {
-        (uint256 perSite, uint256 perNode) = _weightsOf(study, number, size);
-        return perSite * size + perNode * _votersOf(study, number);
-    }
-
-    function _isFinal(Held storage held) private view returns (bool) {
-        return _counts(held) && vm.getBlockTimestamp() >= held.finalAt;
+    function _bring(uint64 study, uint256 amount) private {
+        _coins[study].mint(address(this), amount);
+        _coins[study].approve(address(treasury), amount);
+        paidIn[study] += amount;
     }
 
     // -------------------------------------------------------------------------------------------- claims
@@ -319,7 +149,7 @@ contract MoneyHandler is RevenueBooks {
         return amount;
     }
 
-    function claim(uint256 which, uint256 what, uint256 leaf) external {
+    function claim(uint256 which, uint256 what, uint256 leaf) public {
         uint64 study = _study(which);
         if (_held[study].length == 0) return;
         Held storage held = _held[study][what % _held[study].length];
@@ -330,7 +160,7 @@ contract MoneyHandler is RevenueBooks {
         claims[0] = _claimOf(held, index);
         claims[1] = claims[0];
         (bool lost, bool done) = (index == 0 && _struck[study][number], _isDone(study, number, index));
-        bool refused = !lost && !done && !_isFinal(held);
+        bool refused = !lost && !done && !_isPayable(held, index);
         uint256 amount = refused || lost ? 0 : _tryBook(held, index, claims[0].account, done);
         if (!refused && _sells(study)) amount += _draw(study, claims[0].account);
         try treasury.claim(claims) {
@@ -377,6 +207,13 @@ contract MoneyHandler is RevenueBooks {
         BlockingToken(address(_coins[2])).setBlocked(site, !_refuses(2, site));
     }
 
+    /// @dev It is blocked when its money comes.
+    function claimBlocked(uint256 what) external {
+        address site = _cohort(2)[1];
+        BlockingToken(address(_coins[2])).setBlocked(site, true);
+        claim(1, what, 1);
+    }
+
     function payUnpaid() external {
         address site = _cohort(2)[1];
         address to = _payee[2][site] == NOBODY ? site : _payee[2][site];
@@ -414,11 +251,23 @@ contract MoneyHandler is RevenueBooks {
         bool allowed = !_struck[study][number];
         try treasury.proveEquivocation(study, number, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second) {
             _expect(allowed, true, "equivocate");
-            _struck[study][number] = true;
-            vm.prank(_sponsor[study]);
-            treasury.restore(study, site, number);
+            (_struck[study][number], _isOut[study][number / 80]) = (true, true);
         } catch {
             _expect(allowed, false, "equivocate");
+        }
+    }
+
+    /// @dev Its sponsor forgives it; what it lost stays lost.
+    function restore(uint256 which, uint256 about) external {
+        uint64 study = _study(which);
+        uint64 number = uint64(bound(about, 1, uint256(_rounds[study]) + 1));
+        bool allowed = _isOut[study][number / 80];
+        vm.prank(_sponsor[study]);
+        try treasury.restore(study, vm.addr(SITE_KEY), number) {
+            _expect(allowed, true, "restore");
+            _isOut[study][number / 80] = false;
+        } catch {
+            _expect(allowed, false, "restore");
         }
     }
 
@@ -430,7 +279,7 @@ contract MoneyHandler is RevenueBooks {
         ITreasury.Claim[] memory forfeits = new ITreasury.Claim[](1);
         forfeits[0] = _claimOf(held, 0);
         bool lost = _struck[study][number];
-        bool refused = lost && !_isFinal(held);
+        bool refused = lost && !_isPayable(held, 0);
         (uint256 amount, bool moved) = (0, false);
         if (!refused) {
             uint256 kept = rest[study];
@@ -487,7 +336,7 @@ contract MoneyHandler is RevenueBooks {
         Held storage held = _held[study][what % _held[study].length];
         uint64 number = held.outcome.round;
         uint32 index = uint32(bound(leaf, 1, held.outcome.cohort.length + 3));
-        if (!_isFinal(held) || _isDone(study, number, index)) return;
+        if (!_isPayable(held, index) || _isDone(study, number, index)) return;
         pass(ESCHEAT);
         ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
         claims[0] = _claimOf(held, index);
@@ -522,25 +371,5 @@ contract MoneyHandler is RevenueBooks {
 
     function contracts() external view returns (IConsilium, Treasury) {
         return (consilium, treasury);
-    }
-
-    function coinOf(uint64 study) external view returns (TrialToken) {
-        return _coins[study];
-    }
-
-    function rounds(uint64 study) external view returns (uint64) {
-        return _rounds[study];
-    }
-
-    /// @dev What a round may pay at most; nothing once it gave its budget back.
-    function budgetOf(uint64 study, uint64 number) external view returns (uint256) {
-        return _reserved[study][number];
-    }
-
-    function stateOf(uint64 study, uint64 number) external view returns (bool onRecord, IRecords.State state) {
-        if (!_onRecord(study, number)) return (false, IRecords.State.None);
-        if (_void[study][number]) return (true, IRecords.State.Void);
-        (, uint256 place) = _find(study, number);
-        return (true, _held[study][place].state);
     }
 }

@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {ICourt} from "../../src/interfaces/ICourt.sol";
 import {IRecords} from "../../src/interfaces/IRecords.sol";
 import {ITreasury} from "../../src/interfaces/ITreasury.sol";
-import {Statements} from "../../src/libraries/Statements.sol";
 import {Deployment} from "./Deployment.sol";
 import {Trees} from "./Trees.sol";
 
@@ -169,8 +168,8 @@ abstract contract Play is Deployment {
 
     // -------------------------------------------------------------------------------------------- the archive
 
-    function settlementOf(Outcome memory outcome) internal pure returns (bytes32) {
-        return Statements.settlement(
+    function settlementOf(Outcome memory outcome) internal view returns (bytes32) {
+        return digests.settlementHash(
             outcome.study,
             outcome.round,
             outcome.roots.setRoot,
@@ -180,7 +179,7 @@ abstract contract Play is Deployment {
         );
     }
 
-    function archiveLeaf(Outcome memory outcome) internal pure returns (bytes32) {
+    function archiveLeaf(Outcome memory outcome) internal view returns (bytes32) {
         return keccak256(
             abi.encode(
                 outcome.study,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-import {HarmHandler} from "./HarmHandler.sol";
+import {EvidenceHandler} from "./EvidenceHandler.sol";
 
 /// @dev Books of what licences bring: sale by sale, and leaf by leaf, where the contract keeps one number a study and two
 /// an account.
-abstract contract RevenueBooks is HarmHandler {
+abstract contract RevenueBooks is EvidenceHandler {
     uint256 internal constant FRACTION = 40;
 
     struct Leaf {

@@ -22,6 +22,7 @@ interface Vm {
     function prank(address sender) external;
     function deal(address account, uint256 balance) external;
     function etch(address account, bytes calldata code) external;
+    function store(address account, bytes32 slot, bytes32 value) external;
     function warp(uint256 timestamp) external;
     function getBlockTimestamp() external view returns (uint256);
     function chainId(uint256 id) external;

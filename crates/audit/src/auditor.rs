@@ -4,8 +4,8 @@ use crate::client::{Client, peers};
 use crate::report::{Book, Check, Level, Report, Scope};
 use crate::{capability, chain, contributions, money, outputs, round};
 use alloy_primitives::Address;
+use consilium_core::capability::Holder;
 use consilium_core::certify::Cohort;
-use consilium_core::eip712::SecretKey;
 use consilium_ledger::{Endpoints, State};
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,22 +45,22 @@ pub enum SetupError {
 pub struct Auditor {
     endpoints: Endpoints,
     nodes: BTreeMap<Address, Url>,
-    key: Option<SecretKey>,
+    holder: Option<Holder>,
     client: Client,
     rounds: Option<BTreeSet<u64>>,
     copies: Copies,
 }
 
 impl Auditor {
-    /// An auditor that reads the chain through `endpoints` and asks `nodes` (address -> base URL). `key` is the one that
+    /// An auditor that reads the chain through `endpoints` and asks `nodes` (address -> base URL). `holder` is whom
     /// the sponsor named on chain; public audits need none.
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, key: Option<SecretKey>) -> Result<Self, SetupError> {
+    pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, holder: Option<Holder>) -> Result<Self, SetupError> {
         let parsed = nodes.iter().map(|(&node, url)| Ok((node, parse(node, url)?))).collect::<Result<_, SetupError>>()?;
-        let client = Client::new(endpoints.primary().domain(), key.clone())?;
-        Ok(Self { endpoints, nodes: parsed, key, client, rounds: None, copies: Copies::default() })
+        let client = Client::new(endpoints.primary().domain(), holder.clone())?;
+        Ok(Self { endpoints, nodes: parsed, holder, client, rounds: None, copies: Copies::default() })
     }
 
     /// Audits these rounds only.
@@ -98,7 +98,7 @@ impl Auditor {
         }
         chain::convictions(&view, &mut book);
         money::strikes(&view, &mut book);
-        let may_read = level == Level::Full && capability::check(&view.study, self.key.as_ref(), &mut book);
+        let may_read = level == Level::Full && capability::check(&view.study, self.holder.as_ref(), &mut book);
         let books = money::read(&view, &mut book).await;
         let rounds = self.chosen(view.study.rounds, &mut book);
         let mut sets = BTreeMap::new();

@@ -1,18 +1,18 @@
 //! Who may read vectors, and what reading them all would still not show.
 
 use crate::report::{Book, Check, Level, Scope};
-use consilium_core::eip712::SecretKey;
+use consilium_core::capability::Holder;
 use consilium_ledger::Study;
 
-/// Whether the auditor's key is one that the study's sponsor named.
-pub(crate) fn check(study: &Study, key: Option<&SecretKey>, book: &mut Book) -> bool {
-    let Some(key) = key else {
+/// Whether the auditor is one that the study's sponsor named.
+pub(crate) fn check(study: &Study, holder: Option<&Holder>, book: &mut Book) -> bool {
+    let Some(holder) = holder else {
         let reason = "no auditor key was given: a full audit reads vectors by capability; give the key that the sponsor named on \
                       chain, or make a public audit";
         book.unavailable(Check::Capability, Scope::Study, reason);
         return false;
     };
-    let address = key.address();
+    let address = holder.address();
     if study.auditors.contains(&address) || study.sponsor == address {
         book.pass(Check::Capability, Scope::Study, format!("{address} is named on the chain"));
         return true;

@@ -2,8 +2,8 @@
 
 use crate::report::printable;
 use alloy_primitives::Address;
-use consilium_core::capability::{Capability, Request};
-use consilium_core::eip712::{Domain, SecretKey};
+use consilium_core::capability::{Capability, Holder, Request};
+use consilium_core::eip712::Domain;
 use consilium_core::params::CommitteeMembers;
 use reqwest::Url;
 use serde::Deserialize;
@@ -78,7 +78,7 @@ pub(crate) struct Route<'a> {
 pub(crate) struct Client {
     http: reqwest::Client,
     domain: Domain,
-    key: Option<SecretKey>,
+    holder: Option<Holder>,
 }
 
 #[derive(Deserialize)]
@@ -95,10 +95,10 @@ struct RefusalBody {
 }
 
 impl Client {
-    pub(crate) fn new(domain: Domain, key: Option<SecretKey>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(domain: Domain, holder: Option<Holder>) -> Result<Self, reqwest::Error> {
         let redirects = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(redirects).build()?;
-        Ok(Self { http, domain, key })
+        Ok(Self { http, domain, holder })
     }
 
     /// A public JSON answer.
@@ -146,8 +146,8 @@ impl Client {
         let mut attempt = 0;
         loop {
             let mut request = self.http.get(&target).timeout(patience);
-            if capability && let Some(key) = &self.key {
-                request = request.header("Authorization", self.capability(key, route, path));
+            if capability && let Some(holder) = &self.holder {
+                request = request.header("Authorization", self.capability(holder, route, path));
             }
             let response = request.send().await.map_err(|error| unreachable(base, &error))?;
             if response.status().is_success() {
@@ -163,11 +163,11 @@ impl Client {
     }
 
     /// docs/API.md, "Authorisation".
-    fn capability(&self, key: &SecretKey, route: &Route<'_>, path: &str) -> String {
+    fn capability(&self, holder: &Holder, route: &Route<'_>, path: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let expires = now + CAPABILITY_SECONDS;
         let request = Request { method: "GET", path, body: &[] };
-        Capability::sign(&self.domain, key, (route.study, route.round), expires, &request).to_string()
+        Capability::sign(&self.domain, holder, (route.study, route.round), expires, &request).to_string()
     }
 }
 

@@ -19,6 +19,7 @@ mod views;
 use crate::auditor::{SetupError, parse};
 use crate::client::Client;
 use alloy_primitives::{Address, B256};
+use consilium_core::capability::Holder;
 use consilium_core::eip712::Domain;
 use consilium_ledger::{Endpoints, Error, Wallet};
 use futures::lock::Mutex;
@@ -102,8 +103,8 @@ impl Watchman {
     /// [`SetupError`].
     pub fn new(endpoints: Endpoints, nodes: &BTreeMap<Address, String>, wallet: Wallet, dry: bool) -> Result<Self, SetupError> {
         let parsed = nodes.iter().map(|(&node, url)| Ok((node, parse(node, url)?))).collect::<Result<_, SetupError>>()?;
-        let client =
-            Client::new(endpoints.primary().domain(), Some(wallet.key().map_err(|_| SetupError::KeyElsewhere)?.clone()))?;
+        let holder = Holder::Key(wallet.key().map_err(|_| SetupError::KeyElsewhere)?.clone());
+        let client = Client::new(endpoints.primary().domain(), Some(holder))?;
         Ok(Self { endpoints, nodes: parsed, client, wallet, dry, memories: std::sync::Mutex::default() })
     }
 

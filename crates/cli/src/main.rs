@@ -1,6 +1,7 @@
 //! The `consilium` binary: one file a command under [`commands`], and the demo.
 
 mod bench;
+mod calldata;
 mod commands;
 mod consent;
 mod demo;
@@ -49,6 +50,8 @@ enum Command {
     Claim(commands::claim::Arguments),
     /// Sell, buy and use licences to a study's aggregates.
     Licence(commands::licence::Arguments),
+    /// Open privacy accounts and look at them.
+    Privacy(commands::privacy::Arguments),
     /// Audit a study from the chain and the nodes.
     Audit(commands::audit::Arguments),
     /// Watch over studies: prove offences to the contracts, pay compensations.
@@ -89,6 +92,7 @@ impl Command {
             Self::Result(arguments) => arguments.json,
             Self::Claim(arguments) => arguments.json,
             Self::Licence(arguments) => arguments.json,
+            Self::Privacy(arguments) => arguments.json,
             Self::Audit(arguments) => arguments.json,
             Self::Watch(arguments) => arguments.json,
             Self::Vectors(arguments) => arguments.json,
@@ -108,6 +112,7 @@ async fn run(command: Command) -> Result<(), failure::Failure> {
         Command::Result(arguments) => commands::result::run(arguments).await,
         Command::Claim(arguments) => commands::claim::run(arguments).await,
         Command::Licence(arguments) => commands::licence::run(arguments).await,
+        Command::Privacy(arguments) => commands::privacy::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Watch(arguments) => commands::watch::run(arguments).await,
         Command::Bench(arguments) => commands::bench::run(arguments).await,

@@ -32,10 +32,12 @@ mod generated {
         struct Intent { uint64 study; uint64 round; uint8 kind; bytes32 hash; }
         #[derive(Debug, PartialEq, Eq, Hash)]
         struct Access { uint64 study; uint64 round; bytes32 object; uint64 expires; }
+        #[derive(Debug, PartialEq, Eq, Hash)]
+        struct SafeMessage { bytes message; }
     }
 }
 
-pub use generated::{Access, Contribution, Final, Intent, Receipt, Settlement, ShareRoot, Vote};
+pub use generated::{Access, Contribution, Final, Intent, Receipt, SafeMessage, Settlement, ShareRoot, Vote};
 
 /// The EIP-712 domain of one Consilium contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

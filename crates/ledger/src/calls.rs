@@ -4,6 +4,7 @@ use crate::contracts::{Consilium as C, INodeRegistry, IRecords, NodeRegistry as 
 use crate::endpoint::Ledger;
 use crate::error::{Error, Malformed, Misuse};
 use crate::event::{Conditions, Consent, Event};
+use crate::sites_list::check_place;
 use crate::wallet::{Mined, Receipt, Wallet};
 use alloy::sol_types::SolCall;
 use alloy_primitives::aliases::{U24, U40};
@@ -142,9 +143,12 @@ impl Ledger {
     /// # Errors
     /// `InvalidCommittee`, `DuplicateNode`, `NodeNotActive`, `NoConsent`, `BeyondConsent`, `ConsentExhausted`, `Newcomer`, `BondMissing`, `InvalidCohort`,
     /// `InvalidWindow`, `InvalidRing`, `InvalidRewards`, `InvalidSitesUri`, `InvalidPrivacyCost`, `NotTheOwner`;
-    /// [`Misuse::Sites`], [`Misuse::Amount`].
+    /// [`Misuse::Sites`], [`Misuse::SitesUri`], [`Misuse::Amount`].
     pub async fn create_study(&self, wallet: &Wallet, new: &NewStudy) -> Result<Mined<u64>, Error> {
         let (sites, root) = admitted(&new.sites)?;
+        if !new.sites_uri.is_empty() {
+            check_place(&new.sites_uri)?;
+        }
         let terms = IRecords::StudyTerms {
             kind: KIND_SUM,
             program: new.program.name().to_owned(),
@@ -162,7 +166,7 @@ impl Ledger {
         let conditions = new.conditions.try_into()?;
         let call = C::createStudyCall { terms, conditions, nodes: new.nodes.clone(), sites };
         let receipt = self.transact(wallet, &call).await?;
-        self.number_in(receipt, |event| if let Event::StudyCreated { study, .. } = event { Some(*study) } else { None })
+        number_in(self, receipt, |event| if let Event::StudyCreated { study, .. } = event { Some(*study) } else { None })
     }
 
     /// Sponsor: forms the committee of the next epoch. Yields the epoch.
@@ -178,7 +182,7 @@ impl Ledger {
         nodes: &[Address],
     ) -> Result<Mined<u64>, Error> {
         let receipt = self.transact(wallet, &C::setCommitteeCall { study, threshold, nodes: nodes.to_vec() }).await?;
-        self.number_in(receipt, |event| if let Event::CommitteeFormed { epoch, .. } = event { Some(*epoch) } else { None })
+        number_in(self, receipt, |event| if let Event::CommitteeFormed { epoch, .. } = event { Some(*epoch) } else { None })
     }
 
     /// Sponsor: the sites admitted from the next opened round on, in any order.
@@ -193,8 +197,9 @@ impl Ledger {
     /// As [`Self::set_sites`], with the list published at a place that begins with `https://`, and its root alone on the chain.
     ///
     /// # Errors
-    /// `NotSponsor`, `InvalidSitesUri`; [`Misuse::Sites`].
+    /// `NotSponsor`; [`Misuse::Sites`], [`Misuse::SitesUri`].
     pub async fn set_sites_at(&self, wallet: &Wallet, study: u64, sites: &[Address], uri: &str) -> Result<Receipt, Error> {
+        check_place(uri)?;
         let (_, root) = admitted(sites)?;
         let call = C::setSitesCall { study, sitesRoot: root, sites: Vec::new(), uri: uri.to_owned() };
         self.transact(wallet, &call).await
@@ -238,7 +243,7 @@ impl Ledger {
         settle_by: u64,
     ) -> Result<Mined<u64>, Error> {
         let receipt = self.transact(wallet, &C::openRoundCall { study, subject, deadline, settleBy: settle_by }).await?;
-        self.number_in(receipt, |event| if let Event::RoundOpened(opened) = event { Some(opened.round) } else { None })
+        number_in(self, receipt, |event| if let Event::RoundOpened(opened) = event { Some(opened.round) } else { None })
     }
 
     /// Anyone: certifies the set that Q nodes voted for.
@@ -324,12 +329,13 @@ impl Ledger {
     pub(crate) async fn transact<C: SolCall>(&self, wallet: &Wallet, call: &C) -> Result<Receipt, Error> {
         self.send(wallet, self.addresses().consilium.into(), U256::ZERO, call.abi_encode().into()).await
     }
+}
 
-    fn number_in(&self, receipt: Receipt, number: impl Fn(&Event) -> Option<u64>) -> Result<Mined<u64>, Error> {
-        let found = receipt.events.iter().find_map(|event| number(&event.event));
-        let output = found.ok_or_else(|| self.malformed(Malformed::Unasked("a call that announces what it did")))?;
-        Ok(Mined { output, receipt })
-    }
+/// The number that a call announces.
+pub(crate) fn number_in(ledger: &Ledger, receipt: Receipt, number: impl Fn(&Event) -> Option<u64>) -> Result<Mined<u64>, Error> {
+    let found = receipt.events.iter().find_map(|event| number(&event.event));
+    let output = found.ok_or_else(|| ledger.malformed(Malformed::Unasked("a call that announces what it did")))?;
+    Ok(Mined { output, receipt })
 }
 
 fn admitted(sites: &[Address]) -> Result<(Vec<Address>, B256), Misuse> {

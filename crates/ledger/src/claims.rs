@@ -154,7 +154,7 @@ impl Books {
     }
 
     /// The rounds for which sites lost their pay, for good.
-    fn struck(&self) -> BTreeSet<(Address, u64)> {
+    pub(crate) fn struck(&self) -> BTreeSet<(Address, u64)> {
         let domain = self.ledger.domain();
         let struck = self.events().filter_map(|(_, money)| match money {
             Money::SiteStruck(proof) if proof.holds(&domain) => Some((proof.site, proof.round)),

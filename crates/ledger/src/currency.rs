@@ -68,11 +68,12 @@ impl Ledger {
             return Ok(());
         }
         let values = if allowed.is_zero() { vec![amount] } else { vec![U256::ZERO, amount] };
+        let mut allowance = Ok(());
         for value in values {
             let call = E::approveCall { spender, value };
-            self.send(wallet, currency.into(), U256::ZERO, call.abi_encode().into()).await?;
+            allowance = self.send_after(allowance, wallet, currency, call.abi_encode().into()).await.map(drop);
         }
-        Ok(())
+        allowance
     }
 
     /// A signed allowance for the treasury (ERC-2612). Name and version are the currency's own words; chain and contract

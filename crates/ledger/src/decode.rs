@@ -1,6 +1,7 @@
 //! From a raw log to a [`ChainEvent`], or the defect.
 
 pub(crate) mod money;
+mod privacy;
 pub(crate) mod registry;
 pub(crate) mod token;
 
@@ -41,6 +42,8 @@ impl ChainEvent {
             money::licences(log)
         } else if log.address() == addresses.study_token {
             token::event(log)
+        } else if log.address() == addresses.privacy_budget {
+            privacy::event(log)
         } else {
             Err(Defect::Foreign(log.address()))
         };
@@ -52,7 +55,7 @@ impl ChainEvent {
 pub(crate) fn is_ours(addresses: &Addresses, log: &Log) -> bool {
     let (from, topic) = (log.address(), log.topic0());
     let one_of = |events: &[B256]| topic.is_some_and(|topic| events.contains(topic));
-    let always = [addresses.registry, addresses.consilium, addresses.treasury].contains(&from);
+    let always = [addresses.registry, addresses.consilium, addresses.treasury, addresses.privacy_budget].contains(&from);
     always
         || from == addresses.licences && one_of(&money::OF_LICENCES)
         || from == addresses.study_token && one_of(&token::OF_ROLES)

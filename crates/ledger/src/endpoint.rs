@@ -4,6 +4,7 @@ use crate::addresses::Addresses;
 use crate::contracts::Consilium;
 use crate::error::{Error, Malformed, Refusal};
 use crate::event::BlockRef;
+use crate::lists::Lists;
 use crate::revert::{Revert, shorten};
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::network::TransactionBuilder;
@@ -28,11 +29,19 @@ pub struct Limits {
     pub receipt: Duration,
     /// Most blocks in one request for events; halved when an endpoint refuses.
     pub blocks: u64,
+    /// Longest wait for a list of sites that is published elsewhere; with zero none is fetched.
+    pub list: Duration,
+}
+
+impl Limits {
+    /// For one who waits for the outcome: an answer within 20 s, a receipt within 120, a list within 60.
+    pub const DEFAULT: Self =
+        Self { answer: Duration::from_secs(20), receipt: Duration::from_secs(120), blocks: 5_000, list: Duration::from_secs(60) };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { answer: Duration::from_secs(20), receipt: Duration::from_secs(120), blocks: 5_000 }
+        Self::DEFAULT
     }
 }
 
@@ -66,6 +75,7 @@ pub struct Ledger {
     addresses: Addresses,
     endpoint: Arc<str>,
     limits: Limits,
+    pub(crate) lists: Arc<Lists>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -121,7 +131,7 @@ impl Ledger {
     }
 
     pub(crate) fn unchecked(provider: DynProvider, addresses: Addresses, endpoint: &str) -> Self {
-        Self { provider, addresses, endpoint: endpoint.into(), limits: Limits::default() }
+        Self { provider, addresses, endpoint: endpoint.into(), limits: Limits::default(), lists: Arc::default() }
     }
 
     /// The same with other limits.

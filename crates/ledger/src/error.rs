@@ -9,6 +9,7 @@
 //! | the endpoint | [`Error::Malformed`], [`Error::Disagreement`] | do not trust it |
 
 use crate::event::{LogPosition, MalformedLog};
+use crate::lists::ListFlaw;
 use crate::revert::Revert;
 use crate::wallet::Unsent;
 use alloy_primitives::{Address, B256, U256};
@@ -67,9 +68,9 @@ pub enum Error {
         /// What it may cost, in wei.
         limit: U256,
     },
-    /// The transaction is made up, and somebody else is to sign and send it.
-    #[error("the transaction is to be sent by {}, whose key is not here", .0.from)]
-    Unsent(Box<Unsent>),
+    /// The transactions are made up, and somebody else is to sign and send them, in this order.
+    #[error("{} transactions are to be sent by an account whose key is not here", .0.len())]
+    Unsent(Vec<Unsent>),
     /// This needs a signature by a key that is not here.
     #[error("the key of {0} is not here: sign with a key file, or do it in another way that needs no signature")]
     KeyElsewhere(Address),
@@ -145,13 +146,15 @@ pub enum Error {
         /// The broken rule.
         reason: InvalidParameters,
     },
-    /// A list of sites that the chain does not have.
-    #[error("the list of sites of study {study} is published at {uri}, not on the chain: bring the list to take part")]
+    /// A list of sites that the chain does not have, and that cannot be had from its place.
+    #[error("the list of sites of study {study} is published at {uri}: {flaw}")]
     SitesElsewhere {
         /// The study.
         study: u64,
         /// Where the list is.
         uri: String,
+        /// Why it cannot be used.
+        flaw: ListFlaw,
     },
     /// A round that no honest party takes part in.
     #[error("round {round} of study {study} is unsound: {reason}")]
@@ -186,6 +189,7 @@ impl Error {
             | Self::Reorganised { .. }
             | Self::FeeTooHigh { .. }
             | Self::TooDear { .. } => true,
+            Self::SitesElsewhere { flaw, .. } => flaw.is_temporary(),
             Self::Rejected { cause, .. } => matches!(cause, Refusal::Nonce | Refusal::Fee | Refusal::Busy),
             Self::Reverted(_)
             | Self::WrongChain { .. }
@@ -197,7 +201,6 @@ impl Error {
             | Self::Unknown(_)
             | Self::Misuse(_)
             | Self::Unsupported { .. }
-            | Self::SitesElsewhere { .. }
             | Self::Terms { .. }
             | Self::Unsent(_)
             | Self::KeyElsewhere(_)
@@ -267,6 +270,9 @@ pub enum Unknown {
     /// A study.
     #[error("there is no study {0} in this contract: check the number and the addresses file")]
     Study(u64),
+    /// A privacy account.
+    #[error("there is no privacy account {0}: check the number and the addresses file")]
+    PrivacyAccount(u64),
     /// A round.
     #[error("study {study} has no round {round} yet")]
     Round {
@@ -288,9 +294,29 @@ pub enum Misuse {
         /// Hash in the statement.
         signed: B256,
     },
+    /// A contract for which a key cannot sign.
+    #[error(
+        "the contract {account} does not accept the signature of key {key}: give the key of an owner whose signature alone is \
+         enough, or have the sponsor name an auditor key with `consilium study auditor`"
+    )]
+    NotAccepted {
+        /// The contract.
+        account: Address,
+        /// The key's address.
+        key: Address,
+    },
     /// A site is listed twice.
     #[error("a site is admitted twice: list each address once")]
     Sites,
+    /// No place for a list of sites.
+    #[error(
+        "the list of sites cannot be published there ({bytes} bytes): give an address that begins with https:// and has 256 \
+         bytes at most"
+    )]
+    SitesUri {
+        /// Its length.
+        bytes: usize,
+    },
     /// More than the contract counts with.
     #[error("an amount of {0} does not fit 96 bits: state it in the currency's smallest unit")]
     Amount(U256),
@@ -333,6 +359,9 @@ pub enum Malformed {
         /// What differs.
         what: &'static str,
     },
+    /// The events of a privacy account do not add up to what the contract stores.
+    #[error("privacy account {0}: the events say otherwise than the contract's storage")]
+    Account(u64),
     /// An event that must have come before another one is not there.
     #[error("study {study}: the event {missing} before {before:?} is missing")]
     Missing {

@@ -8,6 +8,7 @@
 pub use crate::conditions::{Conditions, Consent};
 pub use crate::money::Money;
 pub use crate::offence::{Conviction, Offence};
+pub use crate::privacy::Privacy;
 pub use crate::roles::Role;
 pub use crate::sites_list::SitesList;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -23,6 +24,8 @@ pub const MAX_NAME: usize = 32;
 pub const MAX_PARAMETERS: usize = 256;
 /// Longest operator and jurisdiction in bytes, as the registry has it.
 pub const MAX_IDENTITY: usize = 128;
+/// Longest name of a privacy account in bytes, as the contract has it.
+pub const MAX_ACCOUNT_NAME: usize = 64;
 /// Most nodes of a committee.
 pub const MAX_COMMITTEE: usize = MAX_NODES;
 
@@ -393,6 +396,8 @@ pub enum Event {
     },
     /// Something about a study's money.
     Money(Money),
+    /// Something about what a sponsor's studies may reveal together.
+    Privacy(Privacy),
 }
 
 impl Event {
@@ -409,6 +414,7 @@ impl Event {
             Self::RoundOpened(opened) => Some(opened.study),
             Self::Convicted(conviction) => Some(conviction.study),
             Self::Money(money) => Some(money.study()),
+            Self::Privacy(privacy) => privacy.study(),
             Self::Bonded { study, .. }
             | Self::Discharged { study, .. }
             | Self::Reclaimed { study, .. }

@@ -2,7 +2,7 @@
 
 use crate::addresses::Addresses;
 use crate::contracts::Consilium;
-use crate::endpoint::{Block, Ledger};
+use crate::endpoint::{Block, Ledger, Limits};
 use crate::error::{Disagreement, Error, Malformed, Misuse};
 use crate::event::{BlockRef, ChainEvent, Event};
 use crate::round::Certified;
@@ -13,6 +13,7 @@ use alloy_primitives::{B256, U256, keccak256};
 use consilium_core::params::Finality;
 use futures::future::try_join_all;
 use std::future::Future;
+use std::sync::Arc;
 
 /// Where a block stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +116,20 @@ impl Endpoints {
     ///
     /// # Errors
     /// [`Misuse::NoEndpoint`].
-    pub fn new(ledgers: Vec<Ledger>) -> Result<Self, Error> {
-        if ledgers.is_empty() { Err(Misuse::NoEndpoint.into()) } else { Ok(Self(ledgers)) }
+    pub fn new(mut ledgers: Vec<Ledger>) -> Result<Self, Error> {
+        let first = ledgers.first().ok_or(Misuse::NoEndpoint)?;
+        // What leads to a root is the same list, whichever endpoint names the place.
+        let lists = Arc::clone(&first.lists);
+        for ledger in &mut ledgers {
+            ledger.lists = Arc::clone(&lists);
+        }
+        Ok(Self(ledgers))
+    }
+
+    /// The same with other limits at each of them.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self(self.0.into_iter().map(|ledger| ledger.with_limits(limits)).collect())
     }
 
     /// The endpoint that is written to and read from.

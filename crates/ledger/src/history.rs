@@ -5,12 +5,15 @@ use crate::decode::is_ours;
 use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Unknown};
 use crate::event::{ChainEvent, Defect, Event, MalformedLog};
+use crate::lists::ListFlaw;
+use crate::sites_list::SitesList;
 use crate::strikes::Strike;
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How often a reading is repeated that a reorganisation spoilt.
 const ATTEMPTS: usize = 3;
@@ -38,16 +41,22 @@ pub struct History {
     pub(crate) kem_keys: BTreeMap<(Address, B256), Bytes>,
     pub(crate) stored: IRecords::Study,
     pub(crate) strikes: Vec<Strike>,
+    /// The lists that the chain does not have itself, by their roots, as far as rounds depend on them.
+    pub(crate) published: Published,
 }
 
+/// Lists of sites that are published elsewhere, each as it was fetched or with the reason why it was not.
+pub(crate) type Published = BTreeMap<B256, Result<Arc<[Address]>, ListFlaw>>;
+
 impl Ledger {
-    /// The events of the registry, of Consilium, of the treasury and of the token of studies in the blocks `from..=to`.
+    /// The events of the registry, of Consilium, of the treasury, of the token of studies and of the privacy accounts in the
+    /// blocks `from..=to`.
     ///
     /// # Errors
     /// [`Error::Unreachable`] and other faults of the endpoint. Malformed logs are in the batch.
     pub async fn events(&self, from: u64, to: u64) -> Result<Batch, Error> {
         let at = self.addresses();
-        let contracts = vec![at.registry, at.consilium, at.treasury, at.study_token];
+        let contracts = vec![at.registry, at.consilium, at.treasury, at.study_token, at.privacy_budget];
         let mut logs = self.logs(&Filter::new().address(contracts), from, to).await?;
         // Transfers and approvals of studies are no business of this crate.
         logs.retain(|log| log.address() != at.study_token || is_ours(at, log));
@@ -153,14 +162,20 @@ impl Ledger {
         logs.retain(|log| is_ours(self.addresses(), log));
         let Batch { events, malformed } = self.decode(&logs);
         let kem_keys = self.kem_keys(&events, head.number).await?;
-        let admitted = |event: &ChainEvent| match &event.event {
-            Event::SitesAdmitted { sites, .. } => sites.listed().unwrap_or_default().to_vec(),
-            _ => Vec::new(),
-        };
-        let strikes = self.strikes(study, &events.iter().flat_map(admitted).collect(), head.number).await?;
-        let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored, strikes };
+        let published = self.published(&events).await;
+        let strikes = self.strikes(study, &admitted(&events, &published), head.number).await?;
+        let history = History { ledger: self.clone(), study, head, events, malformed, kem_keys, stored, strikes, published };
         history.check()?;
         Ok(history)
+    }
+
+    /// The lists that are not on the chain, of the rounds so far and of the next.
+    async fn published(&self, events: &[ChainEvent]) -> Published {
+        let mut found = Published::new();
+        for (root, uri) in places(events) {
+            found.insert(root, self.lists.get(root, &uri, self.limits().list).await);
+        }
+        found
     }
 
     /// The KEM keys under the hashes that the committees were formed with.
@@ -187,4 +202,29 @@ impl Ledger {
         });
         Ok(keys.collect())
     }
+}
+
+/// Roots and places of the lists that rounds depend on: those in force when one was opened, and the newest.
+fn places(events: &[ChainEvent]) -> BTreeMap<B256, String> {
+    let (mut places, mut newest) = (BTreeMap::new(), None);
+    for event in events {
+        match &event.event {
+            Event::SitesAdmitted { sites_root, sites: SitesList::At(uri), .. } => newest = Some((*sites_root, uri.clone())),
+            Event::SitesAdmitted { .. } => newest = None,
+            Event::RoundOpened(_) => places.extend(newest.clone()),
+            _ => {}
+        }
+    }
+    places.extend(newest);
+    places
+}
+
+/// Every site that was ever on a list, as far as the lists are here.
+fn admitted(events: &[ChainEvent], published: &Published) -> BTreeSet<Address> {
+    let on_chain = events.iter().filter_map(|event| match &event.event {
+        Event::SitesAdmitted { sites: SitesList::Listed(sites), .. } => Some(sites.as_slice()),
+        _ => None,
+    });
+    let elsewhere = published.values().filter_map(|list| list.as_deref().ok());
+    on_chain.chain(elsewhere).flatten().copied().collect()
 }

@@ -12,11 +12,13 @@
 //! | sending: nonces, fees, receipts | [`Wallet`], [`Receipt`] | `wallet` |
 //! | the transactions | `Ledger::{register, create_study, open_round, certify, settle, ...}` | `calls` |
 //! | money: in, out, what is owed and the claims for it | [`Books`], [`Credit`], `Ledger::{fund, claim, pay_unpaid, ...}` | `treasury`, `books`, `coins`, `claims`, `paying`, `currency` |
+//! | what returns to the sponsor, and what goes to the sink | `Books::{return_forfeits, announce_escheat, escheat}` | `escheat` |
+//! | what studies may reveal together | [`PrivacyAccount`], `Ledger::{open_privacy_account, privacy_account}` | `privacy` |
 //! | licences | [`Offer`], `Ledger::{set_offer, buy_licences, may_download}` | `licences` |
 //! | operators and jurisdictions that nodes name | [`Identity`], `Ledger::identities` | `identities` |
 //! | KEM keys and the committees formed with them | [`Membership`], `Ledger::{memberships, kem_key_hash, final_history}` | `kem_keys`, `history` |
 //! | who acts for a sponsor, pauses, a study's next owner | [`Role`], `Ledger::{set_role, pause, offer_study, ...}` | `roles` |
-//! | the list of sites, or where it is | [`SitesList`] | `sites_list` |
+//! | the list of sites, or where it is, how it is published there, and fetched | [`SitesList`], [`ListFlaw`] | [`sites_list`], `lists` |
 //! | stake | [`Bond`], `Ledger::{deposit, resign, reclaim}` | `stake` |
 //! | proofs of offences, and what claims show of wrong rewards | `Ledger::{accuse, rewarded}` | `court`, `shown` |
 //! | what is announced | [`event::ChainEvent`] | [`event`], `decode` |
@@ -59,6 +61,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod addresses;
 mod books;
 mod calls;
@@ -73,6 +76,7 @@ mod decode;
 mod deploy;
 mod endpoint;
 pub mod error;
+mod escheat;
 pub mod event;
 mod evidence;
 mod finality;
@@ -80,15 +84,17 @@ mod history;
 mod identities;
 mod kem_keys;
 mod licences;
+mod lists;
 mod money;
 mod offence;
 mod paying;
+mod privacy;
 mod revenue;
 mod revert;
 mod roles;
 mod round;
 mod shown;
-mod sites_list;
+pub mod sites_list;
 mod stake;
 mod state;
 mod strikes;
@@ -107,14 +113,16 @@ pub use decode::KEM_KEY_BYTES;
 pub use deploy::{DeployOptions, Deployment, deploy};
 pub use endpoint::{Block, Ledger, Limits, client_provider, http_provider};
 pub use error::Error;
-pub use event::{BlockRef, ChainEvent, Conditions, Consent, Conviction, Event, LogPosition, Money, Offence, SitesList};
+pub use event::{BlockRef, ChainEvent, Conditions, Consent, Conviction, Event, LogPosition, Money, Offence, Privacy, SitesList};
 pub use evidence::Signatures;
 pub use finality::{Endpoints, Standing};
 pub use history::{Batch, History};
 pub use identities::Identity;
 pub use kem_keys::Membership;
 pub use licences::Offer;
+pub use lists::ListFlaw;
 pub use paying::Paid;
+pub use privacy::PrivacyAccount;
 pub use revert::Revert;
 pub use roles::Role;
 pub use round::{Certified, CertifiedSubject, LateVotes, Round, Settled};

@@ -42,8 +42,9 @@ impl Ledger {
         let currency = self.currency(study).await?;
         let price = self.offer(study).await?.price.min(highest);
         let total = price.checked_mul(U256::from(quantity)).ok_or(Misuse::Amount(price))?;
-        self.allow(wallet, currency, total).await?;
-        self.licences(wallet, &L::buyCall { study, quantity, highestPrice: highest, to }).await
+        let allowed = self.allow(wallet, currency, total).await;
+        let call = L::buyCall { study, quantity, highestPrice: highest, to };
+        self.send_after(allowed, wallet, self.addresses().licences, call.abi_encode().into()).await
     }
 
     /// What a licence costs.

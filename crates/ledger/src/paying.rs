@@ -11,7 +11,7 @@ use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
 /// Calldata of one transaction, with room below the 128 KiB that pools take.
-const MOST_BYTES: usize = 100_000;
+pub(crate) const MOST_BYTES: usize = 100_000;
 
 /// What was paid, and by which transactions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -73,6 +73,14 @@ impl Ledger {
         self.token(wallet, &S::resumeCall { study }).await
     }
 
+    /// For how many seconds a study's guardian may stop its proofs and payouts at most, by the deployment's rules.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn longest_pause(&self) -> Result<u32, Error> {
+        self.view(crate::contracts::Consilium::longestPauseCall {}, None).await
+    }
+
     /// Until when proofs and payouts of a study are stopped; 0 if they are not.
     ///
     /// # Errors

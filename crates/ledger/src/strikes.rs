@@ -92,10 +92,12 @@ impl History {
 }
 
 impl History {
-    /// Whether a site was ever on the study's list.
+    /// Whether a site was ever on the study's list, as far as its lists are here.
     #[must_use]
     pub fn was_admitted(&self, site: Address) -> bool {
-        self.events.iter().any(|e| matches!(&e.event, Event::SitesAdmitted { sites, .. } if sites.contains(&site)))
+        let on_chain = |e: &ChainEvent| matches!(&e.event, Event::SitesAdmitted { sites, .. } if sites.contains(&site));
+        let mut elsewhere = self.published.values().filter_map(|list| list.as_deref().ok());
+        self.events.iter().any(on_chain) || elsewhere.any(|list| list.binary_search(&site).is_ok())
     }
 
     /// Whether two contributions of a site to a round were ever proved on chain: what the site lost then stays lost.

@@ -7,6 +7,7 @@ use crate::endpoint::{Block, Ledger};
 use crate::error::{Error, Malformed, Unknown};
 use crate::event::{ChainEvent, Conditions, Event, LogPosition, RoundOpened, StudyTerms};
 use crate::history::History;
+use crate::lists::ListFlaw;
 use crate::roles::Role;
 use crate::round::{Certified, CertifiedSubject, LateVotes, Round, Settled};
 use crate::sites_list::SitesList;
@@ -33,10 +34,16 @@ pub struct Study {
     pub treasurer: Address,
     /// What is proved about each input.
     pub program: AnyProgram,
+    /// What a weight of 1 stands for; empty if the sponsor does not say.
+    pub weight_unit: String,
+    /// keccak256 of the sponsor's description; zero for none.
+    pub description: B256,
     /// The committee of every epoch so far, with the KEM keys that hold in it.
     pub committees: BTreeMap<u64, CommitteeMembers>,
-    /// The sites admitted to the next round, or where their list is.
-    pub sites: SitesList,
+    /// The sites admitted to the next round, or why their list, which is published elsewhere, is not here.
+    pub sites: Result<Vec<Address>, ListFlaw>,
+    /// Where their list is, if the chain does not have it.
+    pub sites_at: Option<String>,
     /// Their root, as published; [`Terms::check`] compares.
     pub sites_root: B256,
     /// Fewest sites of a set, in the next round.
@@ -77,6 +84,12 @@ impl Study {
     #[must_use]
     pub fn committee(&self) -> Option<&CommitteeMembers> {
         self.committees.last_key_value().map(|(_, committee)| committee)
+    }
+
+    /// Whether a site is on the list, as far as it is here.
+    #[must_use]
+    pub fn admits(&self, site: &Address) -> bool {
+        self.sites.as_ref().is_ok_and(|sites| sites.binary_search(site).is_ok())
     }
 }
 
@@ -276,12 +289,18 @@ impl History {
         self.newest(admitted, before).ok_or_else(|| self.missing("SitesAdmitted", before.copied()))
     }
 
-    /// The list of sites that was published for a round opened at this place, where the chain has it.
+    /// The list of sites that was published for a round opened at this place.
     fn listed_sites(&self, opened: &LogPosition) -> Result<Vec<Address>, Error> {
-        match self.sites(Some(opened))?.1 {
+        let (root, sites) = self.sites(Some(opened))?;
+        match sites {
             SitesList::Listed(sites) => Ok(sites),
-            SitesList::At(uri) => Err(Error::SitesElsewhere { study: self.study, uri }),
+            SitesList::At(uri) => self.fetched(root).map_err(|flaw| Error::SitesElsewhere { study: self.study, uri, flaw }),
         }
+    }
+
+    fn fetched(&self, root: B256) -> Result<Vec<Address>, ListFlaw> {
+        let list = self.published.get(&root).cloned().unwrap_or(Err(ListFlaw::NotFetched))?;
+        Ok(list.to_vec())
     }
 
     /// Holds the events against what the contract stores, so that no event can have been left out unnoticed. What a
@@ -391,9 +410,13 @@ impl History {
         if let Some(error) = self.unreadable() {
             return Err(error);
         }
-        let (created, _, _) = self.created()?;
+        let (created, _, terms) = self.created()?;
         let (minimum_cohort, finality) = self.policy()?;
         let (sites_root, sites) = self.sites(None)?;
+        let (sites, sites_at) = match sites {
+            SitesList::Listed(sites) => (Ok(sites), None),
+            SitesList::At(uri) => (self.fetched(sites_root), Some(uri)),
+        };
         let committees = (1..=self.stored.epoch).map(|epoch| Ok((epoch, self.committee(epoch)?)));
         Ok(Study {
             id: self.study,
@@ -401,8 +424,11 @@ impl History {
             operator: self.operator()?,
             treasurer: self.treasurer(),
             program: self.program()?,
+            weight_unit: terms.weight_unit.clone(),
+            description: terms.description,
             committees: committees.collect::<Result<_, Error>>()?,
             sites,
+            sites_at,
             sites_root,
             minimum_cohort,
             finality: finality.parse().map_err(|reason| self.unsupported(reason))?,
@@ -433,8 +459,8 @@ impl History {
         })
     }
 
-    /// The list of sites that was published for a round, without a look at who was struck off since; none if the chain does
-    /// not have it.
+    /// The list of sites that was published for a round, without a look at who was struck off since; none if it is
+    /// elsewhere and was not fetched.
     #[must_use]
     pub fn admitted_to(&self, round: u64) -> Option<Vec<Address>> {
         let (opened, _) = self.opened(round)?;
@@ -450,8 +476,8 @@ impl History {
     /// A round, held against the contract's storage as long as it is on record.
     ///
     /// # Errors
-    /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::SitesElsewhere`] when the chain
-    /// does not have the list of its sites; [`Error::Malformed`] when events and storage differ.
+    /// [`Unknown::Round`]; [`Error::Terms`] when no honest party takes part in it; [`Error::SitesElsewhere`] when the list of
+    /// its sites is not on the chain and cannot be fetched; [`Error::Malformed`] when events and storage differ.
     pub async fn round(&self, round: u64) -> Result<Round, Error> {
         let unknown = || Unknown::Round { study: self.study, round }.into();
         let absent = || if round > self.stored.rounds { unknown() } else { self.unreadable().unwrap_or_else(unknown) };

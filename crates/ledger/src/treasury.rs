@@ -3,10 +3,14 @@
 use crate::contracts::{Consilium as C, ITreasury, Treasury as T};
 use crate::endpoint::Ledger;
 use crate::error::{Error, Misuse};
+use crate::event::Event;
+use crate::money::Money;
 use crate::wallet::{Receipt, Wallet};
-use alloy::sol_types::SolCall;
+use alloy::rpc::types::Filter;
+use alloy::sol_types::{SolCall, SolEvent};
 use alloy_primitives::ruint::UintTryTo;
 use alloy_primitives::{Address, B256, U256};
+use std::collections::BTreeMap;
 
 /// Seconds for which a permit is good.
 const PERMIT_SECONDS: u64 = 3600;
@@ -30,8 +34,9 @@ impl Ledger {
     /// `ERC20InsufficientBalance`.
     pub async fn fund(&self, wallet: &Wallet, study: u64, amount: U256) -> Result<Receipt, Error> {
         let currency = self.currency(study).await?;
-        self.allow(wallet, currency, amount).await?;
-        self.treasury(wallet, &T::fundCall { study, amount }).await
+        let allowed = self.allow(wallet, currency, amount).await;
+        let call = T::fundCall { study, amount };
+        self.send_after(allowed, wallet, self.addresses().treasury, call.abi_encode().into()).await
     }
 
     /// As [`Self::fund`] in one transaction, with the allowance as a signature, where the currency knows ERC-2612 and
@@ -117,6 +122,23 @@ impl Ledger {
     /// [`Error::Unreachable`] and other faults of the endpoint.
     pub async fn payee(&self, study: u64, account: Address) -> Result<Address, Error> {
         self.view_of(self.addresses().treasury, T::payeeOfCall { study, account }, None).await
+    }
+
+    /// The accounts that want what they earn in a study paid elsewhere, and where. Anyone may name a payee in any study,
+    /// whether it earns anything or not.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and other faults of the endpoint.
+    pub async fn payees(&self, study: u64) -> Result<BTreeMap<Address, Address>, Error> {
+        let filter = Filter::new().address(self.addresses().treasury).event_signature(T::PayeeSet::SIGNATURE_HASH);
+        let (filter, head) = (filter.topic1(B256::from(U256::from(study))), self.head().await?.number);
+        let batch = self.decode(&self.logs(&filter, self.addresses().deployed_at, head).await?);
+        let named = batch.events.into_iter().filter_map(|event| match event.event {
+            Event::Money(Money::PayeeSet { account, payee, .. }) => Some((account, payee)),
+            _ => None,
+        });
+        let newest: BTreeMap<Address, Address> = named.collect();
+        Ok(newest.into_iter().filter(|(_, payee)| !payee.is_zero()).collect())
     }
 
     /// What an account may claim of licence revenue for the leaves that it has shown.

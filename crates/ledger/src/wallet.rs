@@ -183,8 +183,7 @@ impl Ledger {
         // Also for one that somebody else is to send: a contract that refuses it says so now.
         let estimate = self.ask(self.provider.estimate_gas(request.clone())).await?;
         if let (Account::Elsewhere(from), TxKind::Call(to)) = (&wallet.account, to) {
-            let unsent = Unsent { chain_id: self.chain_id(), from: *from, to, value, data: input };
-            return Err(Error::Unsent(Box::new(unsent)));
+            return Err(Error::Unsent(vec![Unsent { chain_id: self.chain_id(), from: *from, to, value, data: input }]));
         }
         let (base, tip) = self.fees().await?;
         let (max_fee_per_gas, max_priority_fee_per_gas) = wallet.offer(self, base, tip)?;
@@ -213,6 +212,26 @@ impl Ledger {
             return Err(self.why_failed(request, &receipt).await);
         }
         self.receipt(&receipt)
+    }
+
+    /// Calls a contract that takes coins, after the allowance for them. Where somebody else is to send both, this call joins
+    /// the allowance unasked: until that is mined, every chain would refuse it.
+    pub(crate) async fn send_after(
+        &self,
+        allowed: Result<(), Error>,
+        wallet: &Wallet,
+        to: Address,
+        data: Bytes,
+    ) -> Result<Receipt, Error> {
+        match allowed {
+            Ok(()) => self.send(wallet, to.into(), U256::ZERO, data).await,
+            Err(Error::Unsent(mut batch)) => {
+                let (chain_id, from) = (self.chain_id(), wallet.address());
+                batch.push(Unsent { chain_id, from, to, value: U256::ZERO, data });
+                Err(Error::Unsent(batch))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The base fee and the suggested tip. Twice the base fee is offered: room for six full blocks.

@@ -14,7 +14,7 @@ use crate::store::{Blobs, Database, StoreError};
 use crate::watch::Watch;
 use alloy_primitives::Address;
 use consilium_core::field::Fp;
-use consilium_ledger::{Endpoints, Error as LedgerError};
+use consilium_ledger::{Endpoints, Error as LedgerError, Limits};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+/// A list of sites that takes its time keeps no other round waiting.
+const LIMITS: Limits = Limits { list: Duration::from_secs(2), ..Limits::DEFAULT };
 /// How long open requests may still take after a node was told to stop.
 const GRACE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -177,7 +179,8 @@ async fn connect(config: &Config) -> Result<Endpoints, LedgerError> {
     let end = Instant::now() + config.start_patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        match Endpoints::connect(&config.rpc, config.addresses).await {
+        let connected = Endpoints::connect(&config.rpc, config.addresses).await;
+        match connected.map(|endpoints| endpoints.with_limits(LIMITS)) {
             Err(error) if error.is_temporary() && Instant::now() + pause < end => {
                 tracing::warn!(%error, "waiting for the chain");
                 tokio::time::sleep(pause).await;

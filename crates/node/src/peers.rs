@@ -9,7 +9,7 @@ use crate::api::{ANNOUNCEMENT, announcement};
 use crate::metrics::Metrics;
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
-use consilium_core::capability::{Capability, Request};
+use consilium_core::capability::{Capability, Holder, Request};
 use consilium_core::eip712::{Domain, SecretKey};
 use consilium_core::round::Message;
 pub(crate) use fetch::FetchError;
@@ -57,7 +57,7 @@ struct Inner {
 #[derive(Clone)]
 struct Caller {
     domain: Domain,
-    key: SecretKey,
+    holder: Holder,
 }
 
 impl Caller {
@@ -65,7 +65,7 @@ impl Caller {
     fn authorise(&self, study: u64, round: u64, method: &str, path: &str, body: &[u8]) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let expires = now + CAPABILITY_SECONDS;
-        Capability::sign(&self.domain, &self.key, (study, round), expires, &Request { method, path, body }).to_string()
+        Capability::sign(&self.domain, &self.holder, (study, round), expires, &Request { method, path, body }).to_string()
     }
 }
 
@@ -84,7 +84,7 @@ impl Peers {
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(READ).no_proxy().build()?;
-        let caller = Caller { domain, key: key.clone() };
+        let caller = Caller { domain, holder: Holder::Key(key.clone()) };
         let mut queues = BTreeMap::new();
         for (address, url) in urls {
             let (sender, receiver) = mpsc::channel(QUEUE);

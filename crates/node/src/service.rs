@@ -7,11 +7,11 @@ use crate::peers::Peers;
 use crate::policy::{Operators, Seats};
 use crate::rounds::Rounds;
 use crate::store::{Blobs, Database};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, Bytes};
 use consilium_core::eip712::Domain;
 use consilium_core::field::Fp;
 use consilium_core::params::CommitteeMembers;
-use consilium_ledger::{Block, Endpoints, Error, Ledger, Study, Wallet};
+use consilium_ledger::{Block, Endpoints, Error, Ledger, Limits, Study, Wallet};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,6 +143,13 @@ impl Service {
         self.endpoints.primary()
     }
 
+    /// The ledger for questions that strangers cause: it fetches nothing from places that a study names.
+    fn ledger_for_strangers(&self) -> Ledger {
+        let ledger = self.ledger().clone();
+        let limits = *ledger.limits();
+        ledger.with_limits(Limits { list: Duration::ZERO, ..limits })
+    }
+
     /// Runs a task that ends with the node at the latest.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = locked(&self.tasks);
@@ -182,7 +189,7 @@ impl Service {
         if absent() || !self.counted(study).await? {
             return Ok(None);
         }
-        match self.ledger().study(study).await {
+        match self.ledger_for_strangers().study(study).await {
             Err(error) if !matches!(error, Error::Unknown(_)) => {
                 let known = locked(&self.studies).get(&study).and_then(|(_, known)| known);
                 if error.is_temporary() && known.is_some() { Ok(known) } else { Err(error.into()) }
@@ -205,6 +212,12 @@ impl Service {
         let held = self.ledger().may_download(study, account).await?;
         locked(&self.licences).put(key, held.then_some(()));
         Ok(held)
+    }
+
+    /// Whether a contract takes a signature for its own. Anybody can name one: strangers' questions wait in their own queue.
+    pub(crate) async fn accepts_signature(&self, account: Address, digest: B256, signature: &Bytes) -> Result<bool, LookupError> {
+        let _turn = self.strangers.turn().await?;
+        Ok(self.endpoints.accept_signature(account, digest, signature).await?)
     }
 
     /// Whether the chain counts so many studies. One that is known here needs no counting.
@@ -237,7 +250,7 @@ impl Service {
         if let Some(known) = known() {
             return Ok(known);
         }
-        match self.ledger().round(study, round).await {
+        match self.ledger_for_strangers().round(study, round).await {
             Err(error) if error.is_temporary() => Err(error.into()),
             read => Ok(locked(&self.committees).put((study, round), read.ok().map(|round| round.terms.committee))),
         }

@@ -80,11 +80,15 @@ pub enum Corruption {
     HiddenVoter,
     /// Says of others that they meant something else, in intents that it signs itself.
     ForgedIntents,
+    /// As leader, adds a site that nobody admitted.
+    ForeignSite,
+    /// Signs rewards that are not those of the set.
+    WrongRewards,
 }
 
 impl Corruption {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::WrongShare,
         Self::MismatchedShare,
         Self::TwoShareRoots,
@@ -101,6 +105,8 @@ impl Corruption {
         Self::BadRepairs,
         Self::HiddenVoter,
         Self::ForgedIntents,
+        Self::ForeignSite,
+        Self::WrongRewards,
     ];
 }
 

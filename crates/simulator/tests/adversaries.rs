@@ -58,6 +58,8 @@ node_tests! {
     garbage_for_seeds: BadRepairs,
     a_vote_that_only_the_chain_sees: HiddenVoter,
     intents_that_others_never_signed: ForgedIntents,
+    a_leader_that_adds_a_site_of_its_own: ForeignSite,
+    rewards_that_are_not_those_of_the_set: WrongRewards,
 }
 
 macro_rules! site_tests {

@@ -6,9 +6,9 @@ use crate::error::ConfigError;
 use crate::message::Message;
 use alloy_primitives::{Address, B256};
 use consilium_core::accusation::SignedContribution;
-use consilium_core::capability::{Capability, Request};
+use consilium_core::capability::{Capability, Holder, Request};
 use consilium_core::certify::{Cohort, SetMember};
-use consilium_core::eip712::{Domain, SecretKey};
+use consilium_core::eip712::Domain;
 use consilium_core::round::{SignedReceipt, SignedSettlement};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, RequestBuilder, Response, Url};
@@ -149,8 +149,8 @@ struct FailedBody {
 pub struct Caller {
     /// The signing domain.
     pub domain: Domain,
-    /// The caller's key.
-    pub key: SecretKey,
+    /// The caller.
+    pub holder: Holder,
 }
 
 /// One node.
@@ -345,7 +345,7 @@ impl NodeClient {
 fn capability(caller: &Caller, study: u64, round: u64, method: &str, path: &str, body: &[u8]) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let expires = now + CAPABILITY_SECONDS;
-    Capability::sign(&caller.domain, &caller.key, (study, round), expires, &Request { method, path, body }).to_string()
+    Capability::sign(&caller.domain, &caller.holder, (study, round), expires, &Request { method, path, body }).to_string()
 }
 
 fn is_local(url: &Url) -> bool {

@@ -9,8 +9,9 @@ use crate::error::{ConfigError, Error};
 use crate::nodes::{Caller, NodeClient, NodeFailure, NodeFault};
 use crate::outcome::{check_signatures, is_settled_for_good};
 use alloy_primitives::Address;
+use consilium_core::capability::Holder;
 use consilium_core::certify::Cohort;
-use consilium_core::eip712::{SecretKey, Vote};
+use consilium_core::eip712::Vote;
 use consilium_ledger::{Endpoints, State};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -44,7 +45,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::NotSettled`]; [`Error::NoResult`] when no node serves what the chain says; [`Error::Ledger`].
-    pub async fn aggregate(&self, study: u64, round: u64, key: &SecretKey) -> Result<Aggregate, Error> {
+    pub async fn aggregate(&self, study: u64, round: u64, holder: &Holder) -> Result<Aggregate, Error> {
         let found = self.endpoints.first_reachable(|ledger| async move { ledger.round(study, round).await }).await?;
         let state = found.state_at(found.read_at.timestamp);
         let not_settled = || Error::NotSettled { study, round, state: crate::admission::name(state) };
@@ -56,7 +57,7 @@ impl Reader {
         }
         let terms = &found.terms;
         check_signatures(self.endpoints.primary(), self.nodes.values().cloned().collect(), terms, settled).await?;
-        let caller = Caller { domain: terms.domain, key: key.clone() };
+        let caller = Caller { domain: terms.domain, holder: holder.clone() };
         let fetch = |node: NodeClient| {
             let caller = caller.clone();
             async move {

@@ -7,6 +7,7 @@ use crate::keys::SiteKeys;
 use crate::nodes::{Caller, NodeClient};
 use crate::progress::{Observer, Progress, log};
 use alloy_primitives::{Address, B256};
+use consilium_core::capability::Holder;
 use consilium_core::params::CommitteeMembers;
 use consilium_ledger::{Endpoints, Ledger};
 use rand_chacha::ChaCha20Rng;
@@ -175,7 +176,7 @@ impl Site {
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        Caller { domain: self.config().addresses.domain(), key: self.keys().signing().clone() }
+        Caller { domain: self.config().addresses.domain(), holder: Holder::Key(self.keys().signing().clone()) }
     }
 
     /// The committee's nodes with a URL, beginning with another one for every site and round.

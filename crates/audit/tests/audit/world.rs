@@ -5,6 +5,7 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolStruct;
 use consilium_audit::Auditor;
 use consilium_chain::{Chain, Genesis, Sequencer};
+use consilium_core::capability::Holder;
 use consilium_core::certify::{Cohort, SetMember};
 use consilium_core::contribution::{Contribution, Contributor};
 use consilium_core::cores::Cores;
@@ -317,7 +318,7 @@ impl World {
     }
 
     pub(crate) fn auditor_with(&self, ledgers: Vec<Ledger>, urls: &BTreeMap<Address, String>, key: Option<SecretKey>) -> Auditor {
-        Auditor::new(Endpoints::new(ledgers).unwrap(), urls, key).unwrap()
+        Auditor::new(Endpoints::new(ledgers).unwrap(), urls, key.map(Holder::Key)).unwrap()
     }
 
     /// Changes the JSON that one node serves at a path.

@@ -1,9 +1,10 @@
 //! `consilium audit`: what holds, what does not, and why.
 
 use super::connection::{ChainOptions, NodeOptions};
-use super::keys::read_signing_key;
+use super::keys::{holder, read_signing_key};
 use crate::failure::Failure;
 use crate::output::{print, spinner};
+use alloy_primitives::Address;
 use consilium_audit::{Auditor, Report, Verdict};
 use std::path::PathBuf;
 
@@ -27,13 +28,20 @@ pub(crate) struct Arguments {
     /// Key file of an auditor whom the sponsor has named: full audit.
     #[arg(long, value_name = "FILE", env = "CONSILIUM_KEY")]
     key: Option<PathBuf>,
+    /// Contract in whose name the key asks, such as the sponsor's Safe: one that accepts the key's signature alone (ERC-1271).
+    #[arg(long, value_name = "ADDRESS", requires = "key")]
+    account: Option<Address>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let key = arguments.key.as_deref().map(read_signing_key).transpose()?;
     let full = key.is_some();
     let endpoints = arguments.chain.endpoints().await?;
-    let mut auditor = Auditor::new(endpoints, &arguments.nodes.urls(), key).map_err(Failure::usage)?;
+    let holder = match key {
+        Some(key) => Some(holder(endpoints.primary(), arguments.account, key).await?),
+        None => None,
+    };
+    let mut auditor = Auditor::new(endpoints, &arguments.nodes.urls(), holder).map_err(Failure::usage)?;
     if !arguments.round.is_empty() {
         auditor = auditor.with_rounds(arguments.round.iter().copied());
     }

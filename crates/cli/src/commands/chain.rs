@@ -1,7 +1,7 @@
 //! `consilium chain`: the embedded chain, and the contracts' deployment.
 
 use super::connection::ChainOptions;
-use super::keys::KeyOption;
+use super::keys::{KeyOption, OwnKey};
 use crate::failure::Failure;
 use crate::output::{print, spinner};
 use alloy_primitives::{Address, U256};
@@ -59,7 +59,7 @@ struct Deploy {
     #[arg(long, value_name = "URL", env = "CONSILIUM_RPC")]
     rpc: String,
     #[command(flatten)]
-    key: KeyOption,
+    key: OwnKey,
     /// Smallest stake of a node, in wei.
     #[arg(long, default_value_t = DeployOptions::default().minimum_stake)]
     minimum_stake: U256,

@@ -56,10 +56,10 @@ impl From<RoleName> for Role {
 #[derive(Debug, clap::Args)]
 pub(super) struct About {
     #[command(flatten)]
-    sending: Sending,
+    pub(super) sending: Sending,
     /// The account.
     #[arg(long, value_name = "ADDRESS")]
-    account: Address,
+    pub(super) account: Address,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::Address;
+use consilium_core::capability::Holder;
 use consilium_core::eip712::SecretKey;
-use consilium_ledger::Wallet;
+use consilium_ledger::{Ledger, Wallet};
 use consilium_node::{KemKey, NodeKeys};
 use consilium_site::SiteKeys;
 use serde::{Deserialize, Serialize};
@@ -50,14 +51,33 @@ enum Role {
     Account,
 }
 
-/// The key that signs transactions or requests.
+/// The key that a command cannot do without: it signs what no other account can send.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OwnKey {
+    /// Key file of the account that signs; any file that `consilium keys new` made.
+    #[arg(long, value_name = "FILE", env = "CONSILIUM_KEY")]
+    key: PathBuf,
+}
+
+impl OwnKey {
+    pub(crate) fn secret(&self) -> Result<SecretKey, Failure> {
+        read_signing_key(&self.key)
+    }
+
+    pub(crate) fn wallet(&self) -> Result<Wallet, Failure> {
+        Ok(Wallet::new(self.secret()?))
+    }
+}
+
+/// The key that signs transactions, or who is to send them instead.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct KeyOption {
     /// Key file of the account that signs; any file that `consilium keys new` made.
     #[arg(long, value_name = "FILE", env = "CONSILIUM_KEY", required_unless_present = "calldata")]
     key: Option<PathBuf>,
-    /// Print the next transaction for the account --from to send, such as a Safe, instead of signing and sending it. A command
-    /// that needs several transactions prints the next one each time that it is run.
+    /// Print the transaction for the account --from to send, such as a Safe, instead of signing and sending it. An allowance
+    /// and the payment that needs it are printed as one batch, for Safe's Transaction Builder. A command that needs more
+    /// transactions than one of these prints the next one each time that it is run.
     #[arg(long, requires = "from")]
     calldata: bool,
     /// Who is to send what --calldata prints.
@@ -66,16 +86,20 @@ pub(crate) struct KeyOption {
 }
 
 impl KeyOption {
-    pub(crate) fn secret(&self) -> Result<SecretKey, Failure> {
-        let missing = || Failure::usage("this needs a signature: give the key file (--key) instead of --calldata");
-        read_signing_key(self.key.as_deref().ok_or_else(missing)?)
-    }
-
     pub(crate) fn wallet(&self) -> Result<Wallet, Failure> {
+        let missing = || Failure::usage("give the key file (--key), or --calldata and --from");
         match self.from {
             Some(from) => Ok(Wallet::elsewhere(from)),
-            None => Ok(Wallet::new(self.secret()?)),
+            None => Ok(Wallet::new(read_signing_key(self.key.as_deref().ok_or_else(missing)?)?)),
         }
+    }
+}
+
+/// Who asks nodes with this key: the key itself, or a contract that accepts its signature.
+pub(crate) async fn holder(ledger: &Ledger, account: Option<Address>, key: SecretKey) -> Result<Holder, Failure> {
+    match account {
+        Some(account) => Ok(ledger.holder(account, key).await?),
+        None => Ok(Holder::Key(key)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::connection::{ChainOptions, NodeOptions};
 use super::contribute::{failure, read_tensors};
 use super::funds::Sending;
-use super::keys::KeyOption;
+use super::keys::{OwnKey, holder};
 use crate::consent::Consent;
 use crate::failure::Failure;
 use crate::output::{print, spinner, write_file};
@@ -86,7 +86,11 @@ struct Download {
     #[command(flatten)]
     nodes: NodeOptions,
     #[command(flatten)]
-    key: KeyOption,
+    key: OwnKey,
+    /// Contract in whose name the key asks, such as a Safe that holds the licence: one that accepts the key's signature alone
+    /// (ERC-1271).
+    #[arg(long, value_name = "ADDRESS")]
+    account: Option<Address>,
     /// Study number.
     #[arg(long)]
     study: u64,
@@ -160,9 +164,11 @@ async fn show(options: &Show, json: bool) -> Result<(), Failure> {
 
 async fn download(options: Download, json: bool) -> Result<(), Failure> {
     let (study, round) = (options.study, options.round);
-    let reader = Reader::new(options.chain.endpoints().await?, &options.nodes.urls()).map_err(Failure::usage)?;
+    let endpoints = options.chain.endpoints().await?;
+    let holder = holder(endpoints.primary(), options.account, options.key.secret()?).await?;
+    let reader = Reader::new(endpoints, &options.nodes.urls()).map_err(Failure::usage)?;
     let work = spinner("fetching and checking");
-    let aggregate = reader.aggregate(study, round, &options.key.secret()?).await.map_err(failure)?;
+    let aggregate = reader.aggregate(study, round, &holder).await.map_err(failure)?;
     work.finish_and_clear();
     write(&options, &aggregate)?;
     let tally = (aggregate.total_weight() == 0).then(|| aggregate.sums());

@@ -1,15 +1,16 @@
 //! `consilium study`: the sponsor's side of a study, and a look at it.
 
+use super::admitted::Admitted;
 use super::connection::ChainOptions;
 use super::funds::{self, Sending};
-use super::governance;
 use super::keys::KeyOption;
+use super::{escheat, governance, overview};
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use consilium_core::params::Finality;
 use consilium_core::program::{AnyProgram, OneHot, WeightedMean};
-use consilium_ledger::{Conditions, NewStudy, SitesList, Study};
+use consilium_ledger::{Conditions, NewStudy};
 use std::path::{Path, PathBuf};
 
 /// Studies: a program, a committee, the sites and the policy.
@@ -27,7 +28,7 @@ enum Command {
     /// Create a study; you become its sponsor.
     Create(Box<Create>),
     /// Show a study and the committee fingerprint that sites are to pin.
-    Show(Show),
+    Show(overview::Show),
     /// Replace the list of admitted sites from the next round on.
     Sites(Sites),
     /// Form the committee of the next epoch, as after a conviction or a resignation. Sites have to be told its fingerprint.
@@ -38,6 +39,17 @@ enum Command {
     Withdraw(funds::Withdraw),
     /// Set what rounds pay from the next opened one on.
     Rewards(funds::Rewards),
+    /// Give the sponsor back what nobody has a right to: what struck sites lost (with --node, which tells the sets), and what
+    /// was left over. Anyone may.
+    ReturnForfeits(escheat::OfRounds),
+    /// Announce that what nobody claimed of old rounds goes to the sink a quarter later. Anyone may.
+    AnnounceEscheat(escheat::OfRounds),
+    /// Send what nobody claimed of rounds to the sink, a quarter after its announcement. Anyone may.
+    Escheat(escheat::Taking),
+    /// Announce that what the currency refused to pay an account years ago goes to the sink a quarter later. Anyone may.
+    AnnounceUnpaidEscheat(governance::About),
+    /// Send what the currency refused to pay an account to the sink, a quarter after its announcement. Anyone may.
+    EscheatUnpaid(escheat::TakingUnpaid),
     /// Take a site back that was struck off for signing two contributions.
     Restore(funds::Restore),
     /// Show what came in, went out and is held; with --node, also who was paid and who is owed.
@@ -101,9 +113,8 @@ struct Create {
     /// t: how many nodes may be corrupt; 4t+1 <= n <= 5t+1 recommended.
     #[arg(long, short)]
     threshold: u8,
-    /// File with one site address a line.
-    #[arg(long, value_name = "FILE")]
-    sites: PathBuf,
+    #[command(flatten)]
+    admitted: Admitted,
     /// Fewest sites of a certified set.
     #[arg(long, default_value_t = 10)]
     minimum_cohort: u32,
@@ -150,34 +161,30 @@ struct ConditionOptions {
     /// The contract that has to approve of committees.
     #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
     source: Address,
+    /// One of your privacy accounts, on which every round draws.
+    #[arg(long, value_name = "ACCOUNT", requires = "privacy_cost", default_value_t = 0, hide_default_value = true)]
+    privacy_account: u64,
+    /// What a round costs that account: rho of zero-concentrated differential privacy, in billionths.
+    #[arg(long, value_name = "BILLIONTHS", requires = "privacy_account", default_value_t = 0, hide_default_value = true)]
+    privacy_cost: u64,
 }
 
 impl From<ConditionOptions> for Conditions {
     fn from(options: ConditionOptions) -> Self {
-        let ConditionOptions { currency, budget, node_share, bond, no_newcomers, challenge_window, ring, guardian, source } =
-            options;
+        let ConditionOptions { currency, budget, node_share, bond, no_newcomers, challenge_window, ring, .. } = options;
+        let ConditionOptions { guardian, source, privacy_account, privacy_cost, .. } = options;
         let newcomers = !no_newcomers;
         let money = Self { currency, budget, node_share, bond, newcomers, challenge_window, ring, ..Self::default() };
-        Self { guardian, source, ..money }
+        Self { guardian, source, privacy_account, privacy_cost, ..money }
     }
-}
-
-#[derive(Debug, clap::Args)]
-struct Show {
-    #[command(flatten)]
-    chain: ChainOptions,
-    /// Study number.
-    #[arg(long)]
-    study: u64,
 }
 
 #[derive(Debug, clap::Args)]
 struct Sites {
     #[command(flatten)]
     sending: Sending,
-    /// File with one site address a line.
-    #[arg(long, value_name = "FILE")]
-    sites: PathBuf,
+    #[command(flatten)]
+    admitted: Admitted,
 }
 
 #[derive(Debug, clap::Args)]
@@ -207,13 +214,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = arguments.json;
     match arguments.command {
         Command::Create(options) => create(*options, json).await,
-        Command::Show(options) => show(&options, json).await,
+        Command::Show(options) => overview::show(&options, json).await,
         Command::Sites(options) => sites(&options, json).await,
         Command::Committee(options) => committee(&options, json).await,
         Command::Fund(options) => funds::fund(options, json).await,
         Command::Withdraw(options) => funds::withdraw(options, json).await,
         Command::Rewards(options) => funds::rewards(options, json).await,
         Command::Restore(options) => funds::restore(options, json).await,
+        Command::ReturnForfeits(options) => escheat::return_forfeits(options, json).await,
+        Command::AnnounceEscheat(options) => escheat::announce_escheat(options, json).await,
+        Command::Escheat(options) => escheat::escheat(options, json).await,
+        Command::AnnounceUnpaidEscheat(options) => escheat::announce_unpaid(options, json).await,
+        Command::EscheatUnpaid(options) => escheat::escheat_unpaid(options, json).await,
         Command::Money(options) => funds::show(options, json).await,
         Command::Auditor(options) => auditor(&options, json).await,
         Command::Policy(options) => governance::policy(&options, json).await,
@@ -243,8 +255,8 @@ async fn create(options: Create, json: bool) -> Result<(), Failure> {
         program,
         threshold: options.threshold,
         nodes: options.members,
-        sites: read_addresses(&options.sites)?,
-        sites_uri: String::new(),
+        sites: options.admitted.list()?,
+        sites_uri: options.admitted.at().unwrap_or_default().to_owned(),
         minimum_cohort: options.minimum_cohort,
         finality: options.finality,
         conditions: options.conditions.into(),
@@ -254,58 +266,22 @@ async fn create(options: Create, json: bool) -> Result<(), Failure> {
     let ledger = options.chain.ledger().await?;
     let study = ledger.create_study(&options.key.wallet()?, &new).await?;
     print(json, &serde_json::json!({ "study": study.output, "gas": study.receipt.gas_used }), |_| {
-        format!("study {} created ({} gas)", study.output, study.receipt.gas_used)
+        format!("study {} created ({} gas){}", study.output, study.receipt.gas_used, options.admitted.reminder())
     });
     Ok(())
-}
-
-async fn show(options: &Show, json: bool) -> Result<(), Failure> {
-    let study = options.chain.ledger().await?.study(options.study).await?;
-    let fingerprint = study.committee().map(consilium_core::params::CommitteeMembers::hash);
-    let members = study.committee().map(|c| c.members().iter().map(|m| m.address).collect::<Vec<_>>()).unwrap_or_default();
-    let value = serde_json::json!({
-        "study": study.id, "sponsor": study.sponsor, "program": study.program.name(), "dimension": study.program.dimension(),
-        "committee": members, "threshold": study.committee().map(|c| c.sizes().t()), "fingerprint": fingerprint,
-        "sites": study.sites.listed().map(<[Address]>::len), "sites_uri": sites_uri(&study), "minimum_cohort": study.minimum_cohort, "finality": study.finality.to_string(),
-    });
-    print(json, &value, |_| describe(&study, &members));
-    Ok(())
-}
-
-fn describe(study: &Study, members: &[Address]) -> String {
-    let mut text = format!(
-        "study {} of sponsor {}\nprogram {} over {} coordinates",
-        study.id,
-        study.sponsor,
-        study.program.name(),
-        study.program.dimension()
-    );
-    if let Some(committee) = study.committee() {
-        let sizes = committee.sizes();
-        text += &format!("\ncommittee of {} nodes, {} may be corrupt, epoch {}", sizes.n(), sizes.t(), committee.epoch());
-        text += &format!("\nfingerprint to pin, after comparing it out of band: {}", committee.hash());
-    }
-    for (i, member) in members.iter().enumerate() {
-        text += &format!("\n  node {:2}  {member}", i + 1);
-    }
-    let sites = match &study.sites {
-        SitesList::Listed(sites) => format!("{} admitted sites", sites.len()),
-        SitesList::At(uri) => format!("the list of sites is published at {uri}"),
-    };
-    text + &format!("\n{sites}, at least {} in a set, certificates final by rule {}", study.minimum_cohort, study.finality)
-}
-
-/// Where the list of sites is, if not on the chain.
-fn sites_uri(study: &Study) -> Option<&str> {
-    if let SitesList::At(uri) = &study.sites { Some(uri) } else { None }
 }
 
 async fn sites(options: &Sites, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = &options.sending;
-    let list = read_addresses(&options.sites)?;
-    let receipt = chain.ledger().await?.set_sites(&key.wallet()?, *study, &list).await?;
-    print(json, &serde_json::json!({ "sites": list.len(), "gas": receipt.gas_used }), |_| {
-        format!("{} sites admitted from the next round on ({} gas)", list.len(), receipt.gas_used)
+    let (ledger, wallet, list) = (chain.ledger().await?, key.wallet()?, options.admitted.list()?);
+    let receipt = match options.admitted.at() {
+        Some(uri) => ledger.set_sites_at(&wallet, *study, &list, uri).await?,
+        None => ledger.set_sites(&wallet, *study, &list).await?,
+    };
+    let value = serde_json::json!({ "sites": list.len(), "sites_uri": options.admitted.at(), "gas": receipt.gas_used });
+    print(json, &value, |_| {
+        let (sites, gas) = (list.len(), receipt.gas_used);
+        format!("{sites} sites admitted from the next round on ({gas} gas){}", options.admitted.reminder())
     });
     Ok(())
 }
@@ -339,19 +315,4 @@ async fn auditor(options: &Auditor, json: bool) -> Result<(), Failure> {
 fn hash_of(file: &Path) -> Result<B256, Failure> {
     let read = std::fs::read(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
     Ok(keccak256(read))
-}
-
-/// One address a line; blank lines and lines that start with # do not count.
-fn read_addresses(file: &Path) -> Result<Vec<Address>, Failure> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
-    let mut addresses = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            let wrong = |error| Failure::usage(format!("{}:{}: {line:?} is not an address: {error}", file.display(), number + 1));
-            addresses.push(line.parse().map_err(wrong)?);
-        }
-    }
-    Ok(addresses)
 }

@@ -1,7 +1,7 @@
 //! `consilium watch`: follows the chain, checks settlements, collects what nodes signed, and files every proof.
 
 use super::connection::{ChainOptions, NodeOptions};
-use super::keys::KeyOption;
+use super::keys::OwnKey;
 use crate::failure::Failure;
 use crate::output::print;
 use alloy_primitives::B256;
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     nodes: NodeOptions,
     #[command(flatten)]
-    key: KeyOption,
+    key: OwnKey,
     /// Only these studies; repeat it. All without.
     #[arg(long, value_delimiter = ',')]
     study: Vec<u64>,

@@ -7,6 +7,7 @@ use super::setup::Stage;
 use crate::failure::Failure;
 use crate::output::spinner;
 use consilium_audit::{Auditor, Copies, Status, Verdict};
+use consilium_core::capability::Holder;
 use consilium_ledger::Endpoints;
 use consilium_training::dataset::{DataSet, Samples};
 use consilium_training::fedavg::{Options, alone, plain_run};
@@ -100,7 +101,7 @@ fn print_cost(report: &Report, game: &Game, comparison: &Comparison) {
 async fn audit(report: &mut Report, stage: &Stage) -> Result<(), Failure> {
     let work = spinner("auditing everything");
     let endpoints = Endpoints::new(vec![stage.ledger.clone()])?;
-    let auditor = Auditor::new(endpoints, &stage.urls(), Some(stage.auditor.clone())).map_err(Failure::failed)?;
+    let auditor = Auditor::new(endpoints, &stage.urls(), Some(Holder::Key(stage.auditor.clone()))).map_err(Failure::failed)?;
     // One copy of every contribution, from the nodes in turn: the auditor shares this machine's cores with the committee.
     let auditor = auditor.with_copies(Copies::One);
     let audited = auditor.audit_full(stage.study).await;

@@ -76,8 +76,17 @@ fn arguments_that_cannot_be_meant_are_wrong_usage() {
     std::fs::write(here.path().join("addresses.json"), "{").unwrap();
     run(here.path(), &["chain", "status", "--rpc", "http://127.0.0.1:1"]).exits(2).says(&["addresses.json"]);
     run(here.path(), &["node", "run", "--config", "absent.toml"]).exits(2).says(&["absent.toml", "--config"]);
+    // What needs the key itself does not offer to do without it.
+    for words in ["chain deploy", "watch", "licence download", "node register"] {
+        let help = run(here.path(), &[words, "--help"].join(" ").split(' ').collect::<Vec<_>>()).exits(0);
+        assert!(help.out.contains("--key") && !help.out.contains("--calldata"), "{words}:\n{}", help.out);
+    }
+    let help = run(here.path(), &["study", "fund", "--help"]).exits(0);
+    assert!(help.out.contains("--calldata") && help.out.contains("--from"), "{}", help.out);
     let help = run(here.path(), &["--help"]).exits(0);
-    for name in ["demo", "node", "chain", "keys", "study", "round", "contribute", "result", "audit", "vectors", "Exit codes"] {
+    for name in
+        ["demo", "node", "chain", "keys", "study", "round", "contribute", "result", "privacy", "audit", "vectors", "Exit codes"]
+    {
         assert!(help.out.contains(name), "{name} is missing in the help");
     }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use tempfile::{TempDir, tempdir};
 
 const NODES: usize = 5;
-const SITES: usize = 3;
+pub const SITES: usize = 3;
 const DIMENSION: usize = 40;
 const WEIGHTS: [u64; SITES] = [10, 20, 50];
 const WRONG_PIN: &str = "0x2222222222222222222222222222222222222222222222222222222222222222";
 
 /// A safetensors file of two f32 tensors.
-fn safetensors(values: &[f32]) -> Vec<u8> {
+pub fn safetensors(values: &[f32]) -> Vec<u8> {
     let (split, end) = (4 * 32, 4 * values.len());
     let header = json!({
         "bias": { "dtype": "F32", "shape": [32], "data_offsets": [0, split] },
@@ -54,24 +54,28 @@ fn update(site: usize) -> Vec<f32> {
     (0..DIMENSION).map(|k| ((k * 7 + site * 13) % 11) as f32 / 100.0 - 0.05).collect()
 }
 
-fn base() -> Vec<f32> {
+pub fn base() -> Vec<f32> {
     (0..DIMENSION).map(|k| k as f32 / 10.0).collect()
 }
 
 /// The parties, their folders and what runs. Fields drop in order: nodes end before the chain.
-struct World {
+pub struct World {
     nodes: Vec<Service>,
     _chain: Service,
-    rpc: String,
+    pub rpc: String,
     sponsor: String,
     /// Address and URL of every node.
-    places: Vec<(String, String)>,
+    pub places: Vec<(String, String)>,
     folder: TempDir,
 }
 
 impl World {
     fn new() -> Self {
-        let folder = tempdir().unwrap();
+        Self::in_folder(tempdir().unwrap())
+    }
+
+    /// In a folder that may have the certificates that everybody trusts, see [`command`].
+    pub fn in_folder(folder: TempDir) -> Self {
         let dir = |name: String| std::fs::create_dir(folder.path().join(name)).unwrap();
         dir("sponsor".into());
         (1..=NODES).for_each(|j| dir(format!("node-{j}")));
@@ -105,11 +109,11 @@ impl World {
         world
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn sponsor(&self, arguments: &[&str]) -> Done {
+    pub fn sponsor(&self, arguments: &[&str]) -> Done {
         run(&self.at("sponsor"), arguments)
     }
 
@@ -136,7 +140,7 @@ impl World {
     }
 
     /// A study of everyone; returns the committee's fingerprint.
-    fn create_study(&self) -> String {
+    pub fn create_study(&self) -> String {
         let members = self.places.iter().map(|(address, _)| address.as_str()).collect::<Vec<_>>().join(",");
         let (rpc, dimension) = (self.rpc.as_str(), DIMENSION.to_string());
         let create = "study create --json --key key.json --threshold 1 --sites sites.txt --minimum-cohort 2 --finality instant";
@@ -157,7 +161,7 @@ impl World {
     }
 
     /// Files that a site needs; `name` is that of its configuration.
-    fn configure_site(&self, i: usize, name: &str, pin: &str) {
+    pub fn configure_site(&self, i: usize, name: &str, pin: &str) {
         let dir = self.at(&format!("site-{i}"));
         let mut text = format!(
             "rpc = [{:?}]\naddresses = \"addresses.json\"\nkey_file = \"key.json\"\ndata = \"data\"\n\n\
@@ -181,7 +185,7 @@ impl World {
         command
     }
 
-    fn contribute(&self, i: usize, config: &str) -> Done {
+    pub fn contribute(&self, i: usize, config: &str) -> Done {
         Done::new(self.contribution(i, config).output().unwrap())
     }
 
@@ -192,7 +196,7 @@ impl World {
     }
 
     /// A command of a party about study 1, with the chain; its words are parted by spaces.
-    fn about(&self, party: &str, words: &str) -> Done {
+    pub fn about(&self, party: &str, words: &str) -> Done {
         let arguments = words.split(' ').chain(["--json", "--study", "1", "--rpc", &self.rpc]);
         run(&self.at(party), &arguments.collect::<Vec<_>>())
     }
@@ -203,11 +207,11 @@ impl World {
         self.about(party, &format!("{words} --node {}", nodes.join(",")))
     }
 
-    fn round(&self) -> Value {
+    pub fn round(&self) -> Value {
         self.sponsor(&["round", "show", "--json", "--study", "1", "--round", "1", "--rpc", &self.rpc]).exits(0).json()
     }
 
-    fn audit(&self) -> Done {
+    pub fn audit(&self) -> Done {
         let mut arguments = vec!["audit".to_owned(), "--json".to_owned(), "--study".to_owned(), "1".to_owned()];
         arguments.extend(["--rpc".to_owned(), self.rpc.clone()]);
         for (address, url) in &self.places {
@@ -266,6 +270,7 @@ fn a_round_by_commands_only() {
     }
     check_results(&world);
     check_payments(&world);
+    check_forgotten(&world);
     check_licences(&world);
     check_watch(&world);
 
@@ -326,6 +331,29 @@ fn check_payments(world: &World) {
     world.about("sponsor", "study withdraw --key key.json --amount 500").exits(0);
     world.about("node-1", "study rewards --key key.json --budget 5 --node-share 0").exits(4).says(&["sponsor"]);
     world.about("sponsor", "study rewards --key key.json --budget 0 --node-share 0").exits(0);
+}
+
+/// Nothing of a round that has just been paid is nobody's.
+fn check_forgotten(world: &World) {
+    world.at_nodes("site-1", "study return-forfeits --key key.json").exits(4).says(&["NothingOwed"]);
+    let announced = world.at_nodes("site-1", "study announce-escheat --key key.json").exits(0).json();
+    assert_eq!((&announced["announced"], &announced["transactions"]), (&json!([]), &json!([])));
+    let escheat = "study escheat --key key.json";
+    world.at_nodes("site-1", escheat).exits(2).says(&["--yes"]);
+    let taken = world.at_nodes("site-1", &format!("{escheat} --yes")).exits(0).json();
+    assert_eq!((&taken["amount"], &taken["transactions"]), (&"0".into(), &json!([])));
+    let node = &world.places[0].0;
+    world
+        .at_nodes("site-1", &format!("study announce-unpaid-escheat --key key.json --account {node}"))
+        .exits(2)
+        .says(&["--node"]);
+    world
+        .about("site-1", &format!("study announce-unpaid-escheat --key key.json --account {node}"))
+        .exits(4)
+        .says(&["NothingOwed"]);
+    let unpaid = format!("study escheat-unpaid --key key.json --account {node}");
+    world.about("site-1", &unpaid).exits(2).says(&["--yes"]);
+    world.about("site-1", &format!("{unpaid} --yes")).exits(4).says(&["EscheatTooEarly"]);
 }
 
 /// A stranger buys a licence and reads the result with it; what it paid goes to those who made it.

@@ -6,7 +6,9 @@
 mod bench;
 mod demo;
 mod errors;
+mod lists;
 mod machines;
 mod rotation;
+mod sponsor;
 mod support;
 mod vectors;

@@ -10,15 +10,16 @@ use tempfile::{TempDir, tempdir};
 const NODES: usize = 4;
 
 /// A chain with registered nodes and a study of theirs. Every party has a key file in the one folder.
-struct World {
+pub struct World {
     _chain: Service,
-    rpc: String,
-    nodes: Vec<String>,
+    pub rpc: String,
+    pub sponsor: String,
+    pub nodes: Vec<String>,
     folder: TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempdir().unwrap();
         let key = |name: &str, role: &str| {
             let arguments = ["keys", "new", role, "--out", &format!("{name}.json"), "--json"];
@@ -32,8 +33,8 @@ impl World {
         let arguments = ["chain", "serve", "--json", "--listen", "127.0.0.1:0", "--fund", &fund];
         let chain = Service::start(folder.path(), &arguments, &folder.path().join("chain.log"));
         let rpc = serde_json::from_str::<Value>(&chain.ready).unwrap()["rpc"].as_str().unwrap().to_owned();
-        let world = Self { _chain: chain, rpc, nodes, folder };
-        world.on_chain("chain deploy --key sponsor.json").exits(0);
+        let world = Self { _chain: chain, rpc, sponsor: sponsor.clone(), nodes, folder };
+        world.on_chain("chain deploy --key sponsor.json --trial-token").exits(0);
         for j in 1..=NODES {
             world.on_chain(&format!("node register --key node-{j}.json --operator Operator-{j} --jurisdiction CH")).exits(0);
             world.on_chain(&format!("node consent {sponsor} --key node-{j}.json --max-bond 200000000000000000")).exits(0);
@@ -44,15 +45,15 @@ impl World {
         world
     }
 
-    fn run(&self, words: &str) -> Done {
+    pub fn run(&self, words: &str) -> Done {
         run(self.folder.path(), &words.split(' ').collect::<Vec<_>>())
     }
 
-    fn on_chain(&self, words: &str) -> Done {
+    pub fn on_chain(&self, words: &str) -> Done {
         self.run(&format!("{words} --rpc {}", self.rpc))
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

@@ -8,11 +8,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// The binary with a clean environment, working in `dir`.
+/// The binary with a clean environment, working in `dir`. If there is a `roots.pem` beside `dir`, it trusts these certificates.
 pub fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consilium"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CONSILIUM_")) {
         command.env_remove(name);
+    }
+    let roots = dir.with_file_name("roots.pem");
+    if roots.exists() {
+        command.env("SSL_CERT_FILE", roots);
     }
     command.current_dir(dir).stdin(Stdio::null());
     command

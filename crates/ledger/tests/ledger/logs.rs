@@ -4,9 +4,9 @@ use alloy::primitives::{Log as RawLog, LogData};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R, StudyToken as S, Treasury as T};
+use consilium_ledger::contracts::{Consilium as C, NodeRegistry as R, PrivacyBudget as P, StudyToken as S, Treasury as T};
 use consilium_ledger::event::{Defect, RoundOpened};
-use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Money, Offence, Role, SitesList};
+use consilium_ledger::{Addresses, ChainEvent, Conviction, Event, Money, Offence, Privacy, Role, SitesList};
 use proptest::prelude::*;
 
 const ADDRESSES: Addresses = Addresses {
@@ -127,6 +127,10 @@ fn convicted(offence: u8) -> R::Convicted {
     }
 }
 
+fn account_opened(name: &str) -> P::AccountOpened {
+    P::AccountOpened { account: 4, owner: Address::repeat_byte(7), name: name.into(), budget: 10, delta: 1 }
+}
+
 fn defect(log: &Log) -> Defect {
     let malformed = ChainEvent::decode(&ADDRESSES, log).unwrap_err();
     let words = malformed.to_string();
@@ -153,6 +157,33 @@ fn good_logs_decode() {
     assert_eq!((proof.study, proof.round, proof.site), (1, 2, Address::repeat_byte(7)));
     assert_eq!(proof.statements.map(|said| (said.digest.0[0], said.boxes.0[0])), [(1, 2), (3, 4)]);
     assert!(!proof.holds(&ADDRESSES.domain()));
+}
+
+#[test]
+fn logs_of_privacy_accounts_decode_or_are_named_with_their_defect() {
+    let decoded = |data| ChainEvent::decode(&ADDRESSES, &mined(ADDRESSES.privacy_budget, data)).unwrap().event;
+    let opened = decoded(account_opened(&"x".repeat(64)).encode_log_data());
+    assert!(
+        matches!(&opened, Event::Privacy(Privacy::AccountOpened { account: 4, budget: 10, delta: 1, name, .. }) if name.len() == 64)
+    );
+    assert_eq!(opened.study(), None);
+    let joined = decoded(P::StudyJoined { account: 4, study: 5, cost: 6 }.encode_log_data());
+    assert_eq!(joined, Event::Privacy(Privacy::StudyJoined { account: 4, study: 5, cost: 6 }));
+    let charged = decoded(P::Charged { account: 4, study: 5, spent: 7 }.encode_log_data());
+    assert_eq!(charged, Event::Privacy(Privacy::Charged { account: 4, study: 5, spent: 7 }));
+    let back = decoded(P::GivenBack { account: 4, study: 5, spent: 8 }.encode_log_data());
+    assert_eq!(back, Event::Privacy(Privacy::GivenBack { account: 4, study: 5, spent: 8 }));
+    assert_eq!([joined.study(), charged.study(), back.study()], [Some(5); 3]);
+
+    let wrong = |data| defect(&mined(ADDRESSES.privacy_budget, data));
+    for name in [String::new(), "x".repeat(65)] {
+        let length = Defect::Length("the name of a privacy account");
+        assert_eq!(wrong(account_opened(&name).encode_log_data()), length);
+    }
+    let named = account_opened("??").encode_log_data();
+    let latin = named.data.iter().map(|byte| if *byte == b'?' { 0xe4 } else { *byte }).collect::<Vec<_>>();
+    assert_eq!(wrong(LogData::new_unchecked(named.topics().to_vec(), latin.into())), Defect::Encoding("AccountOpened"));
+    assert_eq!(wrong(registered().encode_log_data()), Defect::UnknownEvent);
 }
 
 #[test]

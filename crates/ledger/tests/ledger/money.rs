@@ -11,8 +11,8 @@ use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_core::settle::{reward_root, share_roots_hash};
 use consilium_ledger::{Books, Cohorts, Conditions, Credit, Error, Event, Ledger, Money, NewStudy, Offer, Unpaid, Wallet};
 
-const STUDY: u64 = 2;
-const WINDOW: u64 = 50;
+pub(crate) const STUDY: u64 = 2;
+pub(crate) const WINDOW: u64 = 50;
 const BUDGET: u64 = 1_000;
 
 fn total(credits: &[Credit]) -> U256 {
@@ -29,7 +29,7 @@ pub(crate) struct Till {
     pub(crate) stage: Stage,
     pub(crate) study: u64,
     committee: Committee,
-    currency: Address,
+    pub(crate) currency: Address,
     pub(crate) cohorts: Cohorts,
     pub(crate) now: u64,
     /// Of the last round's opening, certificate and settlement.
@@ -363,7 +363,7 @@ async fn what_the_currency_refuses_to_one_account_waits_and_keeps_nobody_else_fr
 }
 
 /// Two contributions of one site to a round.
-fn two_contributions(till: &Till, site: u8, round: u64) -> Accusation {
+pub(crate) fn two_contributions(till: &Till, site: u8, round: u64) -> Accusation {
     let (key, domain) = (wallet(site), till.ledger().domain());
     let said = |digest: &str| {
         let mut said =

@@ -8,9 +8,10 @@ use consilium_core::program::{AnyProgram, WeightedMean};
 use consilium_core::seal::{KemSecret, check_public_key};
 use consilium_core::settle::share_roots_hash;
 use consilium_core::transcript::values_hash;
+use consilium_ledger::error::Misuse;
 use consilium_ledger::{
-    Addresses, Conditions, Consent, DeployOptions, Error, Event, Ledger, Membership, Mined, NewStudy, Receipt, Registration,
-    Role, Round, SitesList, State, Wallet, deploy,
+    Addresses, Conditions, Consent, DeployOptions, Error, Event, Ledger, Limits, ListFlaw, Membership, Mined, NewStudy, Receipt,
+    Registration, Role, Round, State, Wallet, deploy,
 };
 
 /// What of a step must be equal on every chain: block number, gas and events, or the words of a refusal.
@@ -65,7 +66,7 @@ impl Stage {
         stage
     }
 
-    fn new_study(&self) -> NewStudy {
+    pub(crate) fn new_study(&self) -> NewStudy {
         NewStudy {
             program: AnyProgram::WeightedMean(WeightedMean::new(3, 25, 8, 128, 1.0).unwrap()),
             threshold: 1,
@@ -374,12 +375,23 @@ async fn a_list_of_sites_that_is_elsewhere_is_told_with_its_place() {
     let world = World::embedded();
     let stage = Stage::set(&world).await;
     let place = "https://sponsor.example/sites.json";
+    // Refused before anything is sent, and not by the contract.
+    for wrong in ["http://sponsor.example/sites.json", &format!("https://{}", "s".repeat(249))] {
+        let misuse = stage.ledger.set_sites_at(&stage.sponsor, 1, &stage.sites[..2], wrong).await.unwrap_err();
+        assert!(matches!(misuse, Error::Misuse(Misuse::SitesUri { bytes }) if bytes == wrong.len()), "{misuse}");
+        let misuse = NewStudy { sites_uri: wrong.to_owned(), ..stage.new_study() };
+        let misuse = stage.ledger.create_study(&stage.sponsor, &misuse).await.unwrap_err();
+        assert!(matches!(misuse, Error::Misuse(Misuse::SitesUri { .. })), "{misuse}");
+    }
     stage.ledger.set_sites_at(&stage.sponsor, 1, &stage.sites[..2], place).await.unwrap();
-    assert_eq!(stage.ledger.study(1).await.unwrap().sites, SitesList::At(place.into()));
+    // Nothing is asked of a place that is nowhere.
+    let ledger = stage.ledger.clone().with_limits(Limits { list: std::time::Duration::ZERO, ..Limits::DEFAULT });
+    let study = ledger.study(1).await.unwrap();
+    assert_eq!((study.sites, study.sites_at.as_deref()), (Err(ListFlaw::NotFetched), Some(place)));
     stage.ledger.open_round(&stage.sponsor, 1, root("model 1"), START + 100, START + 200).await.unwrap();
-    let error = stage.ledger.round(1, 1).await.unwrap_err();
-    assert!(matches!(&error, Error::SitesElsewhere { study: 1, uri } if uri == place), "{error}");
-    assert!(error.to_string().contains(place) && !error.is_temporary());
+    let error = ledger.round(1, 1).await.unwrap_err();
+    assert!(matches!(&error, Error::SitesElsewhere { study: 1, uri, flaw: ListFlaw::NotFetched } if uri == place), "{error}");
+    assert!(error.to_string().contains(place) && error.is_temporary());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::rounds::{Entry, OpenRound};
 use crate::service::{LookupError, Service, now_seconds};
 use alloy_primitives::Address;
 use axum::http::{HeaderMap, header};
-use consilium_core::capability::{Capability, NotACapability, Request};
+use consilium_core::capability::{Caller, Capability, NotACapability, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ pub(super) async fn open_round(service: &Service, study: u64, round: u64) -> Res
     }
 }
 
-/// Who signed the request's capability.
-pub(super) fn caller(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Address, Refused> {
+/// In whose name the request's capability was signed.
+fn claimed(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Caller, Refused> {
     let given = headers.get(header::AUTHORIZATION).ok_or_else(|| Refused::unauthorised("no capability is given"))?;
     let parsed = given.to_str().map_err(|_| NotACapability).and_then(str::parse);
     let capability: Capability = parsed.map_err(|error| Refused::unauthorised(error.to_string()))?;
@@ -71,7 +71,15 @@ pub(super) fn caller(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) 
         return Err(Refused::expired("the capability is valid for too long"));
     }
     let request = Request { method: asked.method, path: asked.path, body: asked.body };
-    capability.signer(&service.domain, &request).map_err(|error| Refused::unauthorised(error.to_string()))
+    capability.caller(&service.domain, &request).map_err(|error| Refused::unauthorised(error.to_string()))
+}
+
+/// The key that signed the request's capability. Members and sites are keys.
+pub(super) fn key(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<Address, Refused> {
+    match claimed(service, headers, asked)? {
+        Caller::Key(key) => Ok(key),
+        Caller::Account { account, .. } => Err(Refused::forbidden(account)),
+    }
 }
 
 /// What the chain says that a caller is. Sites are those of the open round, or after its end those that the study admits.
@@ -84,20 +92,13 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
             return Ok(Some(Role::Site));
         }
     }
-    let unreadable = |error: LookupError| match error {
-        LookupError::Busy => Refused::busy("too many callers are being looked up on the chain"),
-        LookupError::Chain(error) => {
-            tracing::warn!(%error, study, "who may read cannot be looked up");
-            Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
-        }
-    };
     let Some(known) = service.study(study).await.map_err(unreadable)? else { return Ok(None) };
     if known.sponsor == caller || known.auditors.contains(&caller) {
         return Ok(Some(Role::Auditor));
     }
     let committee = service.committee_of(study, round, known.rounds).await.map_err(unreadable)?;
     let seat = committee.and_then(|committee| committee.index_of(caller));
-    let role = seat.map(Role::Member).or_else(|| known.sites.contains(&caller).then_some(Role::Site));
+    let role = seat.map(Role::Member).or_else(|| known.admits(&caller).then_some(Role::Site));
     if role.is_some() {
         return Ok(role);
     }
@@ -106,9 +107,32 @@ pub(super) async fn role(service: &Service, study: u64, round: u64, caller: Addr
     Ok(licensed.then_some(Role::Licensee))
 }
 
-/// A caller with a role, or a refusal.
+/// A caller with a role, or a refusal. A contract is asked last, and only one that has a role that a contract can have.
 pub(super) async fn admit(service: &Service, headers: &HeaderMap, asked: &Asked<'_>) -> Result<(Address, Role), Refused> {
-    let caller = caller(service, headers, asked)?;
-    let role = role(service, asked.study, asked.round, caller).await?;
-    role.map(|role| (caller, role)).ok_or_else(|| Refused::forbidden(caller))
+    let claimed = claimed(service, headers, asked)?;
+    let caller = match claimed {
+        Caller::Key(caller) | Caller::Account { account: caller, .. } => caller,
+    };
+    let role = role(service, asked.study, asked.round, caller).await?.ok_or_else(|| Refused::forbidden(caller))?;
+    if let Caller::Account { account, digest, signature } = &claimed {
+        if !matches!(role, Role::Auditor | Role::Licensee) {
+            return Err(Refused::forbidden(account));
+        }
+        let accepted = service.accepts_signature(*account, *digest, signature).await.map_err(unreadable)?;
+        if !accepted {
+            return Err(Refused::unauthorised(format!("the contract {account} does not accept the signature")));
+        }
+    }
+    Ok((caller, role))
+}
+
+/// A chain that cannot be asked just now.
+fn unreadable(error: LookupError) -> Refused {
+    match error {
+        LookupError::Busy => Refused::busy("too many callers are being looked up on the chain"),
+        LookupError::Chain(error) => {
+            tracing::warn!(%error, "who may read cannot be looked up");
+            Refused::busy("the chain cannot be read just now, so that nobody's rights can be checked")
+        }
+    }
 }

@@ -62,7 +62,7 @@ pub(super) async fn receive(
     let announced = Announced::read(&parts.headers)?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let asked = Asked { study, round, method: "POST", path: target, body: announced.text.as_bytes() };
-    let caller = access::caller(&service, &parts.headers, &asked)?;
+    let caller = access::key(&service, &parts.headers, &asked)?;
     let from = open.terms.committee.index_of(caller).ok_or_else(|| Refused::forbidden(caller))?;
     let most = service.config.limits.message_bytes;
     if announced.length > most {

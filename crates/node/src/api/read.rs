@@ -145,7 +145,7 @@ async fn readable(
 pub(super) async fn held(State(service): Shared, path: Params<(u64, u64)>, uri: Uri, headers: HeaderMap) -> Answer {
     let (study, round) = params(path)?;
     let path = uri.path_and_query().map_or("", |target| target.as_str());
-    let caller = access::caller(&service, &headers, &Asked { study, round, method: "GET", path, body: &[] })?;
+    let caller = access::key(&service, &headers, &Asked { study, round, method: "GET", path, body: &[] })?;
     let open = access::open_round(&service, study, round).await?;
     if !open.terms.admits(&caller) {
         return Err(Refused::forbidden(caller));

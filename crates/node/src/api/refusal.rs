@@ -127,7 +127,7 @@ impl Refused {
     }
 
     pub(super) fn unauthorised(message: impl Into<String>) -> Self {
-        let remedy = "send `Authorization: Consilium study.round.expires.signature`, signed over this very request (docs/API.md)";
+        let remedy = "send `Authorization: Consilium study.round.expires.signature`, signed over this very request; a contract has its own form (docs/API.md)";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorised", message, remedy)
     }
 

@@ -11,6 +11,7 @@ use crate::watch::End;
 use alloy_primitives::{Address, B256};
 use consilium_core::certify::SetMember;
 use consilium_core::clock::{self, FalseOpening, Seen};
+use consilium_core::params::Finality;
 use consilium_core::release::RunningSum;
 use consilium_core::round::{ChainEvent, Event, Kept, Message, Round, SignedIntent, SignedVote, Stage, Statement};
 use consilium_core::seal::KemSecret;
@@ -79,7 +80,8 @@ impl Refusal {
 
     /// Whether the operator can do something about it: then the seat is taken as soon as that is done, here or after a restart.
     fn has_remedy(&self) -> bool {
-        matches!(self, Self::OtherKemKey(_) | Self::BeyondPolicy(_) | Self::Opening(_))
+        let list = matches!(self, Self::Chain(LedgerError::SitesElsewhere { .. }));
+        list || matches!(self, Self::OtherKemKey(_) | Self::BeyondPolicy(_) | Self::Opening(_))
     }
 }
 
@@ -131,8 +133,9 @@ pub(crate) async fn take(
 
 /// Whether nothing can be done in a round any more.
 async fn is_over(service: &Service, study: u64, round: u64) -> Result<bool, Refusal> {
-    let found = service.ledger().round(study, round).await?;
-    Ok(!matches!(found.state_at(found.read_at.timestamp), State::Open | State::Certified))
+    // From storage alone: the list of its sites may be what is missing.
+    let found = service.ledger().final_state(study, round, Finality::Instant).await?;
+    Ok(!matches!(found, Some((_, State::Open | State::Certified))))
 }
 
 /// Everything that must hold before a node serves a round. [`consilium_ledger::History::round`] runs

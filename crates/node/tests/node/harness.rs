@@ -1,6 +1,8 @@
 //! A chain, a committee, sites that use core directly, and a proxy in front of every node that records all bytes.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy::consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
+use alloy::eips::Encodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use consilium_chain::{Chain, Genesis, Sequencer, serve, system_clock};
 use consilium_core::contribution::{Contribution, Contributor};
 use consilium_core::cores::Cores;
@@ -19,7 +21,7 @@ use consilium_ledger::{
 use consilium_node::{Config, Node, NodeBuilder, NodeKeys, Running};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,6 +30,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const DIMENSION: u64 = 300;
+/// Number of the key of the account that creates contracts.
+const CREATOR: u8 = 99;
 
 fn key(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[number; 32]).unwrap()
@@ -264,7 +268,7 @@ impl World {
         let sponsor = Wallet::new(key(1));
         let mut sites: Vec<SecretKey> = (0..sites).map(|i| key(31 + i as u8)).collect();
         sites.sort_by_key(SecretKey::address);
-        let rich = keys.iter().map(NodeKeys::address).chain([sponsor.address()]);
+        let rich = keys.iter().map(NodeKeys::address).chain([sponsor.address(), key(CREATOR).address()]);
         let genesis = Genesis::new(31337).fund(rich, U256::from(10).pow(U256::from(21)));
         let sequencer = Sequencer::new(Chain::in_memory(&genesis), system_clock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -435,6 +439,25 @@ impl World {
         }
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
+    }
+
+    /// Creates a contract, by an account that does nothing else.
+    pub(crate) fn create(&self, code: Vec<u8>) -> Address {
+        let ask = |method: &str, params: Value| self.sequencer.request(method, params).unwrap();
+        let nonce = ask("eth_getTransactionCount", json!([key(CREATOR).address(), "latest"]));
+        let transaction = TxEip1559 {
+            chain_id: self.addresses.chain_id,
+            nonce: u64::from_str_radix(nonce.as_str().unwrap().trim_start_matches("0x"), 16).unwrap(),
+            gas_limit: 1_000_000,
+            max_fee_per_gas: 1_000_000_000,
+            to: TxKind::Create,
+            input: code.into(),
+            ..TxEip1559::default()
+        };
+        let signature = key(CREATOR).sign(&transaction.signature_hash());
+        let signature = Signature::from_raw_array(signature.as_bytes()).unwrap();
+        let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
+        self.sequencer.submit(&raw).unwrap().contract_address.unwrap()
     }
 
     pub(crate) async fn get_json(&self, node: usize, round: u64, rest: &str) -> Value {

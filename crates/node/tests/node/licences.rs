@@ -6,7 +6,7 @@ use consilium_core::eip712::SecretKey;
 use consilium_ledger::Offer;
 
 /// Buys a licence for an account; the sponsor pays.
-async fn license(world: &World, account: Address) {
+pub(crate) async fn license(world: &World, account: Address) {
     let (ledger, sponsor) = (&world.ledger, &world.sponsor);
     let currency = ledger.currency(1).await.unwrap();
     ledger.mint_trial_coins(sponsor, currency, sponsor.address(), U256::from(5)).await.unwrap();

@@ -7,6 +7,7 @@ mod defects;
 mod false_receipts;
 mod fickle_leader;
 mod flooder;
+mod foreign_site;
 mod forged_intents;
 mod hidden_voter;
 mod omitting_leader;
@@ -16,6 +17,7 @@ mod selective_leader;
 mod split_receipts;
 mod two_finals;
 mod two_share_roots;
+mod wrong_rewards;
 mod wrong_share;
 mod yes_voter;
 
@@ -94,6 +96,8 @@ fn corrupt(corruption: Corruption, draw: &mut Draw) -> Box<dyn Mischief> {
         Corruption::BadRepairs => Box::new(bad_repairs::BadRepairs),
         Corruption::HiddenVoter => Box::new(hidden_voter::HiddenVoter::default()),
         Corruption::ForgedIntents => Box::new(forged_intents::ForgedIntents),
+        Corruption::ForeignSite => Box::new(foreign_site::ForeignSite),
+        Corruption::WrongRewards => Box::new(wrong_rewards::WrongRewards),
     }
 }
 
