@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Records} from "./Records.sol";
 import {Sponsorship} from "./Sponsorship.sol";
+import {ICourt} from "./interfaces/ICourt.sol";
 import {ILicences} from "./interfaces/ILicences.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
 import {IRounds} from "./interfaces/IRounds.sol";
@@ -183,10 +184,16 @@ contract Consilium is Records, IRounds, EIP712 {
     /// @inheritdoc IRounds
     function refute(uint64 study, uint64 round, bytes32 settlement) external returns (Accused memory accused) {
         _onlyJudge(study);
-        (Layout.Round storage stored, Layout.Head memory head, Layout.Desk memory desk) =
-            _requireState(study, round, State.Settled);
+        Layout.Desk memory desk = _studies[study].deskOf();
         _requireRunning(study, desk.flags);
-        if (stored.settlement != settlement) return accused;
+        require(_onRecord(desk, round), WrongState(study, round, State.None));
+        Layout.Round storage stored = _slot(study, desk, round);
+        Layout.Head memory head = stored.headOf();
+        // Of a set that was proved false the settlement is kept: who signed it need not have voted for the set.
+        bool disowned = head.state == State.Fraudulent;
+        bool same = stored.settlement == settlement;
+        require(head.state == State.Settled || (disowned && same), WrongState(study, round, _stateNow(head)));
+        if (!same) return accused;
         Committees.Stored storage committee = _committees[study][head.epoch];
         accused.termsHash = _studies[study].termsHash;
         accused.threshold = committee.threshold;
@@ -194,7 +201,8 @@ contract Consilium is Records, IRounds, EIP712 {
         accused.voters = head.voters;
         accused.signers = head.signers;
         accused.nodes = committee.members();
-        _disown(study, round, stored, head, desk);
+        // Once is enough; a round that goes on paying needs it.
+        if (disowned || _disown(study, round, stored, head, desk)) stored.settlement = 0;
     }
 
     /// @inheritdoc IRounds
@@ -265,17 +273,32 @@ contract Consilium is Records, IRounds, EIP712 {
             require(stands, NotFinal(study, round));
         } else {
             bytes32 leaf = Archive.leaf(study, round, settlement, settled.sites, settled.nodes, record);
-            require(_archive[study].contains(settled.position, leaf, settled.path), NotFinal(study, round));
+            bool stands = _archive[study].contains(settled.position, leaf, settled.path) && !_refuted[study][round];
+            require(stands, NotFinal(study, round));
         }
         return _policies[study][Layout.policyIn(record)].sitesRoot;
     }
 
     /// @inheritdoc IRounds
-    function requireQuorum(uint64 study, uint64 epoch, bytes32 digest, uint256 signers, bytes calldata signatures)
-        external
-        view
-    {
-        _committees[study][epoch].requireQuorum(digest, signers, signatures);
+    function requireStrayQuorum(
+        uint64 study,
+        uint64 round,
+        uint64 epoch,
+        bytes32 setRoot,
+        uint32 size,
+        uint8 index,
+        address node,
+        uint256 signers,
+        bytes calldata signatures
+    ) external view {
+        Committees.Stored storage committee = _committees[study][epoch];
+        // A share under another's index would be no evidence of two shares.
+        require(committee.member(index) == node, ICourt.NotItsIndex(study, round, index, node));
+        Layout.Desk memory desk = _studies[study].deskOf();
+        // Whoever has signed for the certified set too has signed twice, and is not cleared by its votes.
+        require(!_onRecord(desk, round) || _slot(study, desk, round).setRoot != setRoot, ICourt.NoOffence());
+        bytes32 vote = Statements.vote(study, round, setRoot, size);
+        committee.requireQuorum(_hashTypedDataV4(vote), signers, signatures);
     }
 
     /// @inheritdoc IRounds
@@ -473,16 +496,16 @@ contract Consilium is Records, IRounds, EIP712 {
         Layout.Round storage stored,
         Layout.Head memory head,
         Layout.Desk memory desk
-    ) private {
+    ) private returns (bool inTime) {
         if (head.state == State.Settled && block.timestamp >= _challengeEnds(study, head, desk)) {
             stored.head.state = State.Refuted;
+            _refuted[study][round] = true;
             emit RoundRefuted(study, round);
-            return;
+            return false;
         }
         bool settled = head.state == State.Settled;
-        if (!settled && _stateNow(head) != State.Certified) return;
+        if (!settled && _stateNow(head) != State.Certified) return false;
         stored.head.state = State.Fraudulent;
-        stored.settlement = 0;
         uint256 back = _policies[study][head.policy].budget;
         if (settled) {
             _strikeOut(study, head, desk);
@@ -491,6 +514,7 @@ contract Consilium is Records, IRounds, EIP712 {
         }
         _giveBack(study, desk, back);
         emit RoundFraudulent(study, round);
+        return true;
     }
 
     /// A settled round has no part in licence revenue any more.

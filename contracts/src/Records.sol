@@ -59,6 +59,8 @@ abstract contract Records is IStudyEvents {
     mapping(uint64 study => Archive.Log) internal _archive;
     mapping(uint64 study => mapping(uint64 round => Layout.Late)) internal _late;
     mapping(uint64 study => Layout.Pause) internal _pauses;
+    /// Rounds that were proved wrong too late to undo what they pay: their sites are none to compensate, on record or off.
+    mapping(uint64 study => mapping(uint64 round => bool)) internal _refuted;
 
     constructor(Parts memory parts, Rules memory rules) {
         (registry, token, treasury) = (parts.registry, parts.token, parts.treasury);

@@ -116,6 +116,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             return;
         }
         Purse storage purse = _purses[study];
+        if (purse.periods == 0) purse.firstSale = block.timestamp.toUint40();
         _earned[study][period] = _earned[study][purse.periods] + (amount << FRACTION) / weight;
         purse.periods = period;
     }
@@ -144,9 +145,13 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             // What is the sponsor's again is nobody's to claim.
             if (account == NOBODY) continue;
             Purse memory purse = _purses[study];
-            uint256 amount = _takeAll(claims[i], purse.periods != 0, account);
-            if (amount == 0) continue;
+            bool sells = purse.periods != 0;
+            uint64 weight = sells ? _holdings[study][account].weight : 0;
+            uint256 amount = _takeAll(claims[i], sells, account);
+            // A leaf that takes part in revenue from now on is as good as money.
+            if (amount == 0 && (!sells || _holdings[study][account].weight == weight)) continue;
             paid = true;
+            if (amount == 0) continue;
             emit Claimed(study, account, amount);
             _send(purse, study, account, amount);
         }
@@ -199,7 +204,7 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             (uint64 study, Share[] calldata shares) = (claims[i].study, claims[i].shares);
             for (uint256 k = 0; k < shares.length; k++) {
                 uint64 round = shares[k].round;
-                if (_announced[study][round] != 0) continue;
+                if (_announced[study][round] > _purses[study].firstSale) continue;
                 _requireNearlyForgotten(_forgottenFrom(study, claims[i].account, shares[k]));
                 _announced[study][round] = block.timestamp.toUint64();
                 emit EscheatAnnounced(study, round, block.timestamp + QUARTER);
@@ -213,10 +218,17 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         for (uint256 i = 0; i < claims.length; i++) {
             (uint64 study, address account) = (claims[i].study, claims[i].account);
             Share[] calldata shares = claims[i].shares;
+            Purse memory purse = _purses[study];
+            // Before the first sale nobody could take part in revenue: what was announced then is pay alone.
+            bool sells = purse.periods != 0;
+            // Without leaves it is what the sink has earned with those of before.
+            require(shares.length != 0 || account == sink, NotPermitted(account));
             for (uint256 k = 0; k < shares.length; k++) {
-                _requireAnnounced(_announced[study][shares[k].round]);
+                uint64 announced = _announced[study][shares[k].round];
+                _requireAnnounced(announced);
+                if (announced <= purse.firstSale) sells = false;
             }
-            uint256 amount = _takeAll(claims[i], _purses[study].periods != 0, sink);
+            uint256 amount = _takeAll(claims[i], sells, sink);
             if (amount == 0) continue;
             taken = true;
             emit Escheated(study, account, amount);
@@ -364,8 +376,8 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
             amount += _take(study, account, shares[i], sells, beneficiary);
         }
         if (!sells) return amount;
-        // Of leaves that were shown long ago, which are no part of what is proved here.
-        if (shares.length == 0) _requireRunning(study);
+        // Whoever is owed for a leaf was asked about the pause when it was proved; leaves of before prove nothing now.
+        if (amount == 0) _requireRunning(study);
         return amount + _takeRevenue(study, beneficiary);
     }
 
@@ -386,7 +398,9 @@ contract Treasury is ITreasury, SignedStatements, ReentrancyGuardTransient {
         (uint256 perSite, uint256 perNode) = _final(study, account, share, asNode);
         if (enrols) {
             uint80 record = _recordOf(study, share);
-            _marksOf(_enrolled, study, account, round).bits |= bit;
+            // What the sink has of a site is neither the site's nor, if that is struck off later, the sponsor's.
+            uint256 gone = beneficiary == account || asNode ? 0 : _forfeit(round);
+            _marksOf(_enrolled, study, account, round).bits |= bit | gone;
             _enrol(study, beneficiary, _weightIn(study, share, asNode, record), _earnedBefore(study, record));
         }
         if (!owed) return 0;

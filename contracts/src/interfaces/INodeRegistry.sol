@@ -77,7 +77,7 @@ interface INodeRegistry {
     struct Backing {
         /// Whose consent the bond counts towards; once it is taken, who showed the proof.
         address party;
-        /// What was put up; once it is taken, how much was.
+        /// What was put up; once it is taken, how much was; of a strayed node, 96 bits of the set of its share.
         uint96 amount;
     }
 

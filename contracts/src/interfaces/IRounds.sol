@@ -137,15 +137,28 @@ interface IRounds is IStudyEvents {
         view
         returns (bytes32 sitesRoot);
 
-    /// @notice Reverts unless Q members of an epoch's committee signed the digest, and nobody else.
+    /// @notice Reverts unless Q members of an epoch's committee, and nobody else, voted for a set that is not the certified
+    /// one, and the node has this index among them.
     /// @param study The study's number.
+    /// @param round The round's number.
     /// @param epoch Of the committee.
-    /// @param digest What was signed.
+    /// @param setRoot Of the set that was voted for.
+    /// @param size Its number of sites.
+    /// @param index What the node called itself.
+    /// @param node Who answers with the votes.
     /// @param signers Bit j-1 is node j.
     /// @param signatures 65 bytes each, in increasing node index.
-    function requireQuorum(uint64 study, uint64 epoch, bytes32 digest, uint256 signers, bytes calldata signatures)
-        external
-        view;
+    function requireStrayQuorum(
+        uint64 study,
+        uint64 round,
+        uint64 epoch,
+        bytes32 setRoot,
+        uint32 size,
+        uint8 index,
+        address node,
+        uint256 signers,
+        bytes calldata signatures
+    ) external view;
 
     /// @notice What a round that is settled for good pays each site of its set, and each voter. Reverts if it is not, and
     /// while the study is paused.

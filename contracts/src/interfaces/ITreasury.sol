@@ -47,6 +47,8 @@ interface ITreasury {
         uint16 periods;
         /// Whether an account wants its money elsewhere.
         bool payees;
+        /// Unix seconds of the first sale that had anybody to pay; 0 before.
+        uint40 firstSale;
     }
 
     /// @notice An account's part of licence revenue: the leaves that it has shown.

@@ -159,6 +159,9 @@ abstract contract Compensations is Stakes, ICourt {
         uint256 accused = (uint256(uint32(bytes4(setRoot))) << SINCE) | (epoch << ENDED);
         assembly ("memory-safe") {
             sstore(slot, or(sload(slot), accused))
+            // The bond's amount stands in the bond: in its second place stand 96 bits more of the set.
+            let backing := add(slot, 1)
+            sstore(backing, or(shl(160, shr(128, setRoot)), shr(96, shl(96, sload(backing)))))
         }
     }
 

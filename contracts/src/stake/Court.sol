@@ -8,7 +8,6 @@ import {IRounds} from "../interfaces/IRounds.sol";
 import {Settlements} from "../libraries/Settlements.sol";
 import {Statements} from "../libraries/Statements.sol";
 import {Compensations} from "./Compensations.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @title The proofs of section 6.12 by what a node signed
 /// @dev Whose word is shown is whose signature it is: a node is accused by what it signed, and liable if it has a bond
@@ -60,13 +59,24 @@ abstract contract Court is Compensations, SignedStatements {
     function answerForeignShare(uint64 study, address node, Answer calldata answer) external {
         Bond memory bond = _bond(study, node);
         require(bond.standing == Standing.Strayed && !_isReported(bond), NoCompensation(study, node));
-        require(bond.since == uint32(bytes4(answer.setRoot)), NoOffence());
+        // The first 128 bits of the accused set.
+        uint256 accused = (uint256(bond.since) << 96) | _bonds[study][node].backing.amount;
+        require(accused == uint256(answer.setRoot) >> 128, NoOffence());
         bytes32 share = Statements.shareRoot(study, bond.round, answer.setRoot, answer.index, answer.root);
         address signer = _signerOf(share, answer.signature);
         require(signer == node, TwoSigners(signer, node));
-        bytes32 vote = Statements.vote(study, bond.round, answer.setRoot, answer.size);
-        bytes32 digest = MessageHashUtils.toTypedDataHash(_domainNow(), vote);
-        IConsilium(consilium).requireQuorum(study, bond.ended, digest, answer.voters, answer.votes);
+        IConsilium(consilium)
+            .requireStrayQuorum(
+                study,
+                bond.round,
+                bond.ended,
+                answer.setRoot,
+                answer.size,
+                answer.index,
+                node,
+                answer.voters,
+                answer.votes
+            );
         _discharged(study, node, bond.amount, bond.round);
     }
 

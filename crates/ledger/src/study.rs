@@ -585,17 +585,15 @@ impl History {
     ) -> Result<(), Error> {
         use alloy::sol_types::SolStruct;
         let certified = certificate.map_or((B256::ZERO, 0, U256::ZERO), |c| (c.vote.setRoot, c.vote.size, c.voters));
-        // Proving a settlement wrong clears it, so that no share is held against it any more.
-        let cleared = state == State::Fraudulent;
-        let settled = settlement.map_or((B256::ZERO, U256::ZERO), |s| {
-            (if cleared { B256::ZERO } else { s.settlement.eip712_hash_struct() }, s.signers)
-        });
+        let settled = settlement.map_or((B256::ZERO, U256::ZERO), |s| (s.settlement.eip712_hash_struct(), s.signers));
+        // Proving a settlement wrong clears it; proving its set wrong does not, or leaves what the slot had before.
+        let hash = if state == State::Fraudulent { stored.settlement } else { settled.0 };
         let same_set = settlement.is_none_or(|s| s.settlement.setRoot == certified.0);
         let agreements = [
             ("a round's frozen terms", stored.frozen == frozen.frozen && stored.epoch == frozen.epoch),
             ("a round's certificate", (stored.setRoot, stored.size, stored.voters) == certified),
             ("a round's late votes", stored.lateVoters == LateVotes::voters_of(&self.late_votes(frozen.round))),
-            ("a round's settlement", (stored.settlement, stored.signers) == settled && same_set),
+            ("a round's settlement", (stored.settlement, stored.signers) == (hash, settled.1) && same_set),
             ("a round's state", State::from_code(stored.state) == Some(state)),
         ];
         self.all_agree(&agreements)

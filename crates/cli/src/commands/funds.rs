@@ -122,7 +122,10 @@ async fn expected_currency(options: &Fund, endpoints: &Endpoints) -> Result<Addr
 pub(super) async fn withdraw(options: Withdraw, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = &options.sending;
     let (ledger, wallet) = (chain.ledger().await?, key.wallet()?);
-    let to = options.to.unwrap_or(wallet.address());
+    let to = match options.to {
+        Some(to) => to,
+        None => ledger.study(*study).await?.sponsor,
+    };
     let receipt = ledger.withdraw_funds(&wallet, *study, options.amount, to).await?;
     let value = json!({ "study": study, "amount": options.amount.to_string(), "to": to, "gas": receipt.gas_used });
     print(json, &value, |_| format!("{} of study {study} went to {to} ({} gas)", options.amount, receipt.gas_used));

@@ -114,8 +114,13 @@ pub(super) async fn transfer(options: &About, json: bool) -> Result<(), Failure>
 pub(super) async fn take(options: &Sending, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = options;
     let ledger = chain.ledger().await?;
-    let sponsor = ledger.study(*study).await?.sponsor;
-    let receipt = ledger.take_study(&key.wallet()?, *study, sponsor).await?;
+    let (wallet, sponsor) = (key.wallet()?, ledger.study(*study).await?.sponsor);
+    if wallet.address() == sponsor {
+        return Err(Failure::usage(format!(
+            "study {study} is yours already: to take it again would only end its roles and its committee"
+        )));
+    }
+    let receipt = ledger.take_study(&wallet, *study, sponsor).await?;
     tell(json, *study, &receipt, || {
         format!("study {study} is yours: form its committee with `consilium study committee`, of nodes that agreed to serve you")
     });
@@ -125,7 +130,8 @@ pub(super) async fn take(options: &Sending, json: bool) -> Result<(), Failure> {
 pub(super) async fn pause(options: &Pause, json: bool) -> Result<(), Failure> {
     let Sending { chain, key, study } = &options.sending;
     let ledger = chain.ledger().await?;
-    let until = ledger.head().await?.timestamp.saturating_add(options.seconds);
+    // The next block has the time of now, however old the newest one is.
+    let until = ledger.head().await?.timestamp.max(super::round::unix_seconds()).saturating_add(options.seconds);
     let receipt = ledger.pause(&key.wallet()?, *study, until).await?;
     tell(json, *study, &receipt, || format!("proofs and payouts of study {study} are stopped until block time {until}"));
     Ok(())

@@ -407,6 +407,10 @@ fn a_study_is_governed_and_changes_hands_by_commands() {
     world.about("node-1", "study pause --key key.json --seconds 60").exits(0);
     world.about("sponsor", "study withdraw --key key.json --amount 0").exits(4).says(&["PausedUntil"]);
     world.about("node-1", "study resume --key key.json").exits(0);
+    // A treasurer's own account is not where the sponsor's money goes unasked.
+    world.about("sponsor", &format!("study role --key key.json --role treasurer --to {}", world.places[2].0)).exits(0);
+    let withdrawn = world.about("node-3", "study withdraw --key key.json --amount 0").exits(0).json();
+    assert_eq!(withdrawn["to"].as_str(), Some(world.sponsor.as_str()));
 
     let addresses: Value = serde_json::from_slice(&std::fs::read(world.at("sponsor/addresses.json")).unwrap()).unwrap();
     let offer = format!("study transfer --account {buyer}");
@@ -423,6 +427,8 @@ fn a_study_is_governed_and_changes_hands_by_commands() {
 
     world.about("sponsor", &format!("{offer} --key key.json")).exits(0);
     world.about("node-2", "study take --key key.json").exits(0);
+    // A study that changes hands loses its roles and its committee, also to its own sponsor.
+    world.about("node-2", "study take --key key.json").exits(2).says(&["is yours already"]);
     let shown = world.sponsor(&["study", "show", "--study", "1", "--rpc", &world.rpc, "--json"]).exits(0).json();
     assert_eq!((shown["sponsor"].as_str(), &shown["minimum_cohort"]), (Some(buyer.as_str()), &3.into()));
     world.about("sponsor", "study end --yes --key key.json").exits(4).says(&["NotSponsor"]);

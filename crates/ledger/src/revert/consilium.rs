@@ -150,6 +150,10 @@ fn conditions(error: &C) -> (&'static str, String) {
                 e.round, e.study
             ),
         ),
+        C::NoOffence(_) => ("NoOffence", "the answer is for the certified set: votes for that clear nobody".into()),
+        C::NotItsIndex(e) => {
+            ("NotItsIndex", format!("{} is not node {} of round {} of study {}", e.node, e.index, e.round, e.study))
+        }
         C::NotPermitted(e) => ("NotPermitted", format!("{} is not the contract that may do this", e.caller)),
         C::RingFull(e) => (
             "RingFull",
