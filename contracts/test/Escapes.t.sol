@@ -2,28 +2,18 @@
 pragma solidity ^0.8.28;
 
 import {ICourt} from "../src/interfaces/ICourt.sol";
-import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ISetCourt} from "../src/interfaces/ISetCourt.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
 import {ISumKind} from "../src/kinds/sum/ISumKind.sol";
+import {Offender} from "./setup/Offender.sol";
 import {Trees} from "./setup/Trees.sol";
-import {Trial} from "./setup/Trial.sol";
-
-/// @dev A reorganisation: the chain goes back to what it was, and on from there.
-interface Reorganiser {
-    function snapshotState() external returns (uint256);
-    function revertToState(uint256 snapshot) external returns (bool);
-}
 
 /// @dev Ways out for those who lied, or round those who did not, that are closed.
-contract EscapesTest is Trial {
-    Reorganiser private constant chain = Reorganiser(address(uint160(uint256(keccak256("hevm cheat code")))));
-
+contract EscapesTest is Offender {
     uint64 private constant ELEMENT = 40;
     uint96 private constant PRICE = 50_000;
     uint256 private constant QUARTER = 91 days;
-    uint256 private constant SITE_KEY = 0x517E;
     address private buyer = address(0xB0B);
 
     function setUp() public {
@@ -163,12 +153,7 @@ contract EscapesTest is Trial {
         address site = bad.cohort[0];
         sell();
         claimAlone(claimOf(clean, 0)); // forgets the first
-        vm.warp(vm.getBlockTimestamp() + ESCHEAT + 20);
-        ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
-        claims[0] = claimOf(bad, 0);
-        treasury.announceEscheat(claims);
-        pass(QUARTER);
-        treasury.escheat(claims);
+        ITreasury.Claim[] memory claims = escheated(claimOf(bad, 0));
         strike(bad.round);
         vm.expectRevert(ITreasury.NothingOwed.selector);
         treasury.returnForfeits(study, claims);
@@ -181,12 +166,7 @@ contract EscapesTest is Trial {
     function test_strike_afterAnEscheatStopsNoReturn() public {
         Outcome memory bad = playWithKey();
         sell();
-        vm.warp(vm.getBlockTimestamp() + ESCHEAT + 20);
-        ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
-        claims[0] = claimOf(bad, 0);
-        treasury.announceEscheat(claims);
-        pass(QUARTER);
-        treasury.escheat(claims);
+        ITreasury.Claim[] memory claims = escheated(claimOf(bad, 0));
         strike(bad.round);
         vm.expectRevert(ITreasury.NothingOwed.selector);
         treasury.returnForfeits(study, claims);
@@ -206,10 +186,10 @@ contract EscapesTest is Trial {
         bytes memory signed = signatures(digestOf(lie), 30); // nodes 2 to 5
         consilium.settle(study, round, roots.shareRoots, roots.aggregateRoot, roots.rewardRoot, 30, signed);
         outcome = lie;
-        uint256 snapshot = chain.snapshotState();
+        uint256 snapshot = vm.snapshotState();
         proveWrongSettlement(ELEMENT, pointsFrom(1));
         assertConvicted(5); // in this order
-        chain.revertToState(snapshot);
+        vm.revertToState(snapshot);
 
         ISetCourt.Absence memory absence;
         absence.length = uint64(ADMITTED);
@@ -239,12 +219,7 @@ contract EscapesTest is Trial {
     function test_escheat_namesNobodyWhoLostNothing() public {
         Outcome memory one = play(study, 1, 5, 5);
         sell();
-        vm.warp(vm.getBlockTimestamp() + ESCHEAT + 20);
-        ITreasury.Claim[] memory claims = new ITreasury.Claim[](1);
-        claims[0] = claimOf(one, 1);
-        treasury.announceEscheat(claims);
-        pass(QUARTER);
-        treasury.escheat(claims);
+        ITreasury.Claim[] memory claims = escheated(claimOf(one, 1));
         sell();
         claims[0] = ITreasury.Claim(study, buyer, new ITreasury.Share[](0));
         vm.expectRevert(abi.encodeWithSelector(ITreasury.NotPermitted.selector, buyer));
@@ -315,6 +290,16 @@ contract EscapesTest is Trial {
         }
     }
 
+    /// @dev Years later, announced and taken a quarter after that.
+    function escheated(ITreasury.Claim memory forgotten) private returns (ITreasury.Claim[] memory claims) {
+        vm.warp(vm.getBlockTimestamp() + ESCHEAT + 20);
+        claims = new ITreasury.Claim[](1);
+        claims[0] = forgotten;
+        treasury.announceEscheat(claims);
+        pass(QUARTER);
+        treasury.escheat(claims);
+    }
+
     function sell() private {
         vm.prank(sponsor);
         licences.setOffer(study, PRICE, 0);
@@ -323,23 +308,5 @@ contract EscapesTest is Trial {
         coin.approve(address(treasury), PRICE);
         vm.prank(buyer);
         licences.buy(study, 1, PRICE, buyer);
-    }
-
-    function playWithKey() private returns (Outcome memory one) {
-        one = outcomeOf(study, openNext(study), 1, 5, 5);
-        one.cohort[0] = vm.addr(SITE_KEY);
-        one.roots.setRoot = Trees.setRoot(one.cohort);
-        one.roots.rewardRoot = Trees.rewardRoot(one.cohort, one.voters);
-        certifyAs(one);
-        settleAs(one);
-        pass(WINDOW);
-    }
-
-    function strike(uint64 round) private {
-        address site = vm.addr(SITE_KEY);
-        bytes32 one = digests.contributionDigest(study, round, site, SUBJECT, SET_ROOT);
-        bytes32 other = digests.contributionDigest(study, round, site, REWARD_ROOT, SET_ROOT);
-        (bytes32[2] memory first, bytes32[2] memory second) = (signCompact(SITE_KEY, one), signCompact(SITE_KEY, other));
-        treasury.proveEquivocation(study, round, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }
 }

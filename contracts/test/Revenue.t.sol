@@ -3,14 +3,12 @@ pragma solidity ^0.8.28;
 
 import {IRecords} from "../src/interfaces/IRecords.sol";
 import {ITreasury} from "../src/interfaces/ITreasury.sol";
-import {Trees} from "./setup/Trees.sol";
-import {Trial} from "./setup/Trial.sol";
+import {Offender} from "./setup/Offender.sol";
 
 /// @dev Licence revenue: a price belongs, from its payment on, to the rounds settled before it, by terms that were theirs.
-contract RevenueTest is Trial {
+contract RevenueTest is Offender {
     // Divided by the weights without a rest.
     uint96 private constant PRICE = 50_000;
-    uint256 private constant SITE_KEY = 0x517E;
     address private buyer = address(0xB0B);
 
     function setUp() public {
@@ -224,25 +222,6 @@ contract RevenueTest is Trial {
         uint256 before = free();
         buy();
         vm.assertEq(free(), before + PRICE, "no round has earned it");
-    }
-
-    /// @dev With the site that has a key as the first of its cohort.
-    function playWithKey() private returns (Outcome memory one) {
-        one = outcomeOf(study, openNext(study), 1, 5, 5);
-        one.cohort[0] = vm.addr(SITE_KEY);
-        one.roots.setRoot = Trees.setRoot(one.cohort);
-        one.roots.rewardRoot = Trees.rewardRoot(one.cohort, one.voters);
-        certifyAs(one);
-        settleAs(one);
-        pass(WINDOW);
-    }
-
-    function strike(uint64 round) private {
-        address site = vm.addr(SITE_KEY);
-        bytes32 one = digests.contributionDigest(study, round, site, SUBJECT, SET_ROOT);
-        bytes32 other = digests.contributionDigest(study, round, site, REWARD_ROOT, SET_ROOT);
-        (bytes32[2] memory first, bytes32[2] memory second) = (signCompact(SITE_KEY, one), signCompact(SITE_KEY, other));
-        treasury.proveEquivocation(study, round, site, SUBJECT, SET_ROOT, first, REWARD_ROOT, SET_ROOT, second);
     }
 
     function returnOne(ITreasury.Claim memory one) private {
